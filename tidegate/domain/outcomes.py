@@ -1,0 +1,163 @@
+"""
+Folding sightings of job executions into counts, so that nothing is counted twice or lost.
+
+A *sighting* is one report of an execution's status: a job-execution event, or a row of
+ListJobExecutionsForJob. AWS publishes events at least once and in no order, and a list overlaps
+with the events; so what the ledger keeps of a thing is the *latest* sighting under a total order,
+and each thing adds exactly one to exactly one counter. Any order, batching or repetition of the
+same sightings then gives the same counts.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary
+
+#: The start bucket of things whose start nobody has told us yet.
+UNPLACED = -1
+
+#: At equal execution number and second: a retry stops at the first success, so SUCCEEDED is the
+#: last word of a device, and any outcome is later than the start it followed.
+_RANK = {
+    ExecutionStatus.QUEUED: 0,
+    ExecutionStatus.IN_PROGRESS: 1,
+    ExecutionStatus.REMOVED: 2,
+    ExecutionStatus.CANCELED: 3,
+    ExecutionStatus.REJECTED: 4,
+    ExecutionStatus.TIMED_OUT: 5,
+    ExecutionStatus.FAILED: 6,
+    ExecutionStatus.SUCCEEDED: 7,
+}
+
+#: Widths of start buckets by age: (until this minute, minutes wide). Fixed in advance, so the
+#: partition never depends on outcomes; widening keeps a year of rollout below 10,000 buckets.
+_BUCKET_TIERS = ((600, 1), (10_080, 10), (math.inf, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """
+    One report of one execution's status.
+
+    Attributes:
+        at: Epoch seconds of the status change, whole: events carry no fraction, so a list's
+            times are cut to match.
+        bucket: Start bucket, or UNPLACED where the report does not tell the start.
+    """
+
+    thing_name: str
+    status: ExecutionStatus
+    at: int
+    execution_number: int = 1
+    bucket: int = UNPLACED
+
+
+@dataclass(frozen=True, slots=True)
+class ThingRecord:
+    """What the ledger keeps of a thing in a rollout: its latest sighting."""
+
+    status: ExecutionStatus
+    at: int
+    execution_number: int
+    bucket: int
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """The total order in which the latest sighting wins."""
+        return (self.execution_number, self.at, _RANK[self.status])
+
+
+#: A counter: start bucket and status.
+CounterKey = tuple[int, ExecutionStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A thing's record before (None: never seen) and after a fold."""
+
+    thing_name: str
+    before: ThingRecord | None
+    after: ThingRecord
+
+
+def bucket_of(started_at: float, created_at: int, minute_seconds: float) -> int:
+    """
+    Return the start bucket of a device: its index in order of time since the job's creation.
+
+    Buckets are one minute wide for ten hours, ten minutes for a week, then an hour.
+    """
+    minute = max(0.0, (started_at - created_at) / minute_seconds)
+    index, since = 0, 0.0
+    for until, width in _BUCKET_TIERS:
+        if minute < until:
+            return index + int((minute - since) // width)
+        index, since = index + int((until - since) // width), until
+    raise AssertionError  # the last tier has no end
+
+
+def sighting_of(summary: ExecutionSummary, created_at: int, minute_seconds: float) -> Sighting:
+    """
+    Return what a list's row tells.
+
+    A device that reports only its end, or REJECTED, has no ``startedAt``: it counts from when it
+    was notified.
+    """
+    started = summary.started_at
+    if started is None and summary.status in REPORTED:
+        started = summary.queued_at
+    return Sighting(
+        thing_name=summary.thing_name,
+        status=summary.status,
+        at=int(summary.updated_at),
+        execution_number=summary.execution_number,
+        bucket=UNPLACED
+        if started is None
+        else bucket_of(started, created_at, minute_seconds),
+    )
+
+
+def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:
+    """
+    Return the record after a sighting: the later of the two, with the bucket either knows.
+
+    Commutative, associative and idempotent over sightings.
+    """
+    seen = ThingRecord(sighting.status, sighting.at, sighting.execution_number, sighting.bucket)
+    if record is None:
+        return seen
+    later = seen if seen.order > record.order else record
+    return replace(later, bucket=_bucket_of_both(record, seen))
+
+
+def _bucket_of_both(one: ThingRecord, other: ThingRecord) -> int:
+    if one.execution_number != other.execution_number:
+        return max(one, other, key=lambda each: each.execution_number).bucket
+    known = [each.bucket for each in (one, other) if each.bucket != UNPLACED]
+    return min(known, default=UNPLACED)
+
+
+def transitions(
+    records: Mapping[str, ThingRecord], sightings: Iterable[Sighting]
+) -> tuple[Transition, ...]:
+    """Fold sightings into the records of their things; return those that changed."""
+    after: dict[str, ThingRecord] = {}
+    for sighting in sightings:
+        name = sighting.thing_name
+        after[name] = fold(after.get(name, records.get(name)), sighting)
+    return tuple(
+        Transition(name, records.get(name), record)
+        for name, record in after.items()
+        if record != records.get(name)
+    )
+
+
+def deltas(changes: Iterable[Transition]) -> dict[CounterKey, int]:
+    """Return by how much each counter moves; those that do not move are left out."""
+    moved: Counter[CounterKey] = Counter()
+    for change in changes:
+        moved[change.after.bucket, change.after.status] += 1
+        if change.before is not None:
+            moved[change.before.bucket, change.before.status] -= 1
+    return {key: by for key, by in moved.items() if by}

@@ -1,0 +1,113 @@
+"""
+Why a decision is what it is: one code, its numbers, and the sentence made of both.
+
+Machines read ``code`` and ``values``; people read ``text``; both come from here, so they cannot
+drift apart. The codes are listed with their sentences in docs/reasons.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Value = float | int | str
+
+
+class ReasonCode(StrEnum):
+    """Everything that a decision can rest on."""
+
+    EVIDENCE_ABOVE_TOLERATED = "EVIDENCE_ABOVE_TOLERATED"
+    EVIDENCE_BELOW_ABORT = "EVIDENCE_BELOW_ABORT"
+    ABORT_REQUESTED = "ABORT_REQUESTED"
+    ABORT_IN_PROGRESS = "ABORT_IN_PROGRESS"
+    RATE_ACCEPTABLE = "RATE_ACCEPTABLE"
+    EXPOSURE_BELOW_CAP = "EXPOSURE_BELOW_CAP"
+    EXPOSURE_AT_CAP = "EXPOSURE_AT_CAP"
+    FIRST_SETTINGS = "FIRST_SETTINGS"
+    ALL_NOTIFIED = "ALL_NOTIFIED"
+    HELD = "HELD"
+    HOLD_LEAKS = "HOLD_LEAKS"
+    EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
+    EVENTS_OFF = "EVENTS_OFF"
+    COUNTERS_ONLY = "COUNTERS_ONLY"
+    FENCE_INSTALLED = "FENCE_INSTALLED"
+    JOB_SCHEDULED = "JOB_SCHEDULED"
+    JOB_COMPLETED = "JOB_COMPLETED"
+    JOB_FENCED = "JOB_FENCED"
+    JOB_ABORTED = "JOB_ABORTED"
+    JOB_CANCELED_OUTSIDE = "JOB_CANCELED_OUTSIDE"
+    JOB_DELETED_OUTSIDE = "JOB_DELETED_OUTSIDE"
+
+
+_SENTENCES: Mapping[ReasonCode, str] = {
+    ReasonCode.EVIDENCE_ABOVE_TOLERATED: (
+        "{harmed} of {started} started devices harmed: evidence {log_e:.2f} reached {limit:.2f}, "
+        "so the failure rate is above the tolerated {tolerated:.2%}"
+    ),
+    ReasonCode.EVIDENCE_BELOW_ABORT: (
+        "{harmed} of {started} started devices harmed: evidence {log_e:.2f} of the {limit:.2f} "
+        "that would stop the release"
+    ),
+    ReasonCode.ABORT_REQUESTED: "{by} asked to abort: {why}",
+    ReasonCode.ABORT_IN_PROGRESS: "the abort decided before stands; AWS still shows {status}",
+    ReasonCode.RATE_ACCEPTABLE: (
+        "failure rate established at no more than {upper_bound:.2%}, within the acceptable "
+        "{acceptable:.2%}: the pace is free up to {rate} per minute"
+    ),
+    ReasonCode.EXPOSURE_BELOW_CAP: (
+        "{exposed} devices exposed of at most {cap}: failure rate at most {upper_bound:.2%}, "
+        "budget {budget:g} harmed beyond {acceptable:.2%}"
+    ),
+    ReasonCode.EXPOSURE_AT_CAP: (
+        "{exposed} devices exposed reach the cap of {cap}: failure rate may be {upper_bound:.2%}, "
+        "budget {budget:g} harmed beyond {acceptable:.2%}; waiting for outcomes"
+    ),
+    ReasonCode.FIRST_SETTINGS: "nothing is known yet: starting at {rate} per minute",
+    ReasonCode.ALL_NOTIFIED: "all {exposed} targets are notified; {in_flight} still in flight",
+    ReasonCode.HELD: "{kind} hold by {by}: {why}",
+    ReasonCode.HOLD_LEAKS: (
+        "AWS has no pause: at its lowest rate {rate} device per minute still gets the job"
+    ),
+    ReasonCode.EVIDENCE_INCOMPLETE: (
+        "the ledger knows {recorded} outcomes of the {described} that AWS counts: not going on"
+    ),
+    ReasonCode.EVENTS_OFF: (
+        "job-execution events are switched off in this account: outcomes are read from lists only"
+    ),
+    ReasonCode.COUNTERS_ONLY: (
+        "{unplaced} outcomes have no known start: evidence from totals only, valid but slower"
+    ),
+    ReasonCode.FENCE_INSTALLED: (
+        "without Tidegate, AWS itself stops the job at {threshold:g} % {failure_type} of at least "
+        "{minimum} executed, a ratio that a tolerable release reaches with a probability of at "
+        "most {risk:.2%}; until then up to {rate} per minute go on"
+    ),
+    ReasonCode.JOB_SCHEDULED: "the job is SCHEDULED: AWS takes no settings before it runs",
+    ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",
+    ReasonCode.JOB_FENCED: "AWS stopped the job by its abort criteria: {comment}",
+    ReasonCode.JOB_ABORTED: (
+        "the job is CANCELED by Tidegate: {harmed} harmed of a budget of {budget:g} beyond "
+        "{acceptable:.2%} of {started} started; {in_flight} still in flight"
+    ),
+    ReasonCode.JOB_CANCELED_OUTSIDE: "somebody else canceled the job: {comment}",
+    ReasonCode.JOB_DELETED_OUTSIDE: "the job no longer exists: somebody deleted it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason; ``text`` is its sentence with the numbers in it."""
+
+    code: ReasonCode
+    values: Mapping[str, Value]
+
+    @property
+    def text(self) -> str:
+        """The reason as one line."""
+        return _SENTENCES[self.code].format(**self.values)
+
+
+def reason(code: ReasonCode, **values: Value) -> Reason:
+    """Return a reason; raises KeyError if its sentence needs a value that is not given."""
+    made = Reason(code, values)
+    _ = made.text
+    return made

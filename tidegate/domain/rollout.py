@@ -1,0 +1,146 @@
+"""A rollout: Tidegate's record of one enrolled job, and what people asked of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import UNPLACED, CounterKey
+from tidegate.domain.policy import Policy
+
+EXECUTION_NAME_LENGTH_MAX = 80  # of Step Functions
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RolloutKey:
+    """A job's identity: ids are reusable after deletion, so its creation second belongs to it."""
+
+    job_id: str
+    created_at: int
+
+    def execution_name(self, generation: int) -> str:
+        """Return the name of the workflow execution of one generation, within AWS's 80."""
+        return f"{self.job_id}-{self.created_at}-{generation}"[:EXECUTION_NAME_LENGTH_MAX]
+
+
+class Ending(StrEnum):
+    """How a rollout ended."""
+
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    FENCED = "fenced"
+    CANCELED_OUTSIDE = "canceled_outside"
+    DELETED_OUTSIDE = "deleted_outside"
+
+
+class HoldKind(StrEnum):
+    """Where a hold comes from."""
+
+    OPERATOR = "operator"
+    EVIDENCE = "evidence"
+    SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reason not to go on now: who, why and since when (epoch seconds)."""
+
+    kind: HoldKind
+    by: str
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequest:
+    """Somebody wants the rollout stopped for good."""
+
+    by: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tripwires:
+    """
+    Counts at which a new review could decide otherwise; None where no count could.
+
+    Attributes:
+        harmed: Harmed things at which the evidence could demand an abort.
+        succeeded: Succeeded things at which a stalled pace could go on.
+    """
+
+    harmed: int | None = None
+    succeeded: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """A workflow waiting on a task token, and what should wake it."""
+
+    token: str
+    generation: int
+    revision: int
+    signals: int
+    tripwires: Tripwires
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    How far the executions of the job have been read back into the ledger.
+
+    Attributes:
+        seen_until: Epoch seconds; every change up to here was read newest-first.
+        surplus: Reported executions of DescribeJob in excess of things, at a complete reading:
+            retries and re-executions, which AWS counts once each.
+    """
+
+    seen_until: float = 0.0
+    surplus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """
+    A rollout's state in the ledger.
+
+    Attributes:
+        generation: Which workflow execution owns it; grows by one at each hand-over.
+        execution_arn: That execution.
+        revision: Of the last decision stored; 0 before the first.
+        signals: How many holds, releases and requests have arrived so far.
+        upper_bound: The smallest upper confidence bound on the failure rate ever established.
+        aborting: An abort was decided; nothing but CancelJob follows.
+        ending: How it ended; None while it lives.
+    """
+
+    key: RolloutKey
+    job_arn: str
+    policy: Policy
+    generation: int
+    execution_arn: str
+    enrolled_at: float
+    fleet_size: int | None = None
+    revision: int = 0
+    signals: int = 0
+    upper_bound: float = 1.0
+    listing: Listing = field(default_factory=Listing)
+    park: Park | None = None
+    abort_request: AbortRequest | None = None
+    aborting: bool = False
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Things per start bucket and status, as the ledger has them."""
+
+    by_bucket: dict[CounterKey, int] = field(default_factory=dict)
+
+    def of(self, *statuses: ExecutionStatus) -> int:
+        """Return the number of things whose latest status is one of these."""
+        return sum(n for (_, status), n in self.by_bucket.items() if status in statuses)
+
+    def unplaced(self, *statuses: ExecutionStatus) -> int:
+        """Return the number of such things whose start bucket is not known."""
+        return sum(self.by_bucket.get((UNPLACED, status), 0) for status in statuses)

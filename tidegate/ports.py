@@ -1,0 +1,261 @@
+"""
+What the services need from the world, as Protocols; adapters provide it.
+
+Every port has two lives: ``adapters/aws`` and ``adapters/memory``. The contract tests run the same
+assertions against both. Methods raise only errors of ``tidegate.errors``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tidegate.domain.decision import Decision
+from tidegate.domain.jobs import ExecutionSummary, Job, LaunchRequest
+from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+from tidegate.domain.rollout import (
+    AbortRequest,
+    Counts,
+    Ending,
+    Hold,
+    HoldKind,
+    Listing,
+    Park,
+    Rollout,
+    RolloutKey,
+)
+from tidegate.domain.settings import JobSettings
+
+#: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
+#: that carry it.
+POLICY_TAG = "tidegate:policy"
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> float:
+        """Return epoch seconds."""
+
+
+class Jobs(Protocol):
+    """
+    AWS IoT Jobs' control plane.
+
+    Every method raises RetryLater when AWS still throttles or is away after bounded retries.
+    """
+
+    def describe(self, job_id: str) -> Job:
+        """Return the job; raises NotFound."""
+
+    def update(self, job_id: str, changes: JobSettings, *, namespace_id: str | None = None) -> None:
+        """
+        Send UpdateJob with just these settings.
+
+        Raises:
+            NotFound: The job is gone.
+            Refused: AWS answered InvalidRequest; the message is AWS's.
+        """
+
+    def cancel(self, job_id: str, *, reason_code: str, comment: str, force: bool = False) -> None:
+        """
+        Cancel the job.
+
+        Raises:
+            NotFound: The job is gone.
+            Refused: AWS answered InvalidRequest, as it does for a job that is over.
+        """
+
+    def create(self, request: LaunchRequest) -> str:
+        """
+        Create a job and return its ARN; one that exists with these very settings counts as done.
+
+        Raises:
+            Refused: AWS refused it, or another job has that id.
+            NotFound: A target or template does not exist.
+        """
+
+    def arn(self, job_id: str) -> str:
+        """Return the ARN that a job of this id has in this account and region."""
+
+    def tags(self, job_arn: str) -> dict[str, str]:
+        """Return the job's tags; raises NotFound."""
+
+    def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Set tags, all of them under ``tidegate:``; raises NotFound."""
+
+    def untag(self, job_arn: str, keys: Sequence[str]) -> None:
+        """Remove tags, all of them under ``tidegate:``; raises NotFound."""
+
+    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+        """
+        Yield pages of the job's executions, newest-updated first; raises NotFound.
+
+        Each page is one request, made when the page is asked for.
+        """
+
+    def count_targets(self, targets: Sequence[str]) -> int | None:
+        """Return how many things the targets hold, None if more than can be counted in bounds."""
+
+    def execution_events_enabled(self) -> bool:
+        """Return whether the account publishes JOB_EXECUTION events."""
+
+    def enable_events(self) -> None:
+        """Switch the account's JOB and JOB_EXECUTION events on; leave all others as they are."""
+
+
+class Policies(Protocol):
+    """Where named policies live."""
+
+    def document(self, name: str) -> str:
+        """Return the policy's JSON text; raises NotFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusEvent:
+    """An event that Tidegate puts on its bus; ``detail`` is plain JSON."""
+
+    detail_type: str
+    detail: Mapping[str, Any]
+    source: str = "tidegate"
+    resources: tuple[str, ...] = field(default=())
+
+
+class Bus(Protocol):
+    """The EventBridge bus ``tidegate``."""
+
+    def publish(self, events: Sequence[BusEvent]) -> tuple[int, ...]:
+        """
+        Put events on the bus, in as few requests as AWS allows.
+
+        Returns:
+            Indices of the events that the bus did not take; the others are on it.
+        """
+
+
+class Workflow(Protocol):
+    """Step Functions executions of the rollout workflow."""
+
+    def start(self, name: str, workflow_input: Mapping[str, Any]) -> str:
+        """Start an execution and return its ARN; one of that name counts as started."""
+
+    def wake(self, token: str, output: Mapping[str, Any]) -> bool:
+        """Answer a task token; False if nobody waits on it any more."""
+
+    def is_running(self, execution_arn: str) -> bool:
+        """Return whether the execution runs; False if it is over or unknown."""
+
+
+class Ledger(Protocol):
+    """
+    What Tidegate remembers: rollouts, decisions, holds, outcomes.
+
+    All reads are strongly consistent. Methods raise RetryLater when the table throttles.
+    """
+
+    # rollouts
+
+    def current(self, job_ids: Iterable[str]) -> dict[str, Rollout]:
+        """Return the newest rollout of each job that has one."""
+
+    def rollout(self, key: RolloutKey) -> Rollout:
+        """Return a rollout; raises NotFound."""
+
+    def claim(self, rollout: Rollout, *, previous: Rollout | None) -> None:
+        """
+        Make this rollout its job's current one, all or nothing.
+
+        Args:
+            rollout: As it shall be stored: new, or taken over with a higher generation.
+            previous: The state it was derived from; None for a rollout that is new.
+
+        Raises:
+            Contention: Someone claimed it meanwhile; nothing is changed.
+        """
+
+    def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
+        """Mark the rollout as ended; raises Superseded if another generation owns it."""
+
+    # decisions
+
+    def store_decision(self, key: RolloutKey, decision: Decision, *, generation: int) -> None:
+        """
+        Store a decision and make it the rollout's last, with its bound and its abort.
+
+        Raises:
+            Superseded: Another generation owns the rollout, or that revision exists with another
+                content; the same decision again is done already.
+        """
+
+    def decision(self, key: RolloutKey, revision: int) -> Decision:
+        """Return a decision; raises NotFound."""
+
+    def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
+        """Return the newest decisions, newest first."""
+
+    def mark_applied(
+        self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
+    ) -> None:
+        """Note what applying a decision came to; the last note stays."""
+
+    def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
+        """Return what applying a decision came to, None if it was not applied."""
+
+    # people's requests; each counts as one signal
+
+    def holds(self, key: RolloutKey) -> Sequence[Hold]:
+        """Return the holds in force, oldest first."""
+
+    def place_hold(self, key: RolloutKey, hold: Hold) -> None:
+        """Put a hold in force; one of the same kind and owner is replaced."""
+
+    def lift_holds(self, key: RolloutKey, kind: HoldKind) -> int:
+        """Lift all holds of a kind; return how many there were."""
+
+    def request_abort(self, key: RolloutKey, request: AbortRequest) -> None:
+        """Note that somebody wants the rollout stopped; the first request stays."""
+
+    # outcomes
+
+    def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
+        """Return the records of those things that have one."""
+
+    def commit(
+        self,
+        key: RolloutKey,
+        changes: Sequence[Transition],
+        moved: Mapping[CounterKey, int],
+    ) -> None:
+        """
+        Write changed records and move the counters with them, all or nothing.
+
+        Args:
+            key: The rollout.
+            changes: At most ``CHANGES_MAX`` transitions; each applies only if the stored record
+                is still its ``before``.
+            moved: By how much each counter moves.
+
+        Raises:
+            Contention: A record changed meanwhile; nothing is written.
+        """
+
+    def counts(self, key: RolloutKey) -> Counts:
+        """Return all counters of a rollout."""
+
+    def totals(self, key: RolloutKey) -> Counts:
+        """Return the counters summed over start buckets; cheaper than ``counts``."""
+
+    def note_listing(self, key: RolloutKey, listing: Listing) -> None:
+        """Remember how far the job's executions were read."""
+
+    # waiting
+
+    def park(self, key: RolloutKey, park: Park) -> None:
+        """Remember a waiting task token; raises Superseded if another generation owns it."""
+
+    def unpark(self, key: RolloutKey, token: str) -> None:
+        """Forget a task token, if it is still the remembered one."""
+
+
+#: Thing records in one ``Ledger.commit``: DynamoDB takes 100 actions in a transaction, and the
+#: counters need theirs.
+CHANGES_MAX = 40
