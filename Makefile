@@ -40,7 +40,7 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
   || need 'Tidegate needs Python 3.11 or newer, and `$(PYTHON)` is not. Name one: make setup PYTHON=python3.13'; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
   || need 'Tidegate needs the venv module of $(PYTHON). On Debian and Ubuntu: sudo apt install python3-venv'; \
-node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null \
+node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null \
   || need 'Tidegate needs Node.js 20 or newer, which the AWS CDK runs on: https://nodejs.org'; \
 npm --version >/dev/null 2>&1 \
   || need 'Tidegate needs npm, which comes with Node.js: https://nodejs.org'
