@@ -50,8 +50,8 @@ endef
 setup: ## Install everything into this folder: once, and again when a lock file changes
 	@if ! $(MAKE) --question $(installed) 2>/dev/null; then \
 	  $(require_tools); \
-	  echo 'Installing what Tidegate needs into this folder, this once (half a minute or so):'; \
-	  $(MAKE) --no-print-directory --jobs=3 $(installed) && echo 'Installed.'; \
+	  echo 'Installing what Tidegate needs, all of it into this folder (half a minute, the first time only):'; \
+	  $(MAKE) --silent --jobs=3 $(installed) && echo 'Installed.'; \
 	fi
 
 # uv comes by pip and installs the rest, several times as fast.
@@ -90,7 +90,7 @@ check: setup ## Check style, types, layers and generated files
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/ty check
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 	@$(python) -m tidegate.documents.generate --check
 
 .PHONY: fix
