@@ -208,8 +208,16 @@ class Ledger(Protocol):
     def place_hold(self, key: RolloutKey, hold: Hold) -> None:
         """Put a hold in force; one of the same kind and owner is replaced."""
 
-    def lift_holds(self, key: RolloutKey, kind: HoldKind) -> int:
-        """Lift all holds of a kind; return how many there were."""
+    def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
+        """
+        Lift the holds of a kind placed before ``until`` (epoch seconds); return how many.
+
+        Events arrive late and twice: a hold of a time before ``until`` that comes in afterwards is
+        not in force, and one placed later stays.
+        """
+
+    def signal(self, key: RolloutKey) -> None:
+        """Count something else that a review must look at, such as the job's end."""
 
     def request_abort(self, key: RolloutKey, request: AbortRequest) -> None:
         """Note that somebody wants the rollout stopped; the first request stays."""

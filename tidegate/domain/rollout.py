@@ -36,8 +36,6 @@ class HoldKind(StrEnum):
     """Where a hold comes from."""
 
     OPERATOR = "operator"
-    EVIDENCE = "evidence"
-    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
