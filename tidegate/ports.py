@@ -250,7 +250,7 @@ class Ledger(Protocol):
         """Return all counters of a rollout."""
 
     def totals(self, key: RolloutKey) -> Counts:
-        """Return the counters summed over start buckets; cheaper than ``counts``."""
+        """Return the counters summed over start buckets, under ``TOTALS_BUCKET``; cheaper."""
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
@@ -267,3 +267,6 @@ class Ledger(Protocol):
 #: Thing records in one ``Ledger.commit``: DynamoDB takes 100 actions in a transaction; a record may
 #: move counters in two start buckets, and the totals move with them: 33 + 66 + 1.
 CHANGES_MAX = 33
+
+#: The bucket under which ``Ledger.totals`` returns its sums, for want of a real one.
+TOTALS_BUCKET = 0
