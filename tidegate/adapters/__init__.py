@@ -1,0 +1,1 @@
+"""The ports' two lives: ``aws`` talks to AWS, ``memory`` keeps everything in the process."""

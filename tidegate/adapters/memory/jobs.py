@@ -1,0 +1,334 @@
+"""A small model of AWS IoT Jobs: what it answers, not what its devices do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tidegate.adapters.job_requests import (
+    check_same,
+    check_tag_keys,
+    comment_of,
+    group_of,
+    reason_code_of,
+    thing_of,
+)
+from tidegate.adapters.memory.faults import Faults
+from tidegate.domain.jobs import (
+    TERMINAL,
+    ExecutionStatus,
+    ExecutionSummary,
+    Job,
+    JobCounts,
+    JobStatus,
+    LaunchRequest,
+)
+from tidegate.domain.settings import JobSettings, refusals
+from tidegate.errors import NotFound, Refused
+from tidegate.ports import Clock
+
+#: As many rows as ListJobExecutionsForJob gives at once.
+PAGE_SIZE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that would have changed something at AWS, made whether or not AWS agreed."""
+
+    operation: str
+    job_id: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class MemoryJobs:
+    """
+    Jobs and executions that whoever holds this sets directly; only UpdateJob and CancelJob act.
+
+    Rules are AWS's as far as they are known: UpdateJob takes jobs IN_PROGRESS only, replaces each
+    member it is given whole, and is checked before the job is looked up.
+
+    Attributes:
+        calls: Every call that writes, in order.
+        groups: Thing names by name of thing group.
+        events: Which kinds of events the account publishes.
+        faults: Which calls fail next.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        region: str = "eu-central-1",
+        account_id: str = "111122223333",
+        partition: str = "aws",
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        """Start without jobs, with events switched on."""
+        self.calls: list[Call] = []
+        self.groups: dict[str, set[str]] = {}
+        self.events = {"JOB": True, "JOB_EXECUTION": True}
+        self.faults = Faults()
+        self.page_size = page_size
+        self._clock = clock
+        self._arn_prefix = f"arn:{partition}:iot:{region}:{account_id}"
+        self._jobs: dict[str, Job] = {}
+        self._tags: dict[str, dict[str, str]] = {}
+        self._executions: dict[str, dict[tuple[str, int], ExecutionSummary]] = {}
+        self._counts: dict[str, JobCounts] = {}
+
+    # what a test sets
+
+    def add(
+        self,
+        job_id: str,
+        *,
+        targets: Sequence[str] = (),
+        settings: JobSettings | None = None,
+        status: JobStatus = JobStatus.IN_PROGRESS,
+        tags: Mapping[str, str] | None = None,
+        is_concurrent: bool = True,
+        is_continuous: bool = False,
+    ) -> Job:
+        """Put a job there, created this second, in place of one with that id."""
+        job = Job(
+            job_id=job_id,
+            arn=self.arn(job_id),
+            status=status,
+            created_at=int(self._clock.now()),
+            counts=JobCounts(),
+            settings=settings or JobSettings(),
+            is_concurrent=is_concurrent,
+            is_continuous=is_continuous,
+            targets=tuple(targets),
+        )
+        self.delete(job_id)
+        self._jobs[job_id] = job
+        self._tags[job.arn] = dict(tags or {})
+        self._executions[job_id] = {}
+        return job
+
+    def change(self, job_id: str, **changes: object) -> None:
+        """Change members of a job as if by AWS or by somebody else; by ``Job``'s names."""
+        self._jobs[job_id] = replace(self._jobs[job_id], **changes)  # type: ignore[arg-type]
+
+    def delete(self, job_id: str) -> None:
+        """Take a job away with all that belongs to it."""
+        self._jobs.pop(job_id, None)
+        self._tags.pop(self.arn(job_id), None)
+        self._executions.pop(job_id, None)
+        self._counts.pop(job_id, None)
+
+    def report(
+        self,
+        job_id: str,
+        thing_name: str,
+        status: ExecutionStatus,
+        *,
+        execution_number: int = 1,
+        retry_attempt: int = 0,
+    ) -> ExecutionSummary:
+        """
+        Put an execution into a status now, whatever it was before.
+
+        The first report that is not QUEUED, REJECTED, CANCELED or REMOVED starts it.
+        """
+        now = self._clock.now()
+        executions = self._executions[job_id]
+        queued = ExecutionSummary(thing_name, ExecutionStatus.QUEUED, now, now)
+        before = executions.get((thing_name, execution_number), queued)
+        starts = status not in {
+            ExecutionStatus.QUEUED,
+            ExecutionStatus.REJECTED,
+            ExecutionStatus.CANCELED,
+            ExecutionStatus.REMOVED,
+        }
+        after = replace(
+            before,
+            status=status,
+            updated_at=now,
+            started_at=now if starts and before.started_at is None else before.started_at,
+            execution_number=execution_number,
+            retry_attempt=retry_attempt,
+        )
+        executions[thing_name, execution_number] = after
+        return after
+
+    def count_as(self, job_id: str, counts: JobCounts | None) -> None:
+        """Let DescribeJob report these counts, as AWS's may lag; None: those of the executions."""
+        self._counts.pop(job_id, None)
+        if counts is not None:
+            self._counts[job_id] = counts
+
+    # the port
+
+    def describe(self, job_id: str) -> Job:
+        """Return the job; raises NotFound."""
+        with self.faults.around("describe"):
+            return self._described(job_id)
+
+    def update(self, job_id: str, changes: JobSettings, *, namespace_id: str | None = None) -> None:
+        """Change settings of a job IN_PROGRESS."""
+        arguments = {"changes": changes, "namespace_id": namespace_id}
+        self.calls.append(Call("update", job_id, arguments))
+        with self.faults.around("update"):
+            if not changes:
+                message = "No job attributes were given to be updated."
+                raise Refused(message)
+            job = self._known(job_id)
+            if job.status is not JobStatus.IN_PROGRESS:
+                message = f"Job {job_id} in status {job.status} cannot be updated."
+                raise Refused(message)
+            _check(changes, job.settings)
+            given = {
+                name: value
+                for name in JobSettings.__dataclass_fields__
+                if (value := getattr(changes, name)) is not None
+            }
+            self._jobs[job_id] = replace(job, settings=replace(job.settings, **given))
+
+    def cancel(self, job_id: str, *, reason_code: str, comment: str, force: bool = False) -> None:
+        """Cancel a job that is not over: QUEUED executions, by force those IN_PROGRESS too."""
+        reason_code, comment = reason_code_of(reason_code), comment_of(comment)
+        arguments = {"reason_code": reason_code, "comment": comment, "force": force}
+        self.calls.append(Call("cancel", job_id, arguments))
+        with self.faults.around("cancel"):
+            job = self._known(job_id)
+            if job.status not in {JobStatus.IN_PROGRESS, JobStatus.SCHEDULED}:
+                message = f"Job {job_id} in status {job.status} cannot be canceled."
+                raise Refused(message)
+            for (thing_name, number), execution in list(self._executions[job_id].items()):
+                if execution.status is ExecutionStatus.QUEUED or (
+                    force and execution.status not in TERMINAL
+                ):
+                    self.report(
+                        job_id,
+                        thing_name,
+                        ExecutionStatus.CANCELED,
+                        execution_number=number,
+                        retry_attempt=execution.retry_attempt,
+                    )
+            self._jobs[job_id] = replace(
+                job,
+                status=JobStatus.CANCELED,
+                reason_code=reason_code or None,
+                comment=comment or None,
+                is_concurrent=False,
+            )
+
+    def create(self, request: LaunchRequest) -> str:
+        """Create a job without executions; one that exists with these settings counts as done."""
+        self.calls.append(Call("create", request.job_id, {"request": request}))
+        with self.faults.around("create"):
+            arn = self.arn(request.job_id)
+            if request.job_id in self._jobs:
+                check_same(request, self._jobs[request.job_id], self._tags[arn])
+                return arn
+            _check(replace(request.settings, retries=None), JobSettings())
+            self._count(request.targets)
+            continuous = request.passed_through.get("targetSelection") == "CONTINUOUS"
+            self.add(
+                request.job_id,
+                targets=request.targets,
+                settings=request.settings,
+                tags=request.tags,
+                is_continuous=continuous,
+            )
+            return arn
+
+    def arn(self, job_id: str) -> str:
+        """Return the ARN that a job of this id has."""
+        return f"{self._arn_prefix}:job/{job_id}"
+
+    def tags(self, job_arn: str) -> dict[str, str]:
+        """Return the job's tags; raises NotFound."""
+        with self.faults.around("tags"):
+            return dict(self._tags_of(job_arn))
+
+    def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Set tags, all of them under ``tidegate:``; raises NotFound."""
+        self.calls.append(Call("tag", job_arn.rpartition("/")[2], {"tags": dict(tags)}))
+        with self.faults.around("tag"):
+            check_tag_keys(tags)
+            self._tags_of(job_arn).update(tags)
+
+    def untag(self, job_arn: str, keys: Sequence[str]) -> None:
+        """Remove tags, all of them under ``tidegate:``; raises NotFound."""
+        self.calls.append(Call("untag", job_arn.rpartition("/")[2], {"keys": tuple(keys)}))
+        with self.faults.around("untag"):
+            check_tag_keys(keys)
+            standing = self._tags_of(job_arn)
+            for key in keys:
+                standing.pop(key, None)
+
+    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+        """Yield pages of the job's executions, newest-updated first; raises NotFound."""
+        start, total = 0, 1
+        while start < total:
+            with self.faults.around("executions"):
+                self._known(job_id)
+                rows = sorted(
+                    self._executions[job_id].values(),
+                    key=lambda each: (each.updated_at, each.thing_name),
+                    reverse=True,
+                )
+                page = rows[start : start + self.page_size]
+            yield page
+            start, total = start + self.page_size, len(rows)
+
+    def count_targets(self, targets: Sequence[str]) -> int | None:
+        """Return how many things the targets hold."""
+        with self.faults.around("count_targets"):
+            return self._count(targets)
+
+    def execution_events_enabled(self) -> bool:
+        """Return whether the account publishes JOB_EXECUTION events."""
+        with self.faults.around("execution_events_enabled"):
+            return self.events.get("JOB_EXECUTION", False)
+
+    def enable_events(self) -> None:
+        """Switch JOB and JOB_EXECUTION events on; leave all others as they are."""
+        with self.faults.around("enable_events"):
+            self.events |= {"JOB": True, "JOB_EXECUTION": True}
+
+    # inside
+
+    def _known(self, job_id: str) -> Job:
+        if job_id not in self._jobs:
+            message = f"Job {job_id} cannot be found."
+            raise NotFound(message)
+        return self._jobs[job_id]
+
+    def _described(self, job_id: str) -> Job:
+        job = self._known(job_id)
+        counts = self._counts.get(job_id)
+        return replace(job, counts=counts or self._counted(job_id))
+
+    def _counted(self, job_id: str) -> JobCounts:
+        statuses = [each.status for each in self._executions[job_id].values()]
+        return JobCounts(
+            **{status.value.lower(): statuses.count(status) for status in ExecutionStatus}
+        )
+
+    def _tags_of(self, job_arn: str) -> dict[str, str]:
+        if job_arn not in self._tags:
+            message = f"{job_arn} cannot be found."
+            raise NotFound(message)
+        return self._tags[job_arn]
+
+    def _count(self, targets: Sequence[str]) -> int:
+        names: set[str] = set()
+        for target in targets:
+            thing, group = thing_of(target), group_of(target)
+            if thing is not None:
+                names.add(thing)
+            elif group in self.groups:
+                names |= self.groups[group]
+            else:
+                message = f"{target} cannot be found."
+                raise NotFound(message)
+        return len(names)
+
+
+def _check(desired: JobSettings, standing: JobSettings) -> None:
+    found = refusals(desired, standing)
+    if found:
+        raise Refused(" ".join(each.message for each in found))

@@ -1,0 +1,271 @@
+"""The ledger in memory: the same conditions and the same refusals as the table's."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from tidegate.adapters.memory.faults import Faults
+from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+from tidegate.domain.rollout import (
+    AbortRequest,
+    Counts,
+    Ending,
+    Hold,
+    HoldKind,
+    Listing,
+    Park,
+    Rollout,
+    RolloutKey,
+)
+from tidegate.errors import Contention, NotFound, Refused, Superseded
+from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
+
+
+class MemoryLedger:
+    """
+    What the table would hold, as values; each method is atomic, across threads too.
+
+    Documents go through JSON, so nothing comes back that a table could not have kept.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.faults = Faults()
+        self._lock = Lock()
+        self._current: dict[str, RolloutKey] = {}
+        self._rollouts: dict[RolloutKey, Rollout] = {}
+        self._decisions: dict[RolloutKey, dict[int, str]] = {}
+        self._applied: dict[tuple[RolloutKey, int], str] = {}
+        self._holds: dict[RolloutKey, dict[tuple[HoldKind, str], Hold]] = {}
+        self._lifted: dict[RolloutKey, dict[HoldKind, float]] = {}
+        self._things: dict[RolloutKey, dict[str, ThingRecord]] = {}
+        self._counters: dict[RolloutKey, Counter[CounterKey]] = {}
+
+    # rollouts
+
+    def current(self, job_ids: Iterable[str]) -> dict[str, Rollout]:
+        """Return the newest rollout of each job that has one."""
+        with self.faults.around("current"), self._lock:
+            return {
+                job_id: self._rollouts[self._current[job_id]]
+                for job_id in job_ids
+                if job_id in self._current
+            }
+
+    def rollout(self, key: RolloutKey) -> Rollout:
+        """Return a rollout; raises NotFound."""
+        with self.faults.around("rollout"), self._lock:
+            return self._known(key)
+
+    def claim(self, rollout: Rollout, *, previous: Rollout | None) -> None:
+        """Make this rollout its job's current one; raises Contention."""
+        with self.faults.around("claim"), self._lock:
+            key = rollout.key
+            standing = self._current.get(key.job_id, key)
+            if self._rollouts.get(key) != previous or standing.created_at > key.created_at:
+                message = f"the rollout of job {key.job_id} was claimed or changed meanwhile"
+                raise Contention(message)
+            self._current[key.job_id] = key
+            self._rollouts[key] = rollout
+
+    def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
+        """Mark the rollout as ended; raises Superseded if another generation owns it."""
+        del at  # nobody asks for it, and nothing else is done with it in memory
+        with self.faults.around("conclude"), self._lock:
+            self._rollouts[key] = replace(self._owned(key, generation), ending=ending)
+
+    # decisions
+
+    def store_decision(self, key: RolloutKey, decision: Decision, *, generation: int) -> None:
+        """Store a decision and make it the rollout's last; raises Superseded."""
+        with self.faults.around("store_decision"), self._lock:
+            rollout = self._owned(key, generation)
+            decisions = self._decisions.setdefault(key, {})
+            document = json.dumps(decision.to_document())
+            if decision.revision in decisions:
+                if json.loads(decisions[decision.revision]) == json.loads(document):
+                    return
+                message = f"revision {decision.revision} of job {key.job_id} says something else"
+                raise Superseded(message)
+            if decision.revision != rollout.revision + 1:
+                message = (
+                    f"revision {decision.revision} of job {key.job_id} does not follow "
+                    f"{rollout.revision}, the last one"
+                )
+                raise Superseded(message)
+            decisions[decision.revision] = document
+            self._rollouts[key] = replace(
+                rollout,
+                revision=decision.revision,
+                upper_bound=min(rollout.upper_bound, decision.evidence.upper_bound),
+                aborting=rollout.aborting or decision.verdict is Verdict.ABORT,
+            )
+
+    def decision(self, key: RolloutKey, revision: int) -> Decision:
+        """Return a decision; raises NotFound."""
+        with self.faults.around("decision"), self._lock:
+            return self._decision(key, revision)
+
+    def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
+        """Return the newest decisions, newest first."""
+        with self.faults.around("decisions"), self._lock:
+            revisions = sorted(self._decisions.get(key, {}), reverse=True)
+            return [self._decision(key, each) for each in revisions[:limit]]
+
+    def mark_applied(
+        self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
+    ) -> None:
+        """Note what applying a decision came to; the last note stays."""
+        del at  # nobody asks for it
+        with self.faults.around("mark_applied"), self._lock:
+            self._decision(key, revision)
+            self._applied[key, revision] = json.dumps(dict(result))
+
+    def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
+        """Return what applying a decision came to, None if it was not applied."""
+        with self.faults.around("applied"), self._lock:
+            note = self._applied.get((key, revision))
+            result: dict[str, Any] | None = None if note is None else json.loads(note)
+            return result
+
+    # people's requests
+
+    def holds(self, key: RolloutKey) -> Sequence[Hold]:
+        """Return the holds in force, oldest first."""
+        with self.faults.around("holds"), self._lock:
+            return self._in_force(key)
+
+    def place_hold(self, key: RolloutKey, hold: Hold) -> None:
+        """Put a hold in force; an older one of the same kind and owner is replaced."""
+        with self.faults.around("place_hold"), self._lock:
+            self._signal(key)
+            placed = self._holds.setdefault(key, {})
+            standing = placed.get((hold.kind, hold.by), hold)
+            if standing.since <= hold.since:
+                placed[hold.kind, hold.by] = hold
+
+    def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
+        """Lift the holds of a kind placed before ``until``; return how many."""
+        with self.faults.around("lift_holds"), self._lock:
+            self._signal(key)
+            before = self._in_force(key)
+            lifted = self._lifted.setdefault(key, {})
+            lifted[kind] = max(lifted.get(kind, until), until)
+            return len(before) - len(self._in_force(key))
+
+    def signal(self, key: RolloutKey) -> None:
+        """Count something else that a review must look at."""
+        with self.faults.around("signal"), self._lock:
+            self._signal(key)
+
+    def request_abort(self, key: RolloutKey, request: AbortRequest) -> None:
+        """Note that somebody wants the rollout stopped; the first request stays."""
+        with self.faults.around("request_abort"), self._lock:
+            self._signal(key)
+            rollout = self._rollouts[key]
+            self._rollouts[key] = replace(rollout, abort_request=rollout.abort_request or request)
+
+    # outcomes
+
+    def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
+        """Return the records of those things that have one."""
+        with self.faults.around("things"), self._lock:
+            records = self._things.get(key, {})
+            return {name: records[name] for name in names if name in records}
+
+    def commit(
+        self,
+        key: RolloutKey,
+        changes: Sequence[Transition],
+        moved: Mapping[CounterKey, int],
+    ) -> None:
+        """Write changed records and move the counters with them; raises Contention."""
+        with self.faults.around("commit"), self._lock:
+            names = {change.thing_name for change in changes}
+            if len(changes) > CHANGES_MAX or len(names) < len(changes):
+                message = (
+                    f"{len(changes)} changes of {len(names)} things in one commit, but it takes "
+                    f"{CHANGES_MAX} of as many things: split them"
+                )
+                raise Refused(message)
+            records = self._things.setdefault(key, {})
+            if any(records.get(each.thing_name) != each.before for each in changes):
+                message = f"things of job {key.job_id} were reported by somebody else meanwhile"
+                raise Contention(message)
+            records.update({each.thing_name: each.after for each in changes})
+            counters = self._counters.setdefault(key, Counter())
+            for counter, by in moved.items():
+                counters[counter] += by
+
+    def counts(self, key: RolloutKey) -> Counts:
+        """Return all counters of a rollout."""
+        with self.faults.around("counts"), self._lock:
+            counters = self._counters.get(key, Counter())
+            return Counts({counter: number for counter, number in counters.items() if number})
+
+    def totals(self, key: RolloutKey) -> Counts:
+        """Return the counters summed over start buckets."""
+        with self.faults.around("totals"), self._lock:
+            summed: Counter[CounterKey] = Counter()
+            for (_, status), number in self._counters.get(key, Counter()).items():
+                summed[TOTALS_BUCKET, status] += number
+            return Counts({counter: number for counter, number in summed.items() if number})
+
+    def note_listing(self, key: RolloutKey, listing: Listing) -> None:
+        """Remember how far the job's executions were read."""
+        with self.faults.around("note_listing"), self._lock:
+            self._rollouts[key] = replace(self._known(key), listing=listing)
+
+    # waiting
+
+    def park(self, key: RolloutKey, park: Park) -> None:
+        """Remember a waiting task token; raises Superseded if another generation owns it."""
+        with self.faults.around("park"), self._lock:
+            self._rollouts[key] = replace(self._owned(key, park.generation), park=park)
+
+    def unpark(self, key: RolloutKey, token: str) -> None:
+        """Forget a task token, if it is still the remembered one."""
+        with self.faults.around("unpark"), self._lock:
+            rollout = self._rollouts.get(key)
+            if rollout is not None and rollout.park is not None and rollout.park.token == token:
+                self._rollouts[key] = replace(rollout, park=None)
+
+    # under the lock
+
+    def _known(self, key: RolloutKey) -> Rollout:
+        if key not in self._rollouts:
+            message = f"job {key.job_id} of {key.created_at} has no rollout"
+            raise NotFound(message)
+        return self._rollouts[key]
+
+    def _owned(self, key: RolloutKey, generation: int) -> Rollout:
+        rollout = self._known(key)
+        if rollout.generation != generation:
+            message = (
+                f"generation {generation} of job {key.job_id} was succeeded by {rollout.generation}"
+            )
+            raise Superseded(message)
+        return rollout
+
+    def _decision(self, key: RolloutKey, revision: int) -> Decision:
+        if revision not in self._decisions.get(key, {}):
+            message = f"job {key.job_id} has no decision {revision}"
+            raise NotFound(message)
+        return Decision.from_document(json.loads(self._decisions[key][revision]))
+
+    def _in_force(self, key: RolloutKey) -> list[Hold]:
+        lifted = self._lifted.get(key, {})
+        standing = [
+            each
+            for each in self._holds.get(key, {}).values()
+            if each.since >= lifted.get(each.kind, each.since)
+        ]
+        return sorted(standing, key=lambda each: (each.since, each.kind, each.by))
+
+    def _signal(self, key: RolloutKey) -> None:
+        rollout = self._known(key)
+        self._rollouts[key] = replace(rollout, signals=rollout.signals + 1)
