@@ -1,0 +1,1 @@
+"""Documents from people and from outside, validated whole where they come in."""

@@ -1,0 +1,312 @@
+"""
+What operators ask for: commands on the bus, and the workflow's input that comes of them.
+
+Commands are checked by hand, all faults reported at once. A policy that comes along is passed on
+unread: ``enroll`` validates it whole, where a rollout begins.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tidegate.documents.launch import Launch, read_launch
+from tidegate.documents.members import Members
+from tidegate.documents.shapes import JOB_ID, POLICY_NAME, VERSION, shown
+from tidegate.errors import Refused
+
+OPERATOR_SOURCE = "tidegate.operator"
+LAUNCH_ROLLOUT = "Launch Rollout"
+ENROLL_JOB = "Enroll Job"
+HOLD_ROLLOUT = "Hold Rollout"
+RESUME_ROLLOUT = "Resume Rollout"
+ABORT_ROLLOUT = "Abort Rollout"
+
+#: Of a command's detail and of a workflow's input; Step Functions takes 262,144 as input.
+COMMAND_BYTES_MAX = 200_000
+
+#: Faults of one command that are spelled out.
+FAULTS_SHOWN_MAX = 20
+
+BY_LENGTH_MAX = 128
+REASON_LENGTH_MAX = 1024
+
+#: Reviews of one workflow execution: at about 20 history events each, the most that stay under
+#: the 25,000 that Step Functions keeps of an execution.
+REVIEWS_MAX = 1000
+REVIEWS_DEFAULT = 500
+
+#: Epoch seconds: above, it would be milliseconds.
+CREATED_AT_MAX = 100_000_000_000
+GENERATION_MAX = 1_000_000
+EXECUTION_ARN_LENGTH_MAX = 2048
+
+
+class CommandError(Refused):
+    """
+    A command cannot be done as it stands; the message names the command and everything wrong.
+
+    try:
+        command = parse_command(event)
+    except CommandError as error:
+        raise_attention(str(error))   # whoever sent it has to send another one
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """
+    Which rollout to take over, instead of beginning one.
+
+    Attributes:
+        created_at: Epoch seconds of the job's creation.
+        generation: The generation that hands over.
+        from_execution: The ARN of its workflow execution.
+    """
+
+    created_at: int
+    generation: int
+    from_execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """
+    A workflow's input.
+
+    Attributes:
+        policy: A policy's name, or the policy itself, not validated; None only with ``resume``.
+        launch: The job to create; None where it exists already.
+        reviews: How many reviews to do before handing over to a fresh execution.
+    """
+
+    job_id: str
+    policy: str | Mapping[str, Any] | None
+    launch: Launch | None = None
+    reviews: int = REVIEWS_DEFAULT
+    resume: Resume | None = None
+
+    def to_workflow_input(self) -> dict[str, Any]:
+        """Return the input as plain JSON; ``parse_enrolment`` reads it back unchanged."""
+        document: dict[str, Any] = {"jobId": self.job_id, "reviews": self.reviews}
+        if self.policy is not None:
+            document["policy"] = self.policy
+        if self.launch is not None:
+            document["launch"] = self.launch.to_document()
+        if self.resume is not None:
+            document["resume"] = {
+                "createdAt": self.resume.created_at,
+                "generation": self.resume.generation,
+                "fromExecution": self.resume.from_execution,
+            }
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRollout:
+    """Create a job and steer it from its first minute."""
+
+    job_id: str
+    policy: str | Mapping[str, Any]
+    launch: Launch
+
+    def enrolment(self) -> Enrolment:
+        """Return the workflow's input that does it."""
+        return Enrolment(self.job_id, self.policy, self.launch)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollJob:
+    """Steer a job that exists."""
+
+    job_id: str
+    policy: str | Mapping[str, Any]
+
+    def enrolment(self) -> Enrolment:
+        """Return the workflow's input that does it."""
+        return Enrolment(self.job_id, self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRollout:
+    """Do not go on until somebody resumes it."""
+
+    job_id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRollout:
+    """Lift the operators' holds."""
+
+    job_id: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRollout:
+    """Stop the rollout for good."""
+
+    job_id: str
+    by: str
+    reason: str
+
+
+Command = LaunchRollout | EnrollJob | HoldRollout | ResumeRollout | AbortRollout
+
+
+def parse_command(event: Mapping[str, Any]) -> Command:
+    """
+    Return the command that an event on the bus carries.
+
+    Args:
+        event: As EventBridge delivers it: ``source``, ``detail-type``, ``detail``.
+
+    Raises:
+        CommandError: It is no command, or a faulty one; every fault is in the message.
+    """
+    source, kind, detail = (event.get(name) for name in ("source", "detail-type", "detail"))
+    read = _READERS.get(kind) if isinstance(kind, str) else None
+    if source != OPERATOR_SOURCE or read is None:
+        message = (
+            f"{shown(kind)} from {shown(source)} is no command: "
+            f"{OPERATOR_SOURCE} sends {', '.join(_READERS)}"
+        )
+        raise CommandError(message)
+    return _read_whole(f"{kind}", detail, read)
+
+
+def parse_enrolment(workflow_input: Mapping[str, Any]) -> Enrolment:
+    """
+    Return a workflow's input, whoever started it: Tidegate, or somebody in a console.
+
+    Raises:
+        CommandError: It is faulty; every fault is in the message.
+    """
+    return _read_whole("workflow input", workflow_input, _enrolment)
+
+
+_Read = TypeVar("_Read")
+
+
+def _read_whole(what: str, given: object, read: Callable[[Members], _Read]) -> _Read:
+    if not isinstance(given, Mapping):
+        message = f"{what}: it is {shown(given)}, but an object is expected"
+        raise CommandError(message)
+    if not _fits(given):
+        message = f"{what}: as JSON it has more than {COMMAND_BYTES_MAX} bytes, or it is no JSON"
+        raise CommandError(message)
+    members = Members(given)
+    result = read(members)
+    members.close()
+    if members.faults:
+        faults = members.faults[:FAULTS_SHOWN_MAX]
+        if len(faults) < len(members.faults):
+            faults.append(f"and {len(members.faults) - len(faults)} more")
+        job_id = given.get("jobId")
+        of = f" of job {shown(job_id)}" if isinstance(job_id, str) else ""
+        message = f"{what}{of}: {'; '.join(faults)}"
+        raise CommandError(message)
+    return result
+
+
+def _fits(given: Mapping[str, Any]) -> bool:
+    try:
+        return len(json.dumps(given, allow_nan=False)) <= COMMAND_BYTES_MAX
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _job_id(members: Members) -> str:
+    return members.matching("jobId", JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _")
+
+
+def _policy(members: Members) -> str | Mapping[str, Any]:
+    value = members.take("policy")
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, str) or not POLICY_NAME.fullmatch(value):
+        members.wrong("policy", value, "give a policy's name, or the policy itself as an object")
+        return ""
+    return value
+
+
+def _version(members: Members) -> None:
+    if "version" in members and (version := members.take("version")) != VERSION:
+        members.wrong("version", version, f'give "{VERSION}", or leave it out')
+
+
+def _by_and_reason(members: Members) -> tuple[str, str]:
+    return members.line("by", BY_LENGTH_MAX), members.line("reason", REASON_LENGTH_MAX)
+
+
+def _launch_rollout(members: Members) -> LaunchRollout:
+    _version(members)
+    return LaunchRollout(_job_id(members), _policy(members), read_launch(members))
+
+
+def _enroll_job(members: Members) -> EnrollJob:
+    _version(members)
+    return EnrollJob(_job_id(members), _policy(members))
+
+
+def _hold_rollout(members: Members) -> HoldRollout:
+    _version(members)
+    return HoldRollout(_job_id(members), *_by_and_reason(members))
+
+
+def _resume_rollout(members: Members) -> ResumeRollout:
+    _version(members)
+    return ResumeRollout(_job_id(members), *_by_and_reason(members))
+
+
+def _abort_rollout(members: Members) -> AbortRollout:
+    _version(members)
+    return AbortRollout(_job_id(members), *_by_and_reason(members))
+
+
+_READERS: dict[str, Callable[[Members], Command]] = {
+    LAUNCH_ROLLOUT: _launch_rollout,
+    ENROLL_JOB: _enroll_job,
+    HOLD_ROLLOUT: _hold_rollout,
+    RESUME_ROLLOUT: _resume_rollout,
+    ABORT_ROLLOUT: _abort_rollout,
+}
+
+
+def _enrolment(members: Members) -> Enrolment:
+    if "launch" in members and "resume" in members:
+        members.fault("launch", "must not stand beside resume: the job exists by then")
+    return Enrolment(
+        job_id=_job_id(members),
+        policy=_policy(members) if "policy" in members or "resume" not in members else None,
+        launch=_launch(members) if "launch" in members else None,
+        reviews=members.whole("reviews", 1, REVIEWS_MAX)
+        if "reviews" in members
+        else REVIEWS_DEFAULT,
+        resume=_resume(members) if "resume" in members else None,
+    )
+
+
+def _launch(members: Members) -> Launch | None:
+    inside = members.inside("launch")
+    if inside is None:
+        return None
+    launch = read_launch(inside)
+    inside.close()
+    return launch
+
+
+def _resume(members: Members) -> Resume | None:
+    inside = members.inside("resume")
+    if inside is None:
+        return None
+    resume = Resume(
+        created_at=inside.whole("createdAt", 1, CREATED_AT_MAX),
+        generation=inside.whole("generation", 1, GENERATION_MAX),
+        from_execution=inside.line("fromExecution", EXECUTION_ARN_LENGTH_MAX),
+    )
+    inside.close()
+    return resume

@@ -1,0 +1,101 @@
+"""Reads the members of an object from outside, and collects everything that is wrong with them."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.documents.shapes import shown
+
+
+class Members:
+    """
+    The members of an object, taken out one by one.
+
+    What a method returns for a member that is wrong only keeps the reading going: whoever reads
+    looks at ``faults`` before making use of it.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Any], path: str = "", faults: list[str] | None = None
+    ) -> None:
+        self.faults: list[str] = [] if faults is None else faults
+        self._path = path
+        self._left = dict(given)
+        self._known: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the member is there and was not taken yet."""
+        self._known.add(name)
+        return name in self._left
+
+    def fault(self, name: str, fault: str) -> None:
+        """Note what is wrong with a member."""
+        self.faults.append(f"{self._path}{name} {fault}")
+
+    def wrong(self, name: str, value: object, remedy: str) -> None:
+        """Note that a member is missing or not what it should be."""
+        state = "is missing" if value is None else f"is {shown(value)}"
+        self.fault(name, f"{state}: {remedy}")
+
+    def take(self, name: str) -> object:
+        """Take a member out; None if it is not there."""
+        self._known.add(name)
+        return self._left.pop(name, None)
+
+    def inside(self, name: str) -> "Members | None":
+        """Take out an object, to read its members; None if it is none."""
+        value = self.take(name)
+        if isinstance(value, Mapping):
+            return Members(value, f"{self._path}{name}.", self.faults)
+        self.wrong(name, value, "give an object")
+        return None
+
+    def matching(self, name: str, matches: Callable[[str], object], remedy: str) -> str:
+        """Take out a text of a certain form."""
+        value = self.take(name)
+        if not isinstance(value, str) or not matches(value):
+            self.wrong(name, value, remedy)
+            return ""
+        return value
+
+    def line(self, name: str, length_max: int) -> str:
+        """Take out a text on one line."""
+        value = self.take(name)
+        if not isinstance(value, str) or not value.strip():
+            self.wrong(name, value, "give a text")
+            return ""
+        if len(value) > length_max:
+            self.fault(name, f"has {len(value)} characters: shorten it to {length_max}")
+        if any(unicodedata.category(character).startswith("C") for character in value):
+            self.fault(name, "holds control characters or line breaks: write it on one line")
+        return value
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        """Take out a whole number."""
+        value = self.take(name)
+        if type(value) is not int or not low <= value <= high:
+            self.wrong(name, value, f"give a whole number from {low} to {high}")
+            return low
+        return value
+
+    def items(
+        self, name: str, length_max: int, fits: Callable[[object], bool], kind: str
+    ) -> list[Any]:
+        """Take out a list, not empty; return those of its items that fit."""
+        value = self.take(name)
+        if not isinstance(value, list):
+            self.wrong(name, value, f"give a list of 1 to {length_max} {kind}")
+            return []
+        if not 1 <= len(value) <= length_max:
+            self.fault(name, f"has {len(value)} items: give 1 to {length_max} {kind}")
+        for index, item in enumerate(value):
+            if not fits(item):
+                self.fault(f"{name}[{index}]", f"is {shown(item)}, not among {kind}")
+        return [item for item in value if fits(item)]
+
+    def close(self) -> None:
+        """Refuse what nobody asked for."""
+        known = ", ".join(sorted(self._known))
+        for name in self._left:
+            self.faults.append(f"{self._path}{shown(name)} is unknown: {known} are known")
+        self._left = {}

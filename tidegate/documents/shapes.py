@@ -1,0 +1,34 @@
+"""The shapes of names in documents, and how a wrong value is shown to whoever wrote it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+
+#: Also the last part of a parameter's name in SSM, and the value of the tag that enrolls a job.
+POLICY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
+
+#: Of every document and of every detail on the bus.
+VERSION = "1"
+
+#: Characters of a wrong value that are repeated to its author.
+SHOWN_LENGTH_MAX = 60
+
+#: Numbers beyond are called huge instead of being written out.
+_SHOWN_NUMBER_MAX = 10**18
+
+
+def shown(value: object) -> str:
+    """Return a value as JSON has it, in at most a line: objects and lists by their kind only."""
+    if isinstance(value, str):
+        cut = value if len(value) <= SHOWN_LENGTH_MAX else value[: SHOWN_LENGTH_MAX - 1] + "…"
+        return json.dumps(cut, ensure_ascii=not cut.isprintable())
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, Sequence):
+        return "a list"
+    if isinstance(value, int | float) and abs(value) > _SHOWN_NUMBER_MAX:
+        return "a huge number"
+    return json.dumps(value, default=lambda odd: type(odd).__name__)
