@@ -112,9 +112,7 @@ def sighting_of(summary: ExecutionSummary, created_at: int, minute_seconds: floa
         status=summary.status,
         at=int(summary.updated_at),
         execution_number=summary.execution_number,
-        bucket=UNPLACED
-        if started is None
-        else bucket_of(started, created_at, minute_seconds),
+        bucket=UNPLACED if started is None else bucket_of(started, created_at, minute_seconds),
     )
 
 

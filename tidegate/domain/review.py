@@ -6,9 +6,9 @@ The branches are at the top, in order of precedence: what is over, what must sto
 what may go on.
 """
 
-from collections.abc import Sequence
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from tidegate.domain.decision import Decision, Evidence, Verdict
@@ -86,6 +86,25 @@ class Situation:
     minute_seconds: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every conclusion is drawn from."""
+
+    policy: Policy
+    situation: Situation
+    evidence: Evidence
+    now: float
+
+    @property
+    def standing(self) -> JobSettings:
+        """The settings in force; none for a job that is gone."""
+        return self.situation.job.settings if self.situation.job else JobSettings()
+
+    def seconds(self, minutes: float) -> int:
+        """Return whole seconds, as Step Functions takes them: at least one, never over."""
+        return max(1, int(minutes * self.situation.minute_seconds))
+
+
 def review(policy: Policy, situation: Situation, now: float) -> Decision:
     """
     Decide what should be in force.
@@ -95,16 +114,20 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
         situation: What is known.
         now: Epoch seconds.
     """
+    case = _Case(policy, situation, weigh(policy, situation), now)
     job = situation.job
-    evidence = weigh(policy, situation)
-    if job is None or job.status is not JobStatus.IN_PROGRESS:
-        return _not_running(policy, situation, evidence, now)
-    if situation.aborting or situation.abort_request or evidence.log_e >= evidence.abort_at:
-        return _abort(policy, situation, evidence, now)
-    waits = _waits(situation, evidence)
+    if job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED):
+        return _over(case, *_ending(case))
+    if _must_stop(case):
+        return _standing(case, Verdict.ABORT, _abort_reasons(case))
+    if job.status is JobStatus.SCHEDULED:
+        holds = (_held(each) for each in situation.holds)
+        return _standing(case, Verdict.HOLD, (reason(ReasonCode.JOB_SCHEDULED), *holds))
+    waits = _waits(case)
     if waits:
-        return _hold(policy, situation, evidence, waits, now)
-    return _pace(policy, situation, evidence, now)
+        rate = native_rate(0)
+        return _steering(case, Verdict.HOLD, rate, (*waits, _leak(rate)))
+    return _pace(case)
 
 
 def weigh(policy: Policy, situation: Situation) -> Evidence:
@@ -132,9 +155,7 @@ def weigh(policy: Policy, situation: Situation) -> Evidence:
         unplaced=counts.unplaced(*REPORTED),
         log_e=log_e,
         abort_at=-math.log(harm.false_abort_risk * EVIDENCE_SHARE),
-        upper_bound=pessimistic_upper_bound(
-            bounded_by, 1 - harm.confidence, situation.upper_bound
-        ),
+        upper_bound=pessimistic_upper_bound(bounded_by, 1 - harm.confidence, situation.upper_bound),
         counters_only=counters_only,
     )
 
@@ -145,217 +166,137 @@ def first_settings(policy: Policy) -> JobSettings:
     return _settings(policy, rate, _fence(policy, exposed=0, rate=rate, attempts=1), None)
 
 
-def _not_running(
-    policy: Policy, situation: Situation, evidence: Evidence, now: float
-) -> Decision:
-    job = situation.job
+def _ending(case: _Case) -> tuple[Ending, Reason]:
+    """Return how a job that is over came to its end."""
+    job, evidence = case.situation.job, case.evidence
     if job is None or job.status is JobStatus.DELETION_IN_PROGRESS:
-        ended = reason(ReasonCode.JOB_DELETED_OUTSIDE)
-        return _over(situation, evidence, Ending.DELETED_OUTSIDE, ended, now)
+        return Ending.DELETED_OUTSIDE, reason(ReasonCode.JOB_DELETED_OUTSIDE)
     if job.status is JobStatus.COMPLETED:
-        ended = reason(
+        return Ending.COMPLETED, reason(
             ReasonCode.JOB_COMPLETED, succeeded=evidence.succeeded, harmed=evidence.harmed
         )
-        return _over(situation, evidence, Ending.COMPLETED, ended, now)
-    if job.status is JobStatus.SCHEDULED:
-        if situation.aborting or situation.abort_request:
-            return _abort(policy, situation, evidence, now)
-        return _wait_for_schedule(situation, evidence, now)
-    return _canceled(policy, situation, job, evidence, now)
-
-
-def _canceled(
-    policy: Policy, situation: Situation, job: Job, evidence: Evidence, now: float
-) -> Decision:
-    comment = job.comment or "no comment was left"
     if job.reason_code == ABORT_REASON_CODE:
-        ended = reason(
+        return Ending.ABORTED, reason(
             ReasonCode.JOB_ABORTED,
             harmed=evidence.harmed,
-            budget=situation.budget,
-            acceptable=policy.harm.acceptable_rate,
+            budget=case.situation.budget,
+            acceptable=case.policy.harm.acceptable_rate,
             started=evidence.started,
             in_flight=evidence.in_flight,
         )
-        return _over(situation, evidence, Ending.ABORTED, ended, now)
+    comment = job.comment or "no comment was left"
     if job.reason_code == FENCE_REASON_CODE:
-        ended = reason(ReasonCode.JOB_FENCED, comment=comment)
-        return _over(situation, evidence, Ending.FENCED, ended, now)
-    ended = reason(ReasonCode.JOB_CANCELED_OUTSIDE, comment=comment)
-    return _over(situation, evidence, Ending.CANCELED_OUTSIDE, ended, now)
+        return Ending.FENCED, reason(ReasonCode.JOB_FENCED, comment=comment)
+    return Ending.CANCELED_OUTSIDE, reason(ReasonCode.JOB_CANCELED_OUTSIDE, comment=comment)
 
 
-def _over(
-    situation: Situation, evidence: Evidence, ending: Ending, ended: Reason, now: float
-) -> Decision:
-    standing = situation.job.settings if situation.job else JobSettings()
-    return Decision(
-        revision=situation.revision,
-        at=now,
-        verdict=Verdict.COMPLETE if ending is Ending.COMPLETED else Verdict.ENDED,
-        reasons=(ended,),
-        evidence=evidence,
-        settings=JobSettings(),
-        replaces=standing,
-        tripwires=Tripwires(),
-        signals=situation.signals,
-        wait_seconds=_seconds(REVIEW_MINUTES, situation),
-        ending=ending,
+def _over(case: _Case, ending: Ending, ended: Reason) -> Decision:
+    verdict = Verdict.COMPLETE if ending is Ending.COMPLETED else Verdict.ENDED
+    return replace(_standing(case, verdict, (ended,)), ending=ending)
+
+
+def _must_stop(case: _Case) -> bool:
+    situation, evidence = case.situation, case.evidence
+    return (
+        situation.aborting
+        or situation.abort_request is not None
+        or evidence.log_e >= evidence.abort_at
     )
 
 
-def _wait_for_schedule(situation: Situation, evidence: Evidence, now: float) -> Decision:
-    holds = tuple(_held(each) for each in situation.holds)
-    return _standing(
-        situation, evidence, now, Verdict.HOLD, (reason(ReasonCode.JOB_SCHEDULED), *holds)
-    )
-
-
-def _abort(policy: Policy, situation: Situation, evidence: Evidence, now: float) -> Decision:
+def _abort_reasons(case: _Case) -> tuple[Reason, ...]:
+    situation, evidence = case.situation, case.evidence
     reasons: list[Reason] = []
     request = situation.abort_request
     if request:
         reasons.append(reason(ReasonCode.ABORT_REQUESTED, by=request.by, why=request.reason))
     if evidence.log_e >= evidence.abort_at:
-        reasons.append(_evidence_reason(policy, evidence, ReasonCode.EVIDENCE_ABOVE_TOLERATED))
-    if situation.aborting:
-        status = situation.job.status.value if situation.job else "no job"
+        reasons.append(_evidence_reason(case, ReasonCode.EVIDENCE_ABOVE_TOLERATED))
+    if situation.aborting and situation.job:
+        status = situation.job.status.value
         reasons.append(reason(ReasonCode.ABORT_IN_PROGRESS, status=status))
-    return _standing(situation, evidence, now, Verdict.ABORT, tuple(reasons))
+    return tuple(reasons)
 
 
-def _standing(
-    situation: Situation,
-    evidence: Evidence,
-    now: float,
-    verdict: Verdict,
-    reasons: tuple[Reason, ...],
-) -> Decision:
+def _standing(case: _Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Decision:
     """Return a decision that leaves the settings as they stand."""
     return Decision(
-        revision=situation.revision,
-        at=now,
+        revision=case.situation.revision,
+        at=case.now,
         verdict=verdict,
         reasons=reasons,
-        evidence=evidence,
+        evidence=case.evidence,
         settings=JobSettings(),
-        replaces=situation.job.settings if situation.job else JobSettings(),
+        replaces=case.standing,
         tripwires=Tripwires(),
-        signals=situation.signals,
-        wait_seconds=_seconds(REVIEW_MINUTES, situation),
+        signals=case.situation.signals,
+        wait_seconds=case.seconds(REVIEW_MINUTES),
     )
 
 
-def _waits(situation: Situation, evidence: Evidence) -> tuple[Reason, ...]:
+def _waits(case: _Case) -> tuple[Reason, ...]:
     """Return every reason not to go on now."""
+    situation, evidence = case.situation, case.evidence
     waits = [_held(each) for each in situation.holds]
     if situation.readiness is Readiness.INCOMPLETE:
         described = situation.job.counts.reported if situation.job else 0
         recorded = evidence.harmed + evidence.cleared
-        waits.append(
-            reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described)
-        )
+        waits.append(reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described))
     return tuple(waits)
 
 
-def _hold(
-    policy: Policy,
-    situation: Situation,
-    evidence: Evidence,
-    waits: tuple[Reason, ...],
-    now: float,
-) -> Decision:
-    rate = native_rate(0)
-    leaks = reason(ReasonCode.HOLD_LEAKS, rate=rate)
-    return _steering(policy, situation, evidence, now, Verdict.HOLD, rate, (*waits, leaks))
-
-
-def _pace(policy: Policy, situation: Situation, evidence: Evidence, now: float) -> Decision:
-    pace, harm = policy.pace, policy.harm
-    cap = _cap(policy, situation, evidence)
+def _pace(case: _Case) -> Decision:
+    pace, evidence = case.policy.pace, case.evidence
+    cap = _cap(case)
     reachable = rate_to_reach(cap, exposed=evidence.exposed, max_per_minute=pace.max_per_minute)
     if evidence.started == 0:
         reachable = min(reachable, pace.start_per_minute)
     rate = native_rate(reachable)
-    limits = {
-        "exposed": evidence.exposed,
-        "upper_bound": evidence.upper_bound,
-        "budget": situation.budget,
-        "acceptable": harm.acceptable_rate,
-    }
-    if _all_notified(situation, evidence):
-        why = reason(
-            ReasonCode.ALL_NOTIFIED, exposed=evidence.exposed, in_flight=evidence.in_flight
-        )
-        return _guarding(policy, situation, evidence, now, rate, why)
+    if _all_notified(case):
+        return _guarding(case, rate)
     if reachable == 0:
-        why = reason(ReasonCode.EXPOSURE_AT_CAP, cap=int(cap), **limits)
-        leaks = reason(ReasonCode.HOLD_LEAKS, rate=rate)
-        return _steering(policy, situation, evidence, now, Verdict.HOLD, rate, (why, leaks))
-    if evidence.started == 0:
-        why = reason(ReasonCode.FIRST_SETTINGS, rate=rate)
-    elif evidence.upper_bound <= harm.acceptable_rate:
-        why = reason(
-            ReasonCode.RATE_ACCEPTABLE,
-            upper_bound=evidence.upper_bound,
-            acceptable=harm.acceptable_rate,
-            rate=rate,
-        )
-    else:
-        why = reason(ReasonCode.EXPOSURE_BELOW_CAP, cap=int(cap), **limits)
-    return _steering(policy, situation, evidence, now, Verdict.PROCEED, rate, (why,))
+        why = _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
+        return _steering(case, Verdict.HOLD, rate, (why, _leak(rate)))
+    return _steering(case, Verdict.PROCEED, rate, (_go_reason(case, rate, cap),))
 
 
-def _guarding(
-    policy: Policy, situation: Situation, evidence: Evidence, now: float, rate: int, why: Reason
-) -> Decision:
+def _guarding(case: _Case, rate: int) -> Decision:
     """All are notified: nothing is left to pace, so the rate is never raised, only guarded."""
-    standing = situation.job.settings.rate_per_minute if situation.job else rate
+    evidence = case.evidence
+    why = reason(ReasonCode.ALL_NOTIFIED, exposed=evidence.exposed, in_flight=evidence.in_flight)
     return _steering(
-        policy,
-        situation,
-        evidence,
-        now,
+        case,
         Verdict.PROCEED,
-        min(rate, standing),
+        min(rate, case.standing.rate_per_minute),
         (why,),
         minutes=IDLE_REVIEW_MINUTES,
     )
 
 
-def _steering(  # noqa: PLR0913 - the one place where a steering decision is put together
-    policy: Policy,
-    situation: Situation,
-    evidence: Evidence,
-    now: float,
+def _steering(
+    case: _Case,
     verdict: Verdict,
     rate: int,
     reasons: tuple[Reason, ...],
     *,
     minutes: float = REVIEW_MINUTES,
 ) -> Decision:
-    standing = situation.job.settings if situation.job else JobSettings()
-    behind = _fence(
-        policy, exposed=evidence.exposed, rate=rate, attempts=standing.attempts_per_thing
-    )
-    notes = [_evidence_reason(policy, evidence, ReasonCode.EVIDENCE_BELOW_ABORT)]
-    notes += [_fence_reason(behind, rate)]
-    if evidence.counters_only:
-        notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=evidence.unplaced))
-    if not situation.events_enabled:
+    """Return a decision that installs a rate and the fence behind it."""
+    attempts = case.standing.attempts_per_thing
+    behind = _fence(case.policy, exposed=case.evidence.exposed, rate=rate, attempts=attempts)
+    notes = [_evidence_reason(case, ReasonCode.EVIDENCE_BELOW_ABORT), _fence_reason(behind, rate)]
+    if case.evidence.counters_only:
+        notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=case.evidence.unplaced))
+    attention = None
+    if not case.situation.events_enabled:
         notes.append(reason(ReasonCode.EVENTS_OFF))
-    return Decision(
-        revision=situation.revision,
-        at=now,
-        verdict=verdict,
-        reasons=(*reasons, *notes),
-        evidence=evidence,
-        settings=_settings(policy, rate, behind, standing),
-        replaces=standing,
-        tripwires=_tripwires(policy, situation, evidence),
-        signals=situation.signals,
-        wait_seconds=_seconds(minutes, situation),
-        attention=None if situation.events_enabled else reason(ReasonCode.EVENTS_OFF).text,
+        attention = notes[-1].text
+    return replace(
+        _standing(case, verdict, (*reasons, *notes)),
+        settings=_settings(case.policy, rate, behind, case.standing),
+        tripwires=_tripwires(case),
+        wait_seconds=case.seconds(minutes),
+        attention=attention,
     )
 
 
@@ -396,30 +337,30 @@ def _fence(policy: Policy, *, exposed: int, rate: int, attempts: int) -> Fence:
     )
 
 
-def _cap(policy: Policy, situation: Situation, evidence: Evidence) -> float:
+def _cap(case: _Case) -> float:
     return exposure_cap(
-        upper_bound=evidence.upper_bound,
-        acceptable_rate=policy.harm.acceptable_rate,
-        succeeded=evidence.succeeded,
-        budget=situation.budget,
-        first=policy.pace.start_per_minute,
+        upper_bound=case.evidence.upper_bound,
+        acceptable_rate=case.policy.harm.acceptable_rate,
+        succeeded=case.evidence.succeeded,
+        budget=case.situation.budget,
+        first=case.policy.pace.start_per_minute,
     )
 
 
-def _tripwires(policy: Policy, situation: Situation, evidence: Evidence) -> Tripwires:
+def _tripwires(case: _Case) -> Tripwires:
+    evidence, harm = case.evidence, case.policy.harm
     if evidence.counters_only:
         buckets = [Bucket(evidence.started, evidence.harmed, evidence.cleared)]
     else:
-        harm = policy.harm
-        known = _buckets(situation.counts, harm.statuses, REPORTED - harm.statuses)
+        known = _buckets(case.situation.counts, harm.statuses, REPORTED - harm.statuses)
         buckets = _with_the_unseen(known, evidence.started)
-    return tripwires(policy, evidence, buckets, situation.budget)
+    return tripwires(case.policy, evidence, buckets, case.situation.budget)
 
 
-def _all_notified(situation: Situation, evidence: Evidence) -> bool:
+def _all_notified(case: _Case) -> bool:
     """Whether AWS creates no more executions: its flag alone is also false before it begins."""
-    job = situation.job
-    return job is not None and not job.is_concurrent and evidence.started > 0
+    job = case.situation.job
+    return job is not None and not job.is_concurrent and case.evidence.started > 0
 
 
 def _buckets(
@@ -448,14 +389,43 @@ def _held(hold: Hold) -> Reason:
     return reason(ReasonCode.HELD, kind=hold.kind.value, by=hold.by, why=hold.reason)
 
 
-def _evidence_reason(policy: Policy, evidence: Evidence, code: ReasonCode) -> Reason:
+def _leak(rate: int) -> Reason:
+    return reason(ReasonCode.HOLD_LEAKS, rate=rate)
+
+
+def _go_reason(case: _Case, rate: int, cap: float) -> Reason:
+    evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
+    if evidence.started == 0:
+        return reason(ReasonCode.FIRST_SETTINGS, rate=rate)
+    if evidence.upper_bound <= acceptable:
+        return reason(
+            ReasonCode.RATE_ACCEPTABLE,
+            upper_bound=evidence.upper_bound,
+            acceptable=acceptable,
+            rate=rate,
+        )
+    return _exposure_reason(case, ReasonCode.EXPOSURE_BELOW_CAP, cap)
+
+
+def _exposure_reason(case: _Case, code: ReasonCode, cap: float) -> Reason:
     return reason(
         code,
-        harmed=evidence.harmed,
-        started=evidence.started,
-        log_e=evidence.log_e,
-        limit=evidence.abort_at,
-        tolerated=policy.harm.tolerated_rate,
+        exposed=case.evidence.exposed,
+        cap=int(cap),
+        upper_bound=case.evidence.upper_bound,
+        budget=case.situation.budget,
+        acceptable=case.policy.harm.acceptable_rate,
+    )
+
+
+def _evidence_reason(case: _Case, code: ReasonCode) -> Reason:
+    return reason(
+        code,
+        harmed=case.evidence.harmed,
+        started=case.evidence.started,
+        log_e=case.evidence.log_e,
+        limit=case.evidence.abort_at,
+        tolerated=case.policy.harm.tolerated_rate,
     )
 
 
@@ -469,8 +439,3 @@ def _fence_reason(behind: Fence, rate: int) -> Reason:
         risk=behind.risk,
         rate=rate,
     )
-
-
-def _seconds(minutes: float, situation: Situation) -> int:
-    """Return whole seconds, as Step Functions takes them: at least one, never more than asked."""
-    return max(1, int(minutes * situation.minute_seconds))

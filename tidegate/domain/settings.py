@@ -242,9 +242,7 @@ def _exponential_refusals(
             "start at or below the maximum",
         )
     factor = rate.increment_factor
-    yield from _between(
-        f"{at}.incrementFactor", factor, INCREMENT_FACTOR_MIN, INCREMENT_FACTOR_MAX
-    )
+    yield from _between(f"{at}.incrementFactor", factor, INCREMENT_FACTOR_MIN, INCREMENT_FACTOR_MAX)
     yield from _at_most_decimals(f"{at}.incrementFactor", factor, 1)
     given = [n for n in (rate.notified_things, rate.succeeded_things) if n is not None]
     if len(given) != 1:

@@ -1,0 +1,96 @@
+"""Review: look at the job and the ledger, decide, and store the decision before anything else."""
+
+from tidegate.documents.announcements import needs_attention
+from tidegate.domain.decision import Decision
+from tidegate.domain.jobs import Job, JobStatus
+from tidegate.domain.review import Readiness, Situation
+from tidegate.domain.review import review as decide
+from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.errors import NotFound
+from tidegate.ports import Bus, Clock, Jobs, Ledger
+from tidegate.service.observe import Observation, observe
+from tidegate.service.waiting import owned
+
+EVENTS_REMEDY = (
+    "Switch JOB and JOB_EXECUTION events on again: aws iot update-event-configurations "
+    '--event-configurations \'{"JOB":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true}}\''
+)
+
+
+def review(
+    key: RolloutKey,
+    *,
+    generation: int,
+    jobs: Jobs,
+    ledger: Ledger,
+    bus: Bus,
+    clock: Clock,
+    minute_seconds: float,
+) -> Decision:
+    """
+    Review a rollout and store the decision.
+
+    Raises:
+        Superseded: Another generation of the workflow owns the rollout.
+        RetryLater: AWS or the ledger throttles beyond bounded retries.
+    """
+    rollout = owned(ledger, key, generation)
+    job = _described(jobs, key)
+    observation = Observation(Readiness.COMPLETE)
+    if job is not None and job.status is not JobStatus.DELETION_IN_PROGRESS:
+        observation = observe(
+            rollout,
+            job,
+            now=clock.now(),
+            jobs=jobs,
+            ledger=ledger,
+            minute_seconds=minute_seconds,
+        )
+    events_enabled = not observation.events_missing or jobs.execution_events_enabled()
+    situation = Situation(
+        job=job,
+        counts=ledger.counts(key),
+        revision=rollout.revision + 1,
+        signals=rollout.signals,
+        budget=rollout.policy.harm.budget(rollout.fleet_size),
+        readiness=observation.readiness,
+        events_enabled=events_enabled,
+        upper_bound=rollout.upper_bound,
+        holds=tuple(ledger.holds(key)),
+        abort_request=rollout.abort_request,
+        aborting=rollout.aborting,
+        minute_seconds=minute_seconds,
+    )
+    decision = decide(rollout.policy, situation, clock.now())
+    ledger.store_decision(key, decision, generation=generation)
+    _raise_attention(rollout, decision, ledger, bus)
+    return decision
+
+
+def _described(jobs: Jobs, key: RolloutKey) -> Job | None:
+    """Return the rollout's job; None if it is gone, also where another has its id now."""
+    try:
+        job = jobs.describe(key.job_id)
+    except NotFound:
+        return None
+    return job if job.created_at == key.created_at else None
+
+
+def _raise_attention(rollout: Rollout, decision: Decision, ledger: Ledger, bus: Bus) -> None:
+    """Tell people once, when something to look at appears, not at every review after it."""
+    if decision.attention is None:
+        return
+    if rollout.revision and ledger.decision(rollout.key, rollout.revision).attention:
+        return
+    bus.publish(
+        [
+            needs_attention(
+                rollout.key.job_id,
+                problem=decision.attention,
+                remedy=EVENTS_REMEDY,
+                at=decision.at,
+                key=rollout.key,
+                revision=decision.revision,
+            )
+        ]
+    )

@@ -1,0 +1,266 @@
+"""
+Steer: apply a stored decision to the job, once, and never against a hold.
+
+UpdateJob has no version check, so a decision that raises the rate is checked twice: what people
+asked for and who owns the rollout is read right before the call and again right after it, and a
+raise that lost the race is taken back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tidegate.documents.announcements import (
+    needs_attention,
+    rollout_aborted,
+    rollout_completed,
+    rollout_held,
+    rollout_steered,
+)
+from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.jobs import Job, JobStatus
+from tidegate.domain.review import ABORT_REASON_CODE
+from tidegate.domain.rollout import Ending, Rollout, RolloutKey
+from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings, RolloutRate, refusals
+from tidegate.errors import NotFound, Refused, RetryLater, Superseded
+from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger
+from tidegate.service.waiting import owned
+
+
+class Outcome(StrEnum):
+    """What applying a decision came to."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    CANCEL_REQUESTED = "cancel_requested"
+    CONCLUDED = "concluded"
+    #: Something newer exists; review at once.
+    SUPERSEDED = "superseded"
+    #: The job ended meanwhile; review at once.
+    JOB_OVER = "job_over"
+    #: The job is not running; review when it is due.
+    NOT_RUNNING = "not_running"
+    #: AWS did not take it; people were told, and the next review tries again.
+    UNAPPLIED = "unapplied"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An outcome, the settings that were really sent, and what went wrong if anything did."""
+
+    outcome: Outcome
+    sent: JobSettings = field(default_factory=JobSettings)
+    problem: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """The ports that applying needs."""
+
+    jobs: Jobs
+    ledger: Ledger
+    bus: Bus
+    clock: Clock
+
+    def steer(self, key: RolloutKey, *, generation: int, revision: int) -> Outcome:
+        """
+        Apply a decision; doing it again changes nothing.
+
+        Raises:
+            RetryLater: The ledger throttles, or the bus does not take an event.
+        """
+        done = self.ledger.applied(key, revision)
+        if done is not None:
+            return Outcome(done["outcome"])
+        try:
+            rollout = owned(self.ledger, key, generation)
+        except Superseded:
+            return Outcome.SUPERSEDED
+        if rollout.revision != revision:
+            return Outcome.SUPERSEDED
+        decision = self.ledger.decision(key, revision)
+        applied = self._apply(rollout, decision)
+        if applied.outcome is Outcome.SUPERSEDED:
+            return applied.outcome
+        self._announce(rollout, decision, applied)
+        self.ledger.mark_applied(key, revision, at=self.clock.now(), result=_note(applied))
+        return applied.outcome
+
+    def _apply(self, rollout: Rollout, decision: Decision) -> Applied:
+        match decision.verdict:
+            case Verdict.PROCEED | Verdict.HOLD:
+                return self._update(rollout, decision)
+            case Verdict.ABORT:
+                return self._cancel(rollout, decision)
+            case Verdict.COMPLETE | Verdict.ENDED:
+                ending = decision.ending or Ending.COMPLETED
+                self.ledger.conclude(
+                    rollout.key,
+                    generation=rollout.generation,
+                    ending=ending,
+                    at=self.clock.now(),
+                )
+                return Applied(Outcome.CONCLUDED)
+
+    # UpdateJob
+
+    def _update(self, rollout: Rollout, decision: Decision) -> Applied:
+        try:
+            job = self.jobs.describe(rollout.key.job_id)
+        except NotFound:
+            return Applied(Outcome.JOB_OVER)
+        if (over := _not_running(job)) is not None:
+            return over
+        standing = job.settings
+        changes = standing.changes_to(decision.settings)
+        if not changes:
+            return Applied(Outcome.UNCHANGED)
+        if faults := refusals(changes, standing):
+            problem = " ".join(fault.message for fault in faults)
+            return self._fail_safe(rollout, changes, problem)
+        if changes.rollout and changes.rate_per_minute > standing.rate_per_minute:
+            return self._raise(rollout, decision, changes, standing)
+        return self._send(rollout, changes)
+
+    def _raise(
+        self, rollout: Rollout, decision: Decision, changes: JobSettings, standing: JobSettings
+    ) -> Applied:
+        """Send a higher rate only if nothing newer exists, neither before nor after the call."""
+        if self._overtaken(rollout, decision):
+            return Applied(Outcome.SUPERSEDED)
+        applied = self._send(rollout, changes)
+        if self._overtaken(rollout, decision):
+            before = JobSettings(rollout=standing.rollout or RolloutRate(standing.rate_per_minute))
+            self._send(rollout, before)
+            return Applied(Outcome.SUPERSEDED)
+        return applied
+
+    def _send(self, rollout: Rollout, changes: JobSettings) -> Applied:
+        namespace_id = rollout.policy.job.namespace_id
+        try:
+            self.jobs.update(rollout.key.job_id, changes, namespace_id=namespace_id)
+        except NotFound:
+            return Applied(Outcome.JOB_OVER)
+        except Refused as error:
+            return self._refused(rollout, changes, str(error))
+        except RetryLater as error:
+            return Applied(
+                Outcome.UNAPPLIED,
+                problem=f"AWS did not take the settings of job {rollout.key.job_id}: {error}",
+                remedy="Nothing to do at once: the next review tries again. If it lasts, look at "
+                "the account's quota for UpdateJob.",
+            )
+        return Applied(Outcome.APPLIED, sent=changes)
+
+    def _refused(self, rollout: Rollout, changes: JobSettings, problem: str) -> Applied:
+        """AWS called the request invalid: is the job over, not begun, or is the request wrong?"""
+        try:
+            job = self.jobs.describe(rollout.key.job_id)
+        except NotFound:
+            return Applied(Outcome.JOB_OVER)
+        return _not_running(job) or self._fail_safe(rollout, changes, problem)
+
+    def _fail_safe(self, rollout: Rollout, changes: JobSettings, problem: str) -> Applied:
+        """The settings cannot be installed as decided: slow down to the lowest rate, and say so."""
+        slowest = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
+        sent = JobSettings()
+        try:
+            self.jobs.update(
+                rollout.key.job_id, slowest, namespace_id=rollout.policy.job.namespace_id
+            )
+            sent = slowest
+        except (Refused, RetryLater) as error:
+            problem = f"{problem} Slowing down failed too: {error}"
+        return Applied(
+            Outcome.UNAPPLIED,
+            sent=sent,
+            problem=f"AWS refuses the settings {changes.to_request()} of job "
+            f"{rollout.key.job_id}: {problem}",
+            remedy="Correct the policy, abort the rollout and enroll its successor with it; if "
+            "the policy is not at fault, this is a defect of Tidegate worth reporting.",
+        )
+
+    def _overtaken(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether a hold, a request, a newer decision or another owner came up meanwhile."""
+        latest = self.ledger.rollout(rollout.key)
+        return (
+            latest.signals != decision.signals
+            or latest.revision != decision.revision
+            or latest.generation != rollout.generation
+        )
+
+    # CancelJob
+
+    def _cancel(self, rollout: Rollout, decision: Decision) -> Applied:
+        try:
+            self.jobs.cancel(
+                rollout.key.job_id,
+                reason_code=ABORT_REASON_CODE,
+                comment=f"Tidegate, decision {decision.revision}: {decision.summary}",
+            )
+        except (NotFound, Refused):
+            return Applied(Outcome.JOB_OVER)
+        except RetryLater as error:
+            return Applied(
+                Outcome.UNAPPLIED,
+                problem=f"AWS did not cancel job {rollout.key.job_id}: {error}",
+                remedy="The next review tries again. If it must stop now, cancel the job yourself: "
+                f"aws iot cancel-job --job-id {rollout.key.job_id}",
+            )
+        return Applied(Outcome.CANCEL_REQUESTED)
+
+    # the bus
+
+    def _announce(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
+        events = [_announcement(rollout, decision, applied.sent)]
+        if applied.problem is not None:
+            events.append(
+                needs_attention(
+                    rollout.key.job_id,
+                    problem=applied.problem,
+                    remedy=applied.remedy or "",
+                    at=decision.at,
+                    key=rollout.key,
+                    revision=decision.revision,
+                )
+            )
+        if self.bus.publish(events):
+            message = (
+                f"the bus did not take decision {decision.revision} of {rollout.key.job_id}; "
+                "applying it again changes nothing and publishes it again"
+            )
+            raise RetryLater(message)
+
+
+def _not_running(job: Job) -> Applied | None:
+    match job.status:
+        case JobStatus.IN_PROGRESS:
+            return None
+        case JobStatus.SCHEDULED:
+            return Applied(Outcome.NOT_RUNNING)
+        case _:
+            return Applied(Outcome.JOB_OVER)
+
+
+def _announcement(rollout: Rollout, decision: Decision, sent: JobSettings) -> BusEvent:
+    key, at = rollout.key, decision.at
+    match decision.verdict:
+        case Verdict.COMPLETE:
+            return rollout_completed(key, decision, at)
+        case Verdict.ENDED:
+            return rollout_aborted(key, decision, at)
+        case Verdict.HOLD:
+            return rollout_held(key, decision, sent, at)
+        case Verdict.PROCEED | Verdict.ABORT:
+            return rollout_steered(key, decision, sent, at)
+
+
+def _note(applied: Applied) -> Mapping[str, Any]:
+    return {
+        "outcome": applied.outcome.value,
+        "sent": applied.sent.to_request(),
+        "problem": applied.problem,
+        "remedy": applied.remedy,
+    }
