@@ -1,0 +1,1 @@
+"""The Lambda functions: event in, one service call, result out; one module per function."""

@@ -1,0 +1,30 @@
+"""Steer: apply a stored decision to the job."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tidegate.adapters.aws import environment as aws
+from tidegate.domain.rollout import RolloutKey
+from tidegate.service.steer import Steering
+
+logger = Logger()
+metrics = Metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
+    """Apply the decision of the given revision; the outcome tells the workflow what follows."""
+    rollout = event["rollout"]
+    steering = Steering(jobs=aws.jobs(), ledger=aws.ledger(), bus=aws.bus(), clock=aws.clock())
+    outcome = steering.steer(
+        RolloutKey(rollout["jobId"], rollout["createdAt"]),
+        generation=rollout["generation"],
+        revision=event["revision"],
+    )
+    logger.info("steered", job_id=rollout["jobId"], revision=event["revision"], outcome=outcome)
+    metrics.add_metric(f"Decisions{outcome.name.title().replace('_', '')}", MetricUnit.Count, 1)
+    return {"outcome": outcome.value}
