@@ -134,7 +134,7 @@ class Enrolling:
             enrolled_at=self.clock.now(),
             fleet_size=self._fleet_size(job, policy),
         )
-        self.ledger.claim(rollout, previous=known)
+        self.ledger.claim(rollout, previous=None)
         return rollout
 
     def _again(self, known: Rollout, execution_arn: str) -> Rollout:

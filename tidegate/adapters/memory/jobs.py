@@ -314,17 +314,16 @@ class MemoryJobs:
             raise NotFound(message)
         return self._tags[job_arn]
 
-    def _count(self, targets: Sequence[str]) -> int:
+    def _count(self, targets: Sequence[str]) -> int | None:
         names: set[str] = set()
         for target in targets:
             thing, group = thing_of(target), group_of(target)
-            if thing is not None:
-                names.add(thing)
-            elif group in self.groups:
-                names |= self.groups[group]
-            else:
-                message = f"{target} cannot be found."
+            if thing is None and group is None:
+                return None
+            if group is not None and group not in self.groups:
+                message = f"Thing group {group} cannot be found."
                 raise NotFound(message)
+            names |= {thing} if thing is not None else self.groups[group or ""]
         return len(names)
 
 
