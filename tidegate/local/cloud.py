@@ -152,7 +152,8 @@ class EmbeddedCloud:
             configuration file and no credentials but this cloud's.
         """
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        bypassed = os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
+        bypassed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        no_proxy = ",".join(filter(None, (bypassed, LOOPBACK, "localhost")))
         return own | {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.account_id,
@@ -162,7 +163,8 @@ class EmbeddedCloud:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "NO_PROXY": ",".join(filter(None, (bypassed, LOOPBACK))),
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
         }
 
     def client(self, service: str, *, connections: int = 10) -> Any:  # noqa: ANN401 - by name
@@ -315,11 +317,12 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
     Args:
         process: The leader. It gets a few seconds to end by itself.
     """
-    with contextlib.suppress(ProcessLookupError):
+    gone = (ProcessLookupError, PermissionError)  # macOS says the latter of a dead group
+    with contextlib.suppress(*gone):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_LIMIT_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(*gone):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -18,6 +18,7 @@ def test_subprocesses_see_no_real_account(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_SESSION_TOKEN", "real")
     monkeypatch.setenv("AWS_ENDPOINT_URL_IOT", "https://iot.example.com")
     monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.delenv("no_proxy", raising=False)
 
     environment = EmbeddedCloud(account_id="444455556666", region="eu-west-1").environment()
 
@@ -31,7 +32,7 @@ def test_subprocesses_see_no_real_account(monkeypatch: pytest.MonkeyPatch) -> No
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    assert environment["NO_PROXY"] == "example.com,127.0.0.1"
+    assert environment["NO_PROXY"] == "example.com,127.0.0.1,localhost"
     assert environment["PATH"] == os.environ["PATH"]
 
 
