@@ -1,0 +1,71 @@
+"""
+The adapters that a Lambda's environment calls for.
+
+Each is made when it is first asked for, with its own client and no other, and looks at variables
+when it needs them: a function that only reads the ledger need not know the bus.
+"""
+
+import os
+from functools import cache
+
+from tidegate.adapters.aws.bus import EventBridgeBus
+from tidegate.adapters.aws.clock import SystemClock
+from tidegate.adapters.aws.jobs import IotJobs
+from tidegate.adapters.aws.ledger import DynamoLedger
+from tidegate.adapters.aws.policies import ParameterPolicies
+from tidegate.adapters.aws.session import client, forget_clients
+from tidegate.adapters.aws.variables import Variables
+from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
+
+
+def variables() -> Variables:
+    """Return this process's environment variables."""
+    return Variables(os.environ)
+
+
+@cache
+def jobs() -> IotJobs:
+    """Return AWS IoT Jobs of this account and region."""
+    return IotJobs(client("iot"), variables())
+
+
+@cache
+def ledger() -> DynamoLedger:
+    """Return the ledger."""
+    return DynamoLedger(variables().ledger_table, client("dynamodb"), clock())
+
+
+@cache
+def bus() -> EventBridgeBus:
+    """Return the bus."""
+    return EventBridgeBus(variables().bus_name, client("events"))
+
+
+@cache
+def workflow() -> StepFunctionsWorkflow:
+    """Return the rollout workflow; to answer a token, nothing need be known of it."""
+    return StepFunctionsWorkflow(client("stepfunctions"), variables())
+
+
+@cache
+def policies() -> ParameterPolicies:
+    """Return the named policies."""
+    return ParameterPolicies(variables().policy_prefix, client("ssm"))
+
+
+@cache
+def clock() -> SystemClock:
+    """Return the machine's clock."""
+    return SystemClock()
+
+
+def minute_seconds() -> float:
+    """Return how many seconds a minute of AWS IoT Jobs takes."""
+    return variables().minute_seconds
+
+
+def forget() -> None:
+    """Make all of it anew from now on, as the environment then says."""
+    for made in (jobs, ledger, bus, workflow, policies, clock):
+        made.cache_clear()
+    forget_clients()

@@ -1,0 +1,245 @@
+"""AWS IoT Jobs' control plane."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tidegate.adapters.aws.errors import AlreadyExists, translated
+from tidegate.adapters.aws.variables import Variables
+from tidegate.adapters.job_requests import (
+    check_same,
+    check_tag_keys,
+    comment_of,
+    group_of,
+    reason_code_of,
+    thing_of,
+)
+from tidegate.domain.jobs import (
+    ExecutionStatus,
+    ExecutionSummary,
+    Job,
+    JobCounts,
+    JobStatus,
+    LaunchRequest,
+)
+from tidegate.domain.settings import JobSettings
+from tidegate.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot.type_defs import (
+        JobExecutionSummaryTypeDef,
+        JobProcessDetailsTypeDef,
+        JobTypeDef,
+    )
+
+#: The largest page that the lists of jobs' executions and of groups' things give.
+PAGE_SIZE = 250
+
+#: Pages of one job's executions: five million, far beyond what a list is good for.
+EXECUTION_PAGES_MAX = 20_000
+
+#: Pages of things over all groups of one job: 50,000 things in some ten seconds.
+THING_PAGES_MAX = 200
+
+#: AWS allows 50 tags on a job; a page holds at least a few.
+TAG_PAGES_MAX = 50
+
+#: The kinds of events that Tidegate reads; the account's other kinds are nobody's business here.
+EVENT_TYPES = ("JOB", "JOB_EXECUTION")
+
+
+class IotJobs:
+    """The jobs of one account and region."""
+
+    def __init__(self, client: IoTClient, names: Variables) -> None:
+        """Bind the client to the names that ARNs are made of."""
+        self._client = client
+        self._names = names
+
+    def describe(self, job_id: str) -> Job:
+        """Return the job; raises NotFound."""
+        with translated(f"DescribeJob {job_id}"):
+            answer = self._client.describe_job(jobId=job_id)
+        return _job(answer["job"])
+
+    def update(self, job_id: str, changes: JobSettings, *, namespace_id: str | None = None) -> None:
+        """Send UpdateJob with just these settings."""
+        request = changes.to_request()
+        if namespace_id is not None:
+            request["namespaceId"] = namespace_id
+        with translated(f"UpdateJob {job_id}"):
+            self._client.update_job(jobId=job_id, **request)
+
+    def cancel(self, job_id: str, *, reason_code: str, comment: str, force: bool = False) -> None:
+        """Cancel the job; code and comment are made to fit."""
+        request = {"reasonCode": reason_code_of(reason_code), "comment": comment_of(comment)}
+        with translated(f"CancelJob {job_id}"):
+            self._client.cancel_job(
+                jobId=job_id,
+                force=force,
+                **{member: text for member, text in request.items() if text},
+            )
+
+    def create(self, request: LaunchRequest) -> str:
+        """Create a job and return its ARN; one that exists with these very settings is done."""
+        members: dict[str, Any] = {
+            **request.passed_through,
+            **request.settings.to_request(),
+            "targets": list(request.targets),
+            "tags": [{"Key": key, "Value": value} for key, value in request.tags.items()],
+        }
+        try:
+            with translated(f"CreateJob {request.job_id}"):
+                answer = self._client.create_job(jobId=request.job_id, **members)
+        except AlreadyExists:
+            arn = self.arn(request.job_id)
+            check_same(request, self.describe(request.job_id), self.tags(arn))
+            return arn
+        return answer["jobArn"]
+
+    def arn(self, job_id: str) -> str:
+        """Return the ARN that a job of this id has in this account and region."""
+        names = self._names
+        return f"arn:{names.partition}:iot:{names.region}:{names.account_id}:job/{job_id}"
+
+    def tags(self, job_arn: str) -> dict[str, str]:
+        """Return the job's tags; raises NotFound."""
+        found: dict[str, str] = {}
+        token: dict[str, Any] = {}
+        for _ in range(TAG_PAGES_MAX):
+            with translated(f"ListTagsForResource {job_arn}"):
+                answer = self._client.list_tags_for_resource(resourceArn=job_arn, **token)
+            found |= {each["Key"]: each.get("Value", "") for each in answer.get("tags", [])}
+            if not answer.get("nextToken"):
+                return found
+            token = {"nextToken": answer["nextToken"]}
+        message = f"{job_arn} has more than {TAG_PAGES_MAX} pages of tags: remove some"
+        raise Refused(message)
+
+    def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Set tags, all of them under ``tidegate:``; raises NotFound."""
+        check_tag_keys(tags)
+        with translated(f"TagResource {job_arn}"):
+            self._client.tag_resource(
+                resourceArn=job_arn,
+                tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            )
+
+    def untag(self, job_arn: str, keys: Sequence[str]) -> None:
+        """Remove tags, all of them under ``tidegate:``; raises NotFound."""
+        check_tag_keys(keys)
+        with translated(f"UntagResource {job_arn}"):
+            self._client.untag_resource(resourceArn=job_arn, tagKeys=list(keys))
+
+    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+        """Yield pages of the job's executions, newest-updated first; raises NotFound."""
+        token: dict[str, Any] = {}
+        for _ in range(EXECUTION_PAGES_MAX):
+            with translated(f"ListJobExecutionsForJob {job_id}"):
+                answer = self._client.list_job_executions_for_job(
+                    jobId=job_id, maxResults=PAGE_SIZE, **token
+                )
+            yield [
+                _execution(each["thingArn"], each["jobExecutionSummary"])
+                for each in answer.get("executionSummaries", [])
+            ]
+            if not answer.get("nextToken"):
+                return
+            token = {"nextToken": answer["nextToken"]}
+        message = (
+            f"job {job_id} has more than {EXECUTION_PAGES_MAX * PAGE_SIZE} executions: split it"
+        )
+        raise Refused(message)
+
+    def count_targets(self, targets: Sequence[str]) -> int | None:
+        """
+        Return how many things the targets hold, each once.
+
+        None if a target is neither thing nor thing group, or lists are longer than
+        ``THING_PAGES_MAX``.
+        """
+        things = {target: name for target in targets if (name := thing_of(target)) is not None}
+        groups = {target: name for target in targets if (name := group_of(target)) is not None}
+        if len(things) + len(groups) < len(set(targets)):
+            return None
+        names, pages = set(things.values()), 0
+        for group in groups.values():
+            for page in self._things_of(group):
+                names.update(page)
+                pages += 1
+                if pages > THING_PAGES_MAX:
+                    return None
+        return len(names)
+
+    def execution_events_enabled(self) -> bool:
+        """Return whether the account publishes JOB_EXECUTION events."""
+        with translated("DescribeEventConfigurations"):
+            answer = self._client.describe_event_configurations()
+        configuration = answer.get("eventConfigurations", {}).get("JOB_EXECUTION", {})
+        return configuration.get("Enabled", False)
+
+    def enable_events(self) -> None:
+        """Switch JOB and JOB_EXECUTION events on; kinds that are left out stay as they are."""
+        with translated("UpdateEventConfigurations"):
+            self._client.update_event_configurations(
+                eventConfigurations={kind: {"Enabled": True} for kind in EVENT_TYPES}  # type: ignore[misc]
+            )
+
+    def _things_of(self, group: str) -> Iterator[Sequence[str]]:
+        """Yield pages of the group's things, those of groups within it included."""
+        token: dict[str, Any] = {}
+        for _ in range(THING_PAGES_MAX + 1):
+            with translated(f"ListThingsInThingGroup {group}"):
+                answer = self._client.list_things_in_thing_group(
+                    thingGroupName=group, recursive=True, maxResults=PAGE_SIZE, **token
+                )
+            yield answer.get("things", [])
+            if not answer.get("nextToken"):
+                return
+            token = {"nextToken": answer["nextToken"]}
+
+
+def _job(job: JobTypeDef) -> Job:
+    return Job(
+        job_id=job["jobId"],
+        arn=job["jobArn"],
+        status=JobStatus(job["status"]),
+        created_at=math.floor(job["createdAt"].timestamp()),
+        counts=_counts(job.get("jobProcessDetails", {})),
+        settings=JobSettings.from_description(job),
+        is_concurrent=job.get("isConcurrent", False),
+        is_continuous=job.get("targetSelection") == "CONTINUOUS",
+        reason_code=job.get("reasonCode"),
+        comment=job.get("comment"),
+        targets=tuple(job.get("targets", ())),
+    )
+
+
+def _counts(details: JobProcessDetailsTypeDef) -> JobCounts:
+    return JobCounts(
+        queued=details.get("numberOfQueuedThings", 0),
+        in_progress=details.get("numberOfInProgressThings", 0),
+        succeeded=details.get("numberOfSucceededThings", 0),
+        failed=details.get("numberOfFailedThings", 0),
+        rejected=details.get("numberOfRejectedThings", 0),
+        timed_out=details.get("numberOfTimedOutThings", 0),
+        canceled=details.get("numberOfCanceledThings", 0),
+        removed=details.get("numberOfRemovedThings", 0),
+    )
+
+
+def _execution(thing_arn: str, summary: JobExecutionSummaryTypeDef) -> ExecutionSummary:
+    started = summary.get("startedAt")
+    return ExecutionSummary(
+        thing_name=thing_of(thing_arn) or thing_arn,
+        status=ExecutionStatus(summary["status"]),
+        queued_at=summary["queuedAt"].timestamp(),
+        updated_at=summary["lastUpdatedAt"].timestamp(),
+        started_at=None if started is None else started.timestamp(),
+        execution_number=summary.get("executionNumber", 1),
+        retry_attempt=summary.get("retryAttempt", 0),
+    )
