@@ -29,7 +29,7 @@ help: ## List what there is to type
 
 .PHONY: demo
 demo: setup ## Watch Tidegate steer rollouts on this machine: no AWS account needed
-	@$(python) -m tidegate.local.demo
+	@$(python) -m tidegate.local.demo $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep)
 
 ##@ Develop
 
