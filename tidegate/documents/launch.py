@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.documents.members import Members
-from tidegate.documents.shapes import shown
+from tidegate.documents.shapes import NAMESPACE_ID, shown
 from tidegate.domain.settings import (
     PRESIGNED_URL_SECONDS_MAX,
     PRESIGNED_URL_SECONDS_MIN,
@@ -47,7 +47,6 @@ TARGET_ARN = re.compile(
     r"arn:[a-z0-9-]+:iot:[a-z0-9-]+:\d{12}:(?:thing|thinggroup)/[a-zA-Z0-9:_-]{1,128}"
 )
 RESOURCE_ARN = re.compile(r"arn:[!-~]+")
-NAMESPACE_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 #: What the device is to do comes in exactly one of these.
 DOCUMENT_MEMBERS = ("document", "documentSource", "jobTemplateArn")
@@ -103,8 +102,7 @@ def read_launch(members: Members) -> Launch:
             passed[name] = read(members, name)
     tags = _tags(members) if "tags" in members else {}
     for name in DECIDED_BY_POLICY:
-        if members.take(name) is not None:
-            members.fault(name, "is for the policy to decide: leave it out")
+        members.refuse(name, "is for the policy to decide: leave it out")
     return Launch(tuple(targets), passed, tags)
 
 

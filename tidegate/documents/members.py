@@ -50,6 +50,11 @@ class Members:
         self.wrong(name, value, "give an object")
         return None
 
+    def refuse(self, name: str, why: str) -> None:
+        """Refuse a member that is known, but not for whoever wrote it to give."""
+        if self._left.pop(name, None) is not None:
+            self.fault(name, why)
+
     def matching(self, name: str, matches: Callable[[str], object], remedy: str) -> str:
         """Take out a text of a certain form."""
         value = self.take(name)

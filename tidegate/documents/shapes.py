@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 
+NAMESPACE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
 #: Also the last part of a parameter's name in SSM, and the value of the tag that enrolls a job.
 POLICY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 

@@ -1,0 +1,328 @@
+"""
+How policies write quantities: shares, budgets, durations, rates and counts, as pydantic types.
+
+Each type reads what people write, says what would be right when it cannot, and carries the JSON
+Schema that accepts the very same. A whole number may be written 10.0, as JSON Schema has it.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from tidegate.documents.shapes import shown
+from tidegate.domain.settings import (
+    INCREMENT_FACTOR_MAX,
+    INCREMENT_FACTOR_MIN,
+    PRESIGNED_URL_SECONDS_MAX,
+    PRESIGNED_URL_SECONDS_MIN,
+    RATE_PER_MINUTE_MAX,
+    RATE_PER_MINUTE_MIN,
+    TIMEOUT_MINUTES_MAX,
+    TIMEOUT_MINUTES_MIN,
+    ExponentialRate,
+    JobSettings,
+    PresignedUrl,
+    RolloutRate,
+    refusals,
+)
+
+CONFIDENCE_ABOVE = 0.5
+FALSE_ABORT_RISK_MAX = 0.2
+BUDGET_DEVICES_MAX = 1_000_000_000
+
+#: AWS's type of a count is an integer of 32 bits.
+COUNT_MAX = 2**31 - 1
+
+#: The type of errors whose message is ours, whole.
+FAULT = "tidegate"
+
+_PERCENT = re.compile(r"((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,9})?)%")
+_BARE_PERCENT = re.compile(r"[1-9][0-9]?(?:\.[0-9]{1,9})?")
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def fault(message: str) -> PydanticCustomError:
+    """Return a message as what pydantic is told of a value."""
+    return PydanticCustomError(FAULT, "{message}", {"message": message})
+
+
+def refuse(message: str) -> NoReturn:
+    """Raise a message as what is wrong with the value being read."""
+    raise fault(message)
+
+
+def refuse_what_aws_refuses(value: str, settings: JobSettings) -> None:
+    """Raise AWS's first objection to settings; ``value`` is what was written."""
+    for refusal in refusals(settings, JobSettings()):
+        refuse(f"{value}, but {refusal.limit}: {refusal.remedy}")
+
+
+def _number(value: object) -> float | None:
+    """Return a number, None for anything else; true, false and infinity are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _whole(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _share_of(value: object) -> float | None:
+    if isinstance(value, str):
+        percent = _PERCENT.fullmatch(value)
+        return float(f"{percent[1]}e-2") if percent else None
+    return _number(value)
+
+
+def _without_its_sign(value: object) -> float | None:
+    """Return the percentage that somebody wrote without its sign, None if nobody did."""
+    if isinstance(value, str) and _BARE_PERCENT.fullmatch(value):
+        return float(value)
+    number = _number(value)
+    return number if number is not None and 1 <= number < 100 else None  # noqa: PLR2004 - percent
+
+
+def _shares(bound: str, holds: Callable[[float], bool], example: str) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        share = _share_of(value)
+        if share is not None and holds(share):
+            return share
+        bare = _without_its_sign(value)
+        if bare is not None and holds(bare / 100):
+            refuse(f"{shown(value)}, but a share is needed: write {bare:g}% or {bare / 100:.6g}")
+        need = "a share is needed" if share is None else f"it must be {bound}"
+        refuse(f"{shown(value)}, but {need}: write it like {example}")
+
+    return read
+
+
+def _share_schema(numbers: dict[str, float], percents: str) -> WithJsonSchema:
+    # The look-ahead keeps out the bounds themselves, however many zeros they are written with.
+    texts = {"type": "string", "pattern": f"^{percents}$"}
+    return WithJsonSchema({"anyOf": [{"type": "number", **numbers}, texts]})
+
+
+_DECIMALS = r"(?:\.[0-9]{1,9})?%"
+_ABOVE_0 = r"(?!0(?:\.0+)?%)"
+_PERCENTS = rf"{_ABOVE_0}(?:0|[1-9][0-9]?){_DECIMALS}"
+
+#: A failure rate, above 0 and below 1.
+Rate = Annotated[
+    float,
+    PlainValidator(_shares("above 0% and below 100%", lambda share: 0 < share < 1, "2% or 0.02")),
+    _share_schema({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, _PERCENTS),
+]
+
+Confidence = Annotated[
+    float,
+    PlainValidator(
+        _shares(
+            "above 50% and below 100%",
+            lambda share: CONFIDENCE_ABOVE < share < 1,
+            "95% or 0.95",
+        )
+    ),
+    _share_schema(
+        {"exclusiveMinimum": CONFIDENCE_ABOVE, "exclusiveMaximum": 1},
+        rf"(?!50(?:\.0+)?%)[5-9][0-9]{_DECIMALS}",
+    ),
+]
+
+Risk = Annotated[
+    float,
+    PlainValidator(
+        _shares(
+            "above 0% and at most 20%",
+            lambda share: 0 < share <= FALSE_ABORT_RISK_MAX,
+            "1% or 0.01",
+        )
+    ),
+    _share_schema(
+        {"exclusiveMinimum": 0, "maximum": FALSE_ABORT_RISK_MAX},
+        rf"(?:{_ABOVE_0}1?[0-9]{_DECIMALS}|20(?:\.0{{1,9}})?%)",
+    ),
+]
+
+
+def _read_budget(value: object) -> int | float:
+    devices = _whole(value)
+    if devices is not None and 1 <= devices <= BUDGET_DEVICES_MAX:
+        return devices
+    share = _share_of(value)
+    if devices is None and share is not None and 0 < share < 1:
+        return share
+    refuse(
+        f"{shown(value)}, but 1 to {BUDGET_DEVICES_MAX} devices or a share of the fleet below 100% "
+        "are needed: write it like 50 or 0.5%"
+    )
+
+
+#: Devices as an int, or a share of the fleet as a float.
+Budget = Annotated[
+    int | float,
+    PlainValidator(_read_budget),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": BUDGET_DEVICES_MAX},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": f"^{_PERCENTS}$"},
+            ]
+        }
+    ),
+]
+
+
+def _durations(
+    unit: str, units: str, example: str, settings: Callable[[int], JobSettings]
+) -> Callable[[object], int]:
+    name = {"s": "seconds", "m": "minutes"}[unit]
+
+    def read(value: object) -> int:
+        amount = _whole(value)
+        wording = shown(value) if amount is None else f"{shown(value)} {name}"
+        written = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if written and written[2] in units:
+            amount = int(written[1]) * _SECONDS[written[2]] // _SECONDS[unit]
+            wording = f"{wording} is {amount} {name}"
+        if amount is None:
+            refuse(f"{wording}, but {name} are needed: write a whole number, or like {example}")
+        refuse_what_aws_refuses(wording, settings(amount))
+        return amount
+
+    return read
+
+
+def _duration_schema(low: int, high: int, texts: str) -> WithJsonSchema:
+    whole = {"type": "integer", "minimum": low, "maximum": high}
+    return WithJsonSchema({"anyOf": [whole, {"type": "string", "pattern": f"^(?:{texts})$"}]})
+
+
+#: Whole minutes, as AWS has its in-progress timeout.
+TimeoutMinutes = Annotated[
+    int,
+    PlainValidator(
+        _durations("m", "mhd", "45m or 2h", lambda minutes: JobSettings(timeout_minutes=minutes))
+    ),
+    _duration_schema(
+        TIMEOUT_MINUTES_MIN,
+        TIMEOUT_MINUTES_MAX,
+        # 10080 minutes, 168 hours, 7 days.
+        "(?:[1-9][0-9]{0,3}|100[0-7][0-9]|10080)m|(?:[1-9][0-9]?|1[0-5][0-9]|16[0-8])h|[1-7]d",
+    ),
+]
+
+#: Seconds, as AWS has the lifetime of presigned URLs.
+UrlSeconds = Annotated[
+    int,
+    PlainValidator(
+        _durations(
+            "s",
+            "smh",
+            "10m or 1h",
+            lambda seconds: JobSettings(presigned_url=PresignedUrl(expires_in_seconds=seconds)),
+        )
+    ),
+    _duration_schema(
+        PRESIGNED_URL_SECONDS_MIN,
+        PRESIGNED_URL_SECONDS_MAX,
+        # 60 to 3600 seconds.
+        "(?:[6-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s"
+        "|(?:[1-9]|[1-5][0-9]|60)m|1h",
+    ),
+]
+
+
+def _whole_numbers(example: int, settings: Callable[[int], JobSettings]) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _whole(value)
+        if number is None:
+            refuse(f"{shown(value)}, but a whole number is needed: write it like {example}")
+        refuse_what_aws_refuses(shown(value), settings(number))
+        return number
+
+    return read
+
+
+PerMinute = Annotated[
+    int,
+    PlainValidator(_whole_numbers(10, lambda rate: JobSettings(rollout=RolloutRate(rate)))),
+    WithJsonSchema(
+        {"type": "integer", "minimum": RATE_PER_MINUTE_MIN, "maximum": RATE_PER_MINUTE_MAX}
+    ),
+]
+
+
+def _growing(factor: float, things: int = 1) -> JobSettings:
+    rate = ExponentialRate(RATE_PER_MINUTE_MIN, factor, notified_things=things)
+    return JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MAX, rate))
+
+
+def _read_count(value: object) -> int:
+    count = _whole_numbers(100, lambda things: _growing(INCREMENT_FACTOR_MIN, things))(value)
+    if count > COUNT_MAX:
+        refuse(f"{shown(value)}, but AWS counts things up to {COUNT_MAX}: give less")
+    return count
+
+
+ThingCount = Annotated[
+    int,
+    PlainValidator(_read_count),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": COUNT_MAX}),
+]
+
+
+def _read_factor(value: object) -> float:
+    factor = _number(value)
+    if factor is None:
+        refuse(f"{shown(value)}, but a number is needed: write it like 1.5")
+    refuse_what_aws_refuses(shown(value), _growing(factor))
+    return round(float(factor), 1)
+
+
+_TENTHS = range(round(INCREMENT_FACTOR_MIN * 10), round(INCREMENT_FACTOR_MAX * 10) + 1)
+
+IncrementFactor = Annotated[
+    float,
+    PlainValidator(_read_factor),
+    # As a list, for "a multiple of 0.1" depends on who divides.
+    WithJsonSchema({"enum": [tenths / 10 for tenths in _TENTHS]}),
+]
+
+
+def _read_no_retries(value: object) -> int:
+    if _whole(value) != 0:
+        refuse(
+            f"{shown(value)}, but 0 alone can be kept, as AWS lets the retries of a job only be "
+            "lowered to 0: write 0, or leave retries out and set them when the job is created"
+        )
+    return 0
+
+
+NoRetries = Annotated[int, PlainValidator(_read_no_retries), WithJsonSchema({"const": 0})]
+
+
+def matching(form: re.Pattern[str], remedy: str) -> Callable[[object], str]:
+    """Return a reader of texts of a certain form."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str):
+            refuse(f"{shown(value)}, but a text is needed: {remedy}")
+        if not form.fullmatch(value):
+            refuse(f"{shown(value)}, but not every text will do: {remedy}")
+        return value
+
+    return read
+
+
+def text_schema(pattern: str, **limits: int) -> WithJsonSchema:
+    """Return the schema of texts of a certain form."""
+    schema: dict[str, Any] = {"type": "string", **limits, "pattern": f"^{pattern}$"}
+    return WithJsonSchema(schema)
