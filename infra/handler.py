@@ -1,0 +1,135 @@
+"""A Lambda with a role of its own that may do what it was given, and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk.aws_lambda import Code, Function, Tracing
+from aws_cdk.aws_logs import LogGroup
+from constructs import Construct
+
+from infra.acknowledgement import acknowledge, acknowledge_wildcard
+from infra.package import Platform
+from infra.role import Conditions, allow, service, service_role
+from infra.settings import Settings
+
+METRICS_NAMESPACE = "Tidegate"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """
+    What all Lambdas have in common.
+
+    Attributes:
+        settings: The deployment's choices.
+        platform: What they run on.
+        code: Their package.
+    """
+
+    settings: Settings
+    platform: Platform
+    code: Code
+
+
+class Handler(Construct):
+    """
+    One Lambda, the module of its name in ``lambdas``.
+
+    Constructs that offer something hand it out by ``give_to(handler)``: the permission together
+    with the environment variable that says where the thing is.
+
+    Attributes:
+        name: Its name within the environment.
+        timeout: How long one invocation may take.
+        function: The function itself.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        common: Common,
+        *,
+        name: str,
+        description: str,
+        memory_mb: int = 256,
+        timeout_seconds: int = 30,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        settings = common.settings
+        self.name = name.replace("_", "-")
+        function_name = settings.name_of(self.name)
+        self.timeout = Duration.seconds(timeout_seconds)
+        log_group = LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{function_name}",
+            retention=settings.log_retention,
+            # What must outlive the stack is in the ledger.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self._role = service_role(
+            self,
+            "Role",
+            service("lambda"),
+            description=f"What the Lambda {function_name} may do.",
+        )
+        self.may(
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            on=[log_group.log_group_arn],
+            wildcard="A log group's ARN ends so: it covers the group's streams.",
+        )
+        self.function = Function(
+            self,
+            "Function",
+            function_name=function_name,
+            description=description,
+            runtime=common.platform.runtime,
+            architecture=common.platform.architecture,
+            code=common.code,
+            handler=f"lambdas.{name}.handler",
+            role=self._role,
+            memory_size=memory_mb,
+            timeout=self.timeout,
+            log_group=log_group,
+            tracing=Tracing.ACTIVE if settings.tracing else Tracing.DISABLED,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": name,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+            },
+        )
+        if settings.tracing:
+            acknowledge(self._role, "IAM5[Resource::*]", "X-Ray's actions know no resources but *.")
+        acknowledge(
+            self.function,
+            "L1",
+            "The runtime is the one that the package was made for and the tests ran on.",
+        )
+
+    def may(
+        self,
+        *actions: str,
+        on: Sequence[str],
+        when: Conditions | None = None,
+        wildcard: str | None = None,
+    ) -> None:
+        """
+        Allow it some actions.
+
+        Args:
+            actions: IAM actions.
+            on: ARNs of the resources, or patterns of them.
+            when: IAM conditions.
+            wildcard: Why the patterns among the resources are as wide as they are.
+        """
+        allow(self._role, *actions, on=on, when=when)
+        if wildcard:
+            for resource in on:
+                acknowledge_wildcard(self._role, resource, wildcard)
+
+    def knows(self, **environment: str) -> None:
+        """Give it environment variables."""
+        for name, value in environment.items():
+            self.function.add_environment(name, value)

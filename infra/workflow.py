@@ -1,0 +1,275 @@
+"""The workflow: one Step Functions execution per rollout, and the Lambdas that are its steps."""
+
+from pathlib import Path
+
+from aws_cdk import Arn, ArnComponents, ArnFormat, Aws, RemovalPolicy, Stack
+from aws_cdk.aws_logs import LogGroup
+from aws_cdk.aws_stepfunctions import (
+    DefinitionBody,
+    LogLevel,
+    LogOptions,
+    StateMachine,
+    StateMachineType,
+)
+from constructs import Construct
+
+from infra.acknowledgement import acknowledge
+from infra.bus import Bus
+from infra.handler import Common, Handler
+from infra.ledger import Ledger
+from infra.policies import Policies
+from infra.role import acting_for, allow, service, service_role
+from infra.settings import Settings
+
+#: A job is Tidegate's own if it carries the tag that enrolls it, whatever its policy.
+ENROLLED = {"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}
+
+#: Every tag key in the request begins so.
+OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
+
+ANY_JOB = "Job ids are not known beforehand"
+ONLY_ENROLLED = f"{ANY_JOB}; the condition lets only enrolled jobs through."
+
+
+class Machine:
+    """
+    The state machine by name, for whoever must know it before it exists.
+
+    Attributes:
+        name: Its name.
+        arn: Its ARN.
+    """
+
+    def __init__(self, stack: Stack, settings: Settings) -> None:
+        self.name = settings.name_of("rollout")
+        self.arn = self._arn(stack, "stateMachine")
+        self._executions = self._arn(stack, "execution", ":*")
+
+    def _arn(self, stack: Stack, resource: str, suffix: str = "") -> str:
+        return Arn.format(
+            ArnComponents(
+                service="states",
+                resource=resource,
+                resource_name=f"{self.name}{suffix}",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            ),
+            stack,
+        )
+
+    def let_start(self, handler: Handler) -> None:
+        """Let a Lambda start executions."""
+        handler.knows(TIDEGATE_STATE_MACHINE_ARN=self.arn)
+        handler.may("states:StartExecution", on=[self.arn])
+
+    def let_wake(self, handler: Handler) -> None:
+        """Let a Lambda answer task tokens."""
+        handler.may("states:SendTaskSuccess", on=[self.arn])
+
+    def let_look(self, handler: Handler) -> None:
+        """Let a Lambda ask whether an execution runs."""
+        handler.knows(TIDEGATE_STATE_MACHINE_ARN=self.arn)
+        handler.may(
+            "states:DescribeExecution",
+            on=[self._executions],
+            wildcard="Each rollout has executions of its own; it asks after the one before.",
+        )
+
+
+class Steps(Construct):
+    """
+    The Lambdas that the workflow calls.
+
+    Attributes:
+        enroll: Claims a rollout and prepares its job.
+        review: Reads the evidence and decides.
+        steer: Applies a decision to the job.
+        park: Keeps the task token of the waiting workflow.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        common: Common,
+        *,
+        bus: Bus,
+        ledger: Ledger,
+        policies: Policies,
+        machine: Machine,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = common.settings
+        self.enroll = Handler(
+            self,
+            "Enroll",
+            common,
+            name="enroll",
+            description="Claims a rollout, and creates or tags its job.",
+            memory_mb=512,
+        )
+        self.review = Handler(
+            self,
+            "Review",
+            common,
+            name="review",
+            description="Reads what devices reported, and decides how to go on.",
+            memory_mb=512,
+        )
+        self.steer = Handler(
+            self,
+            "Steer",
+            common,
+            name="steer",
+            description="Applies a decision to the job.",
+            timeout_seconds=60,
+        )
+        self.park = Handler(
+            self,
+            "Park",
+            common,
+            name="park",
+            description="Keeps the waiting workflow's task token.",
+        )
+        for handler in self.all:
+            ledger.give_to(handler)
+        for handler in (self.enroll, self.review, self.steer):
+            bus.give_to(handler)
+        policies.give_to(self.enroll)
+        machine.let_look(self.enroll)
+        machine.let_wake(self.park)
+        self._allow_enroll()
+        self._allow_review()
+        self._allow_steer()
+
+    @property
+    def all(self) -> tuple[Handler, ...]:
+        """All steps."""
+        return (self.enroll, self.review, self.steer, self.park)
+
+    def _iot(self, kind: str) -> str:
+        return Stack.of(self).format_arn(service="iot", resource=kind, resource_name="*")
+
+    def _allow_enroll(self) -> None:
+        enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
+        enroll.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
+        enroll.may(
+            "iot:ListTagsForResource",
+            on=[jobs],
+            wildcard=f"{ANY_JOB}; the tags tell whether a job is Tidegate's to read.",
+        )
+        enroll.may(
+            "iot:TagResource",
+            "iot:UntagResource",
+            on=[jobs],
+            when=OWN_TAGS,
+            wildcard=f"{ANY_JOB}; the condition lets only tags of Tidegate's own through.",
+        )
+        enroll.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+        enroll.may(
+            "iot:CreateJob",
+            on=[jobs, self._iot("thing"), groups, self._iot("jobtemplate")],
+            wildcard="A launch names its job, its targets and its template when it comes.",
+        )
+        enroll.may(
+            "iot:ListThingsInThingGroup",
+            on=[groups],
+            wildcard="A job names its groups when it comes; the size of the fleet is theirs.",
+        )
+        self._let_pass_presign_roles(enroll)
+
+    def _allow_review(self) -> None:
+        jobs = self._iot("job")
+        self.review.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
+        self.review.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+        self.review.may(
+            "iot:ListJobExecutionsForJob",
+            on=[jobs],
+            wildcard=f"{ANY_JOB}; it lists only jobs of rollouts in the ledger.",
+        )
+        self.review.may("iot:DescribeEventConfigurations", on=["*"])
+        acknowledge(
+            self.review,
+            "IAM5[Resource::*]",
+            "The account's event configuration, and X-Ray, know no resources but *.",
+        )
+
+    def _allow_steer(self) -> None:
+        self.steer.may(
+            "iot:CancelJob",
+            "iot:DescribeJob",
+            "iot:UpdateJob",
+            on=[self._iot("job")],
+            when=ENROLLED,
+            wildcard=ONLY_ENROLLED,
+        )
+        self._let_pass_presign_roles(self.steer)
+
+    def _let_pass_presign_roles(self, handler: Handler) -> None:
+        if self._settings.presign_role_arns:
+            handler.may(
+                "iam:PassRole",
+                on=self._settings.presign_role_arns,
+                when={"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}},
+            )
+
+
+class Workflow(Construct):
+    """
+    The state machine.
+
+    Attributes:
+        state_machine: The state machine itself.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        common: Common,
+        *,
+        definition: Path,
+        machine: Machine,
+        steps: Steps,
+        bus: Bus,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        settings = common.settings
+        log_group = LogGroup(
+            self,
+            "Logs",
+            # With any other prefix each log group takes space in one policy of the account's.
+            log_group_name=f"/aws/vendedlogs/states/{machine.name}",
+            retention=settings.log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = service_role(
+            self,
+            "Role",
+            service("states", acting_for([machine.arn])),
+            description="What Tidegate's workflow may do.",
+        )
+        allow(role, "lambda:InvokeFunction", on=[step.function.function_arn for step in steps.all])
+        allow(role, "events:PutEvents", on=[bus.bus.event_bus_arn])
+        # A long rollout hands over to a fresh execution, far below the limit of its history.
+        allow(role, "states:StartExecution", on=[machine.arn])
+        acknowledge(role, "IAM5[Resource::*]", "Log delivery and X-Ray know no resources but *.")
+        self.state_machine = StateMachine(
+            self,
+            "StateMachine",
+            state_machine_name=machine.name,
+            state_machine_type=StateMachineType.STANDARD,
+            comment="Steers one rollout.",
+            # Inline, not as an asset, so that `cdk diff` shows what changes in it.
+            definition_body=DefinitionBody.from_string(definition.read_text(encoding="utf-8")),
+            definition_substitutions={
+                "BusName": bus.bus.event_bus_name,
+                "EnrollFunctionArn": steps.enroll.function.function_arn,
+                "ParkFunctionArn": steps.park.function.function_arn,
+                "ReviewFunctionArn": steps.review.function.function_arn,
+                "StateMachineArn": machine.arn,
+                "SteerFunctionArn": steps.steer.function.function_arn,
+            },
+            role=role,
+            logs=LogOptions(destination=log_group, level=LogLevel.ALL, include_execution_data=True),
+            tracing_enabled=settings.tracing,
+        )
