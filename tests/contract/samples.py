@@ -1,0 +1,142 @@
+"""Values that the contracts are tried with."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidegate.domain.decision import Decision, Evidence, Verdict
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import Sighting, deltas, transitions
+from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
+from tidegate.domain.reasons import ReasonCode, reason
+from tidegate.domain.rollout import (
+    AbortRequest,
+    Ending,
+    Listing,
+    Park,
+    Rollout,
+    RolloutKey,
+    Tripwires,
+)
+from tidegate.domain.settings import (
+    AbortCriterion,
+    ExponentialRate,
+    FailureType,
+    JobSettings,
+    PresignedUrl,
+    RetryCriterion,
+    RolloutRate,
+)
+from tidegate.ports import Ledger
+
+NOW = 1_700_000_000.0
+KEY = RolloutKey("firmware-7", 1_700_000_000)
+
+POLICY = Policy(
+    name="firmware",
+    harm=Harm(
+        statuses=frozenset({ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT}),
+        tolerated_rate=0.02,
+        acceptable_rate=0.015,
+        confidence=0.95,
+        false_abort_risk=0.01,
+        budget_share=0.001,
+    ),
+    pace=Pace(
+        mode=PaceMode.THROTTLE,
+        start_per_minute=10,
+        max_per_minute=1000,
+        exponential=ExponentialRate(10, 1.5, succeeded_things=50),
+    ),
+    job=JobDefaults(
+        timeout_minutes=45,
+        description="firmware 7 für alle",
+        presigned_url=PresignedUrl(expires_in_seconds=600),
+        drop_retries=True,
+        namespace_id="fleet",
+    ),
+)
+
+#: A rollout as it begins.
+FRESH = Rollout(
+    key=KEY,
+    job_arn="arn:aws:iot:eu-central-1:111122223333:job/firmware-7",
+    policy=POLICY,
+    generation=1,
+    execution_arn="arn:aws:states:eu-central-1:111122223333:execution:tidegate:firmware-7-1",
+    enrolled_at=NOW + 0.125,
+)
+
+#: One that has seen everything.
+SEASONED = replace(
+    FRESH,
+    generation=12,
+    fleet_size=10_000,
+    revision=345,
+    signals=6,
+    upper_bound=0.1 + 0.2,  # whose nearest float takes 17 digits
+    listing=Listing(seen_until=NOW + 1 / 3, surplus=-2),
+    park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
+    abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),
+    aborting=True,
+    ending=Ending.ABORTED,
+)
+
+SETTINGS = JobSettings(
+    rollout=RolloutRate(100, ExponentialRate(10, 1.5, notified_things=50)),
+    abort=(AbortCriterion(FailureType.FAILED, 12.34, 25),),
+    timeout_minutes=30,
+    description="steered",
+)
+
+
+def decision(
+    revision: int,
+    *,
+    verdict: Verdict = Verdict.PROCEED,
+    upper_bound: float = 0.5,
+    signals: int = 0,
+) -> Decision:
+    """Return a decision."""
+    return Decision(
+        revision=revision,
+        at=NOW + revision / 3,
+        verdict=verdict,
+        reasons=(
+            reason(ReasonCode.FIRST_SETTINGS, rate=10),
+            reason(ReasonCode.HELD, kind="operator", by="Zoë", why="lunch"),
+        ),
+        evidence=Evidence(exposed=10, started=8, log_e=-1.5e-7, upper_bound=upper_bound),
+        settings=SETTINGS,
+        replaces=JobSettings(retries=(RetryCriterion(FailureType.ALL, 3),)),
+        tripwires=Tripwires(harmed=3),
+        signals=signals,
+        wait_seconds=60,
+        attention="look",
+    )
+
+
+def enrolled(ledger: Ledger, **changes: Any) -> Rollout:  # noqa: ANN401 - Rollout's own fields
+    """Claim a fresh rollout and return it."""
+    rollout = replace(FRESH, **changes)
+    ledger.claim(rollout, previous=None)
+    return rollout
+
+
+def fold_in(ledger: Ledger, sightings: Iterable[Sighting], key: RolloutKey = KEY) -> None:
+    """Fold sightings into the ledger in one commit, as ``record`` does."""
+    sightings = list(sightings)
+    changes = transitions(ledger.things(key, {each.thing_name for each in sightings}), sightings)
+    ledger.commit(key, changes, deltas(changes))
+
+
+def sighting(
+    name: str, status: str, *, at: int = 100, number: int = 1, bucket: int = 0
+) -> Sighting:
+    """Return a sighting."""
+    return Sighting(name, ExecutionStatus(status), at, number, bucket)
+
+
+def by_name(counts: Mapping[tuple[int, ExecutionStatus], int]) -> dict[tuple[int, str], int]:
+    """Return counts under plain names."""
+    return {(bucket, status.value): number for (bucket, status), number in counts.items()}
