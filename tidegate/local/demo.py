@@ -21,6 +21,7 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from tidegate.adapters.aws.clock import SystemClock
 from tidegate.adapters.aws.ledger import DynamoLedger
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.rollout import Ending, Rollout
@@ -44,20 +45,21 @@ DECISIONS_READ_MAX = 20
 HISTORY_PAGES_MAX = 50
 REPORT_FOLDER = REPOSITORY / "build" / "demo"
 
+BUDGET = 15
+ACCEPTABLE_RATE = 0.05
 POLICY = {
     "name": "demo",
     "harm": {
         "statuses": ["FAILED", "TIMED_OUT"],
         "tolerated_rate": "5%",
-        "acceptable_rate": "5%",
-        "budget": 15,
+        "acceptable_rate": ACCEPTABLE_RATE,
+        "budget": BUDGET,
         "confidence": "95%",
         "false_abort_risk": "1%",
     },
     "pace": {"mode": "throttle", "start_per_minute": 10, "max_per_minute": 100},
     "job": {"timeout": "5m"},
 }
-BUDGET = 15
 
 _STYLES = {
     Verdict.PROCEED: "green",
@@ -117,7 +119,7 @@ class Demo:
         self._iot = cloud.client("iot")
         self._events = cloud.client("events")
         self._workflow = cloud.client("stepfunctions")
-        self._ledger = DynamoLedger(cloud.client("dynamodb"), outputs["TableName"])
+        self._ledger = DynamoLedger(outputs["TableName"], cloud.client("dynamodb"), SystemClock())
 
     def launch(self, release: Release, fleet: Fleet) -> None:
         """Have Tidegate create the job: it never runs without Tidegate's first settings."""
@@ -212,7 +214,7 @@ class Demo:
         decisions = self._ledger.decisions(rollout.key, limit=DECISIONS_READ_MAX)
         for decision in reversed(decisions):
             if decision.revision > shown:
-                self._console.print(_line(rollout, decision), highlight=False)
+                self._console.print(_line(rollout, decision))
         return max([shown, *(decision.revision for decision in decisions)])
 
     def _progress(self, release: Release, rollout: Rollout) -> Table:
@@ -234,15 +236,23 @@ class Demo:
         return table
 
 
-def _line(rollout: Rollout, decision: Decision) -> str:
+def _line(rollout: Rollout, decision: Decision) -> Table:
+    """Return one decision as a row whose reason wraps under itself."""
     minutes = (decision.at - rollout.key.created_at) / MINUTE_SECONDS
     rate = decision.settings.rollout
-    pace = f"{rate.maximum_per_minute:>4}/min" if rate else " " * 8
     style = _STYLES[decision.verdict]
-    return (
-        f"  [dim]minute {minutes:4.1f}  #{decision.revision:<3}[/]"
-        f"[{style}]{decision.verdict.value:<9}[/]{pace}  {escape(decision.summary)}"
+    row = Table.grid(padding=(0, 1))
+    for width in (13, 4, 8, 8):
+        row.add_column(width=width, no_wrap=True)
+    row.add_column(ratio=1)
+    row.add_row(
+        f"[dim]  minute {minutes:4.1f}[/]",
+        f"[dim]#{decision.revision}[/]",
+        f"[{style}]{decision.verdict.value}[/]",
+        f"{rate.maximum_per_minute:>4}/min" if rate else "",
+        escape(decision.summary),
     )
+    return row
 
 
 def _write(name: str, document: object) -> None:
@@ -277,7 +287,7 @@ def run(console: Console, *, port: int | None, keep: bool) -> None:
         mixes = {release.version: release.mix for release in RELEASES}
         with DeviceFleet(cloud, things, mixes, seed=SEED):
             for release, begin in zip(RELEASES, (demo.launch, demo.enroll), strict=True):
-                _release(demo, release, begin.__name__, console)
+                _release(release, begin.__name__, console)
                 begin(release, fleet)
                 _conclude(demo, release, console)
         console.print(f"\nDone in {time.monotonic() - began:.0f} seconds. Look further:")
@@ -289,14 +299,15 @@ def run(console: Console, *, port: int | None, keep: bool) -> None:
             console.print("  keep the cloud to look around   make demo KEEP=1")
 
 
-def _release(demo: Demo, release: Release, how: str, console: Console) -> None:
-    del demo
+def _release(release: Release, how: str, console: Console) -> None:
     console.print(f"\n[bold]Release {release.version}[/], {release.title}")
     ways = {
         "launch": "Launch Rollout on the bus: Tidegate creates the job, slow and fenced",
         "enroll": "created elsewhere at 5/min, then Enroll Job on the bus: Tidegate takes over",
     }
-    console.print(f"  [dim]{ways[how]}; budget: {BUDGET} devices harmed beyond 5 %[/]")
+    console.print(
+        f"  [dim]{ways[how]}; budget: {BUDGET} devices harmed beyond {ACCEPTABLE_RATE:.0%}[/]"
+    )
 
 
 def _conclude(demo: Demo, release: Release, console: Console) -> None:
@@ -305,7 +316,7 @@ def _conclude(demo: Demo, release: Release, console: Console) -> None:
     demo.report(release)
     harmed = counts["numberOfFailedThings"] + counts["numberOfTimedOutThings"]
     started = harmed + counts["numberOfSucceededThings"] + counts["numberOfRejectedThings"]
-    beyond = harmed - POLICY_ACCEPTABLE * started
+    beyond = harmed - ACCEPTABLE_RATE * started
     style = "green" if decision.ending is release.ending else "red"
     job_status = "COMPLETED" if decision.ending is Ending.COMPLETED else "CANCELED"
     console.print(
@@ -315,9 +326,6 @@ def _conclude(demo: Demo, release: Release, console: Console) -> None:
     if decision.ending is not release.ending or beyond > BUDGET:
         message = f"{release.job_id} was to end {release.ending} within budget: {decision.summary}"
         raise LocalCloudError(message)
-
-
-POLICY_ACCEPTABLE = 0.05
 
 
 def _shown(kind: str) -> str:
