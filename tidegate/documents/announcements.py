@@ -31,6 +31,12 @@ REASONS_MAX = 16
 #: Characters of one text in an event; a longer one is cut and ends in an ellipsis.
 TEXT_LENGTH_MAX = 400
 
+#: Characters of a problem and of its remedy: all the faults of a policy, as a rule.
+PROBLEM_LENGTH_MAX = 4000
+
+#: Of the id of a job that there may be no rollout of, and that may be no job's id at all.
+JOB_ID_LENGTH_MAX = 64
+
 
 def rollout_started(rollout: Rollout, at: float) -> BusEvent:
     """Say that a rollout is steered from now on, or by a fresh workflow execution."""
@@ -79,8 +85,9 @@ def needs_attention(
     revision: int | None = None,
 ) -> BusEvent:
     """Say what people should look at, and what they can do; without a key, no rollout exists."""
-    detail = _detail(job_id, key, at)
-    detail |= {"problem": _cut(problem), "remedy": _cut(remedy)}
+    detail = _detail(_cut(job_id, JOB_ID_LENGTH_MAX), key, at)
+    detail["problem"] = _cut(problem, PROBLEM_LENGTH_MAX)
+    detail["remedy"] = _cut(remedy, PROBLEM_LENGTH_MAX)
     if revision is not None:
         detail["revision"] = revision
     return BusEvent(ROLLOUT_NEEDS_ATTENTION, detail)
@@ -152,5 +159,5 @@ def _values(values: Mapping[str, Value]) -> dict[str, Value]:
     }
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= TEXT_LENGTH_MAX else text[: TEXT_LENGTH_MAX - 1] + "…"
+def _cut(text: str, length_max: int = TEXT_LENGTH_MAX) -> str:
+    return text if len(text) <= length_max else text[: length_max - 1] + "…"

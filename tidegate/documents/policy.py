@@ -154,7 +154,7 @@ _RoleArn: TypeAlias = Annotated[
 _Description: TypeAlias = Annotated[
     str,
     PlainValidator(_read_description),
-    text_schema(r"[^\u0000-\u001f\u007f-\u009f]*", minLength=1, maxLength=TEXT_LENGTH_MAX),
+    text_schema(r"[^\u0000-\u001f\u007f-\u009f]+", maxLength=TEXT_LENGTH_MAX),
 ]
 
 
@@ -195,6 +195,12 @@ class HarmSection(_Section):
 
 class ExponentialSection(_Section):
     """AWS's own growth of the rate, from start_per_minute on, below what the evidence allows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["notified_things"]}, {"required": ["succeeded_things"]}]
+        }
+    )
 
     increment_factor: IncrementFactor = Field(description="The rate grows by this factor.")
     notified_things: ThingCount | None = Field(

@@ -1,0 +1,488 @@
+"""
+JSON Schemas of everything on the bus, as data; ``generate`` writes them into ``schemas/``.
+
+Each describes an event as EventBridge delivers it, as far as Tidegate defines it: source, detail
+type, detail. What comes in from operators is closed, as unknown members are refused; all else is
+open, as members may be added within a version.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.documents import announcements, commands, events, launch
+from tidegate.documents.shapes import (
+    JOB_ID,
+    NAMESPACE_ID,
+    POLICY_NAME,
+    THING_NAME,
+    VERSION,
+)
+from tidegate.domain.decision import Verdict
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.rollout import Ending
+from tidegate.domain.settings import (
+    INCREMENT_FACTOR_MAX,
+    INCREMENT_FACTOR_MIN,
+    PRESIGNED_URL_SECONDS_MAX,
+    PRESIGNED_URL_SECONDS_MIN,
+    RATE_PER_MINUTE_MAX,
+    RATE_PER_MINUTE_MIN,
+    ROLE_ARN_LENGTH_MAX,
+    ROLE_ARN_LENGTH_MIN,
+    TEXT_LENGTH_MAX,
+    TIMEOUT_MINUTES_MAX,
+    TIMEOUT_MINUTES_MIN,
+    FailureType,
+)
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+SOURCE = "tidegate"
+
+
+def schema_id(name: str) -> str:
+    """Return the identifier of a schema; it names, and is not to be fetched."""
+    return f"urn:tidegate:schemas:{name}:{VERSION}"
+
+
+def slug(detail_type: str) -> str:
+    """Return the name of the file that holds an event's schema."""
+    return detail_type.lower().replace(" ", "-")
+
+
+def _object(
+    properties: Mapping[str, Schema],
+    *,
+    optional: Sequence[str] = (),
+    closed: bool = False,
+) -> Schema:
+    schema: Schema = {"type": "object", "properties": dict(properties)}
+    required = [name for name in properties if name not in optional]
+    if required:
+        schema["required"] = required
+    if closed:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def _text(length_max: int | None = None, pattern: str | None = None, **more: object) -> Schema:
+    schema: Schema = {"type": "string", **more}
+    if length_max is not None:
+        schema["maxLength"] = length_max
+    if pattern is None:
+        schema["minLength"] = 1
+    else:
+        schema["pattern"] = f"^{pattern}$"
+    return schema
+
+
+def _whole(low: int, high: int | None = None, **more: object) -> Schema:
+    return {
+        "type": "integer",
+        "minimum": low,
+        **({} if high is None else {"maximum": high}),
+        **more,
+    }
+
+
+def _list(items: Schema, high: int | None = None, *, low: int = 1) -> Schema:
+    return {
+        "type": "array",
+        "items": items,
+        "minItems": low,
+        **({} if high is None else {"maxItems": high}),
+    }
+
+
+_VERSION: Schema = {"const": VERSION}
+_JOB_ID = _text(pattern=JOB_ID.pattern)
+_LINE = (
+    r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*"
+)
+
+
+def _event(source: str, detail_type: str, description: str, detail: Schema) -> Schema:
+    return {
+        "$schema": DIALECT,
+        "$id": schema_id(f"events:{slug(detail_type)}"),
+        "description": description,
+        **_object(
+            {
+                "source": {"const": source},
+                "detail-type": {"const": detail_type},
+                "detail": detail,
+            }
+        ),
+    }
+
+
+# What AWS IoT Jobs says.
+
+
+def _from_iot(
+    detail_type: str, description: str, detail: Mapping[str, Schema], either: Sequence[Schema] = ()
+) -> Schema:
+    members = {
+        "version": _VERSION,
+        "jobId": _JOB_ID,
+        "operation": _text(
+            events.TOKEN_LENGTH_MAX, "[a-z_]+", description="What happened, as AWS calls it."
+        ),
+        "timestamp": _whole(0, events.SECONDS_MAX, description="Epoch seconds of the change."),
+        "eventId": _text(events.EVENT_ID_LENGTH_MAX),
+        **detail,
+    }
+    schema = _object(members, optional=("reasonCode", "comment"))
+    if either:
+        schema["anyOf"] = list(either)
+    return _event(events.IOT_SOURCE, detail_type, description, schema)
+
+
+_IOT_EVENTS = (
+    _from_iot(
+        events.JOB_EXECUTION_STATUS_CHANGE,
+        "A job execution came to an end, or was deleted. At least once, and in any order.",
+        {
+            "thingName": _text(pattern=THING_NAME.pattern),
+            "thingArn": _text(events.ARN_LENGTH_MAX),
+            "status": _text(
+                events.TOKEN_LENGTH_MAX,
+                "[A-Z_]+",
+                description="The execution's status; of a deleted one, the status before.",
+            ),
+            "executionNumber": _whole(1, events.EXECUTION_NUMBER_MAX),
+            "statusDetails": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        either=[
+            {"properties": {"operation": {"const": events.DELETED}}},
+            {"properties": {"status": {"enum": [status.value for status in ExecutionStatus]}}},
+        ],
+    ),
+    _from_iot(
+        events.JOB_STATUS_CHANGE,
+        "A job came to an end, was canceled or deleted. At least once, and in any order.",
+        {
+            "status": _text(events.TOKEN_LENGTH_MAX, "[A-Z_]+"),
+            "reasonCode": _text(events.REASON_CODE_LENGTH_MAX),
+            "comment": _text(events.COMMENT_LENGTH_MAX),
+        },
+    ),
+)
+
+
+# What operators ask for.
+
+_POLICY: Schema = {
+    "description": "A policy's name, or the policy itself, validated at the rollout's start.",
+    "anyOf": [_text(pattern=POLICY_NAME.pattern), {"type": "object"}],
+}
+_BY_AND_REASON = {
+    "by": _text(commands.BY_LENGTH_MAX, _LINE, description="Who asks for it."),
+    "reason": _text(commands.REASON_LENGTH_MAX, _LINE, description="Why, on one line."),
+}
+_RESOURCE_ARN = _text(launch.RESOURCE_ARN_LENGTH_MAX, launch.RESOURCE_ARN.pattern)
+
+_LAUNCH: Mapping[str, Schema] = {
+    "targets": _list(
+        _text(launch.TARGET_ARN_LENGTH_MAX, launch.TARGET_ARN.pattern), launch.TARGETS_MAX
+    ),
+    "document": {
+        "description": "The job document: an object, or its JSON as a text.",
+        "anyOf": [_text(launch.DOCUMENT_LENGTH_MAX), {"type": "object"}],
+    },
+    "documentSource": _text(launch.DOCUMENT_SOURCE_LENGTH_MAX, _LINE),
+    "jobTemplateArn": _RESOURCE_ARN,
+    "description": _text(TEXT_LENGTH_MAX, r"[^\u0000-\u001f\u007f-\u009f]+"),
+    "targetSelection": {"enum": list(launch.TARGET_SELECTIONS)},
+    "presignedUrlConfig": _object(
+        {
+            "roleArn": _text(ROLE_ARN_LENGTH_MAX, "arn:.*:role/.*")
+            | {"minLength": ROLE_ARN_LENGTH_MIN},
+            "expiresInSec": _whole(PRESIGNED_URL_SECONDS_MIN, PRESIGNED_URL_SECONDS_MAX),
+        },
+        optional=("expiresInSec",),
+        closed=True,
+    ),
+    "timeoutConfig": _object(
+        {"inProgressTimeoutInMinutes": _whole(TIMEOUT_MINUTES_MIN, TIMEOUT_MINUTES_MAX)},
+        closed=True,
+    ),
+    "jobExecutionsRetryConfig": _object(
+        {
+            "criteriaList": _list(
+                _object(
+                    {
+                        "failureType": {"enum": [each.value for each in launch.RETRYABLE]},
+                        "numberOfRetries": _whole(0, launch.RETRIES_MAX),
+                    },
+                    closed=True,
+                ),
+                launch.RETRY_CRITERIA_MAX,
+            )
+        },
+        closed=True,
+    ),
+    "schedulingConfig": {"type": "object"},
+    "documentParameters": {
+        "type": "object",
+        "additionalProperties": _text(launch.PARAMETER_LENGTH_MAX),
+    },
+    "destinationPackageVersions": _list(_RESOURCE_ARN, launch.PACKAGE_VERSIONS_MAX),
+    "namespaceId": _text(pattern=NAMESPACE_ID.pattern),
+    "tags": _list(
+        _object(
+            {
+                "Key": _text(
+                    launch.TAG_KEY_LENGTH_MAX,
+                    f"(?!{'|'.join(launch.RESERVED_TAG_PREFIXES)}).*",
+                ),
+                "Value": {"type": "string", "maxLength": launch.TAG_VALUE_LENGTH_MAX},
+            },
+            optional=("Value",),
+            closed=True,
+        ),
+        launch.TAGS_MAX,
+    ),
+}
+
+
+def _command(
+    detail_type: str, description: str, members: Mapping[str, Schema], one_of: Sequence[str] = ()
+) -> Schema:
+    optional = ("version", *(name for name in _LAUNCH if name != "targets"))
+    detail = {"version": _VERSION, "jobId": _JOB_ID, **members}
+    schema = _object(detail, optional=optional, closed=True)
+    if one_of:
+        schema["oneOf"] = [{"required": [name]} for name in one_of]
+    return _event(commands.OPERATOR_SOURCE, detail_type, description, schema)
+
+
+_COMMANDS = (
+    _command(
+        commands.LAUNCH_ROLLOUT,
+        "Create a job and steer it from its first minute.",
+        {"policy": _POLICY, **_LAUNCH},
+        one_of=launch.DOCUMENT_MEMBERS,
+    ),
+    _command(commands.ENROLL_JOB, "Steer a job that exists.", {"policy": _POLICY}),
+    _command(
+        commands.HOLD_ROLLOUT, "Do not go on until somebody resumes the rollout.", _BY_AND_REASON
+    ),
+    _command(commands.RESUME_ROLLOUT, "Lift the operators' holds.", _BY_AND_REASON),
+    _command(commands.ABORT_ROLLOUT, "Stop the rollout for good.", _BY_AND_REASON),
+)
+
+
+# What Tidegate tells.
+
+_RATE_PER_MINUTE = _whole(RATE_PER_MINUTE_MIN, RATE_PER_MINUTE_MAX)
+_COUNT = _whole(0)
+_NUMBER: Schema = {"type": "number"}
+
+_SETTINGS = _object(
+    {
+        "description": _text(TEXT_LENGTH_MAX),
+        "jobExecutionsRolloutConfig": _object(
+            {
+                "maximumPerMinute": _RATE_PER_MINUTE,
+                "exponentialRate": _object(
+                    {
+                        "baseRatePerMinute": _RATE_PER_MINUTE,
+                        "incrementFactor": {
+                            "type": "number",
+                            "minimum": INCREMENT_FACTOR_MIN,
+                            "maximum": INCREMENT_FACTOR_MAX,
+                        },
+                        "rateIncreaseCriteria": _object(
+                            {
+                                "numberOfNotifiedThings": _whole(1),
+                                "numberOfSucceededThings": _whole(1),
+                            },
+                            optional=("numberOfNotifiedThings", "numberOfSucceededThings"),
+                        )
+                        | {"minProperties": 1, "maxProperties": 1},
+                    }
+                ),
+            },
+            optional=("exponentialRate",),
+        ),
+        "abortConfig": _object(
+            {
+                "criteriaList": _list(
+                    _object(
+                        {
+                            "failureType": {"enum": [each.value for each in FailureType]},
+                            "action": {"const": "CANCEL"},
+                            "thresholdPercentage": {
+                                "type": "number",
+                                "exclusiveMinimum": 0,
+                                "maximum": 100,
+                            },
+                            "minNumberOfExecutedThings": _whole(1),
+                        }
+                    )
+                )
+            }
+        ),
+        "timeoutConfig": _object(
+            {"inProgressTimeoutInMinutes": _whole(TIMEOUT_MINUTES_MIN, TIMEOUT_MINUTES_MAX)}
+        ),
+        "presignedUrlConfig": _object(
+            {
+                "roleArn": _text(ROLE_ARN_LENGTH_MAX),
+                "expiresInSec": _whole(PRESIGNED_URL_SECONDS_MIN, PRESIGNED_URL_SECONDS_MAX),
+            },
+            optional=("roleArn", "expiresInSec"),
+        ),
+        "jobExecutionsRetryConfig": _object(
+            {
+                "criteriaList": _list(
+                    _object(
+                        {
+                            "failureType": {"enum": [each.value for each in FailureType]},
+                            "numberOfRetries": _whole(0, launch.RETRIES_MAX),
+                        }
+                    )
+                )
+            }
+        ),
+    },
+    optional=(
+        "description",
+        "jobExecutionsRolloutConfig",
+        "abortConfig",
+        "timeoutConfig",
+        "presignedUrlConfig",
+        "jobExecutionsRetryConfig",
+    ),
+)
+
+_EVIDENCE = _object(
+    {
+        "exposed": _COUNT | {"description": "Things notified so far."},
+        "started": _COUNT | {"description": "Of them, taken up by the device."},
+        "in_flight": _COUNT | {"description": "Of those, without an outcome."},
+        "succeeded": _COUNT | {"description": "Things whose outcome is SUCCEEDED."},
+        "harmed": _COUNT | {"description": "Things whose outcome the policy counts as harm."},
+        "cleared": _COUNT | {"description": "Things whose reported outcome it does not."},
+        "unplaced": _COUNT | {"description": "Reported outcomes whose start is unknown."},
+        "log_e": _NUMBER
+        | {"description": "Evidence that the failure rate is above the tolerated one, as a log."},
+        "abort_at": _NUMBER | {"description": "The evidence at which the release is stopped."},
+        "upper_bound": _NUMBER
+        | {
+            "description": "Upper confidence bound on the failure rate.",
+            "minimum": 0,
+            "maximum": 1,
+        },
+        "counters_only": {
+            "type": "boolean",
+            "description": "Whether the order of starts was not available.",
+        },
+    }
+) | {"description": "The numbers that the decision rests on."}
+
+_GROUNDS: Mapping[str, Schema] = {
+    "revision": _whole(1, description="Counts a rollout's decisions."),
+    "reasons": _list(
+        _object(
+            {
+                "code": _text(pattern="[A-Z_]+", description="More codes may come."),
+                "text": _text(announcements.TEXT_LENGTH_MAX, description="The reason as a line."),
+                "values": {
+                    "type": "object",
+                    "description": "The numbers in the text.",
+                    "additionalProperties": {"type": ["number", "string"]},
+                },
+            }
+        ),
+        announcements.REASONS_MAX,
+        low=0,
+    ),
+    "reasonsOmitted": _whole(1, description="How many reasons there were beyond these."),
+    "evidence": _EVIDENCE,
+}
+_STEERING: Mapping[str, Schema] = {
+    "verdict": {"enum": [each.value for each in Verdict]},
+    **_GROUNDS,
+    "settings": _SETTINGS | {"description": "What shall be in force, as UpdateJob's members."},
+    "replaces": _SETTINGS | {"description": "What was in force before."},
+    "sent": _SETTINGS | {"description": "What UpdateJob was really sent: only what differed."},
+}
+_ENDED: Mapping[str, Schema] = {"ending": {"enum": [each.value for each in Ending]}, **_GROUNDS}
+_SAID = _text(announcements.TEXT_LENGTH_MAX)
+
+
+def _announcement(
+    detail_type: str,
+    description: str,
+    members: Mapping[str, Schema],
+    optional: Sequence[str] = ("reasonsOmitted",),
+) -> Schema:
+    detail = {
+        "version": _VERSION,
+        "jobId": _JOB_ID,
+        "rolloutId": _text(
+            pattern="[a-zA-Z0-9_-]{1,64}#[0-9]+",
+            description="The job's id and the epoch second of its creation.",
+        ),
+        "at": _text(
+            pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
+            format="date-time",
+        ),
+        **members,
+    }
+    return _event(SOURCE, detail_type, description, _object(detail, optional=optional))
+
+
+_ANNOUNCEMENTS = (
+    _announcement(
+        announcements.ROLLOUT_STARTED,
+        "A rollout is steered from now on; again with each generation of its workflow.",
+        {
+            "policy": _text(pattern=POLICY_NAME.pattern),
+            "generation": _whole(1),
+            "executionArn": _text(),
+        },
+    ),
+    _announcement(
+        announcements.ROLLOUT_STEERED, "A decision to go on was applied to the job.", _STEERING
+    ),
+    _announcement(
+        announcements.ROLLOUT_HELD, "A decision to hold was applied to the job.", _STEERING
+    ),
+    _announcement(
+        announcements.ROLLOUT_RESUMED,
+        "Somebody lifted the operators' holds.",
+        {"by": _SAID, "reason": _SAID},
+    ),
+    _announcement(
+        announcements.ROLLOUT_ABORTED,
+        "A rollout is over before its end: by Tidegate, by AWS, or by somebody else.",
+        _ENDED,
+    ),
+    _announcement(announcements.ROLLOUT_COMPLETED, "A rollout ran to its end.", _ENDED),
+    _announcement(
+        announcements.ROLLOUT_NEEDS_ATTENTION,
+        "Something that people should look at.",
+        {
+            "jobId": {
+                "type": "string",
+                "maxLength": announcements.JOB_ID_LENGTH_MAX,
+                "description": "As it was given, even if no job can have it.",
+            },
+            "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            "revision": _whole(1),
+        },
+        optional=("rolloutId", "revision"),
+    ),
+)
+
+#: The schema of each event, by its detail type.
+EVENT_SCHEMAS: Mapping[str, Schema] = {
+    schema["properties"]["detail-type"]["const"]: schema
+    for schema in (*_IOT_EVENTS, *_COMMANDS, *_ANNOUNCEMENTS)
+}
