@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 # The CDK runs on Node: its banner about old Nodes and its version check would drown what matters.
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export CDK_DISABLE_VERSION_CHECK := 1
 
 python := .venv/bin/python
@@ -116,7 +116,7 @@ bench: setup ## Measure what importing each Lambda costs
 
 .PHONY: synth
 synth: setup ## Write the CloudFormation templates into cdk.out
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" node_modules/.bin/cdk synth --quiet
+	@node_modules/.bin/cdk synth --quiet
 
 .PHONY: schemas
 schemas: setup ## Generate the schemas again from the models

@@ -17,6 +17,7 @@ import importlib
 import importlib.metadata
 import inspect
 import ipaddress
+import json
 import os
 import shutil
 import signal
@@ -36,6 +37,16 @@ LONGEST_TASK_TIMEOUT_SECONDS = 99_999_999
 QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 PARENT_POLL_SECONDS = 0.25
 CALLBACK_PARAMETERS = ("resource", "input_data", "token", "state_def")
+RESOURCE_PARAMETERS = (
+    "service",
+    "method",
+    "path",
+    "headers",
+    "body",
+    "query_params",
+    "region",
+    "account_id",
+)
 EXIT_REFUSED = 2
 EXIT_SWEEP_FAILED = 3
 SCRATCH_PREFIX = "tidegate-cloud-"
@@ -137,6 +148,7 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     stepfunctions = importlib.import_module("ministack.services.stepfunctions")
     lambda_service = importlib.import_module("ministack.services.lambda_svc")
     responses = importlib.import_module("ministack.core.responses")
+    iam_actions = importlib.import_module("ministack.core.iam_actions")
     compress_minutes(iot, options.minute_seconds)
     queue_each_thing_once(iot)
     expire_executions(app, iot, responses, options)
@@ -144,6 +156,7 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     fail_parked_tasks_with_their_function(stepfunctions)
     name_raised_classes(lambda_service)
     trust_loopback(app)
+    authorize_answers_by_state_machine(iam_actions, stepfunctions)
 
 
 # --- guards ---------------------------------------------------------------------------------
@@ -479,6 +492,58 @@ def trust_loopback(app: ModuleType) -> None:
         pin(source_ip, secure_transport or ipaddress.ip_address(source_ip).is_loopback)
 
     vars(app).update(pin_request_origin=pin_loopback_as_secure)
+
+
+def authorize_answers_by_state_machine(iam_actions: ModuleType, stepfunctions: ModuleType) -> None:
+    """
+    Hold the answer to a task token against the state machine whose task waits for it.
+
+    A token names no resource, so a policy that allows SendTaskSuccess on one state machine, as
+    AWS has it, would never match. Which machine a token belongs to is remembered, also when
+    nobody waits on it any more: a late answer is refused as late, not as forbidden.
+
+    Args:
+        iam_actions: MiniStack's mapping of requests to what policies speak of.
+        stepfunctions: MiniStack's Step Functions service.
+    """
+    resource_arn = require(iam_actions, "extract_resource_arn", *RESOURCE_PARAMETERS)
+    execute_task = require(
+        stepfunctions, "_execute_task", "state_def", "raw_input", "execution", "ctx"
+    )
+    invoke_with_callback = require(stepfunctions, "_invoke_with_callback", *CALLBACK_PARAMETERS)
+    machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine")
+    machines: dict[str, str] = {}
+
+    def execute_task_of_machine(
+        state_def: Mapping[str, Any],
+        raw_input: object,
+        execution: Mapping[str, Any],
+        ctx: Mapping[str, Any],
+    ) -> object:
+        entered = machine.set(ctx["StateMachine"]["Id"])
+        try:
+            return execute_task(state_def, raw_input, execution, ctx)
+        finally:
+            machine.reset(entered)
+
+    def invoke_with_known_machine(
+        resource: str, input_data: object, token: str, state_def: Mapping[str, Any]
+    ) -> object:
+        machines[token] = machine.get()
+        return invoke_with_callback(resource, input_data, token, state_def)
+
+    def resource_arn_of_answer(*request: Any, **further: Any) -> str:  # noqa: ANN401 - handed on
+        bound = signature.bind(*request, **further).arguments
+        if bound["service"] == "states":
+            with contextlib.suppress(ValueError, AttributeError, KeyError):
+                return machines[json.loads(bound["body"])["taskToken"]]
+        return str(resource_arn(*request, **further))
+
+    signature = inspect.signature(resource_arn)
+    vars(iam_actions).update(extract_resource_arn=resource_arn_of_answer)
+    vars(stepfunctions).update(
+        _execute_task=execute_task_of_machine, _invoke_with_callback=invoke_with_known_machine
+    )
 
 
 # --- life and death -------------------------------------------------------------------------

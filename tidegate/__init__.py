@@ -1,0 +1,1 @@
+"""Tidegate steers AWS IoT Jobs rollouts by the evidence that devices report."""
