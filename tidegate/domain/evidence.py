@@ -17,6 +17,7 @@ and Sekhon 2021 (Annals of Statistics 49); decision record 0004.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 #: Log-odds shifts from an odds ratio of 1.4 to one of 2750, in steps of a factor sqrt(2).
 SHIFTS = tuple(0.35 * math.sqrt(2.0) ** k for k in range(10))
@@ -55,6 +56,12 @@ def log_sum_exp(terms: Iterable[float]) -> float:
     if largest == -math.inf:
         return -math.inf
     return largest + math.log(math.fsum(math.exp(value - largest) for value in values))
+
+
+def _log_add(one: float, other: float) -> float:
+    """Return log(exp(one) + exp(other)); at least one of them is finite."""
+    larger, smaller = (one, other) if one >= other else (other, one)
+    return larger + math.log1p(math.exp(smaller - larger))
 
 
 def _log_moment(rate: float, shift: float) -> float:
@@ -130,7 +137,7 @@ def log_e_restarting(buckets: Sequence[Bucket], tolerated_rate: float) -> float:
         weight = log_restart_weight(index)
         spent += math.exp(weight)
         for k, shift in enumerate(SHIFTS):
-            grown = log_sum_exp((components[k], weight + _LOG_WEIGHT))
+            grown = _log_add(components[k], weight + _LOG_WEIGHT)
             components[k] = grown + bucket.harmed * shift - bucket.started * costs[k]
         cash = math.log1p(-spent) if spent < 1 else -math.inf
         best = max(best, log_sum_exp((*components, cash)))
@@ -149,7 +156,7 @@ def log_e_totals(harmed: int, started: int, tolerated_rate: float) -> float:
 
 
 def pessimistic_upper_bound(
-    buckets: Iterable[Bucket], alpha: float, previous: float = 1.0
+    buckets: Sequence[Bucket], alpha: float, previous: float = 1.0
 ) -> float:
     """
     Return the upper confidence bound on the rate, in-flight devices counting as failures.
@@ -157,13 +164,19 @@ def pessimistic_upper_bound(
     The smallest over all prefixes in order of start, and over time: ``previous`` is the bound
     established so far. Valid for a rate that is constant.
     """
-    bound, started, cleared, limit = previous, 0, 0, -math.log(alpha)
-    for bucket in buckets:
-        started += bucket.started
-        cleared += bucket.cleared
-        improves = cleared and log_e_below(started - cleared, started, bound - 1e-15) >= limit
-        if improves:
-            bound = min(bound, upper_bound(started - cleared, started, alpha))
+    prefixes = list(
+        zip(
+            accumulate(bucket.started for bucket in buckets),
+            accumulate(bucket.cleared for bucket in buckets),
+            strict=True,
+        )
+    )
+    bound, limit = previous, -math.log(alpha)
+    # The longest mostly bound best; after them a shorter one costs one look, not a bisection.
+    for started, cleared in reversed(prefixes):
+        open_or_harmed = started - cleared
+        if cleared and log_e_below(open_or_harmed, started, bound - _TOLERANCE) >= limit:
+            bound = min(bound, upper_bound(open_or_harmed, started, alpha))
     return bound
 
 
