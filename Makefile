@@ -7,8 +7,7 @@ SHELL := /bin/bash
 # Which Python makes the environments. Another one: `make setup PYTHON=python3.13`.
 PYTHON ?= python3
 
-# uv skips bytecode unless told, and then every import of aws_cdk costs seconds.
-export UV_COMPILE_BYTECODE := 1
+# Without bytecode, every import of aws_cdk costs seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 # The CDK runs on Node: its banner about old Nodes and its version check would drown what matters.
@@ -17,6 +16,7 @@ export CDK_DISABLE_VERSION_CHECK := 1
 
 python := .venv/bin/python
 pytest := $(python) -m pytest
+sync := .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes
 installed := .venv/.installed .venv-cloud/.installed node_modules/.installed
 
 ##@ Try
@@ -64,14 +64,14 @@ setup: ## Install everything into this folder: once, and again when a lock file 
 	@touch $@
 
 .venv/.installed: .venv/.uv requirements-dev.txt
-	@.venv/bin/uv pip sync --quiet --require-hashes --python $(python) requirements-dev.txt
+	@$(sync) --python $(python) requirements-dev.txt
 	@touch $@
 
 .venv-cloud/.installed: .venv/.uv tidegate/local/requirements.txt
 	@echo '  .venv-cloud   the embedded cloud'
 	@.venv-cloud/bin/python -c '' 2>/dev/null \
 	  || .venv/bin/uv venv --quiet --clear --python $(python) .venv-cloud
-	@.venv/bin/uv pip sync --quiet --require-hashes --python .venv-cloud/bin/python tidegate/local/requirements.txt
+	@$(sync) --python .venv-cloud/bin/python tidegate/local/requirements.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json
