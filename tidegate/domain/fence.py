@@ -18,9 +18,6 @@ from tidegate.domain.evidence import harm_to_reject
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.settings import AbortCriterion, FailureType
 
-#: AWS batches once a minute; one batch may come between the review and its effect.
-BATCHES_AHEAD = 2
-
 _FAILURE_TYPES = {
     ExecutionStatus.FAILED: FailureType.FAILED,
     ExecutionStatus.REJECTED: FailureType.REJECTED,
@@ -50,6 +47,7 @@ def fence(
     *,
     exposed: int,
     rate_per_minute: int,
+    standing_per_minute: int,
     harm_statuses: frozenset[ExecutionStatus],
     tolerated_rate: float,
     attempts_per_thing: int,
@@ -61,12 +59,15 @@ def fence(
     Args:
         exposed: Devices notified so far.
         rate_per_minute: The native rate that will be in force.
+        standing_per_minute: The one in force until then: the first batch may still be of it.
         harm_statuses: Outcomes that count as harm.
         tolerated_rate: Failure rate at which the release must not be cut.
         attempts_per_thing: Executions one thing may need; AWS counts each failed attempt.
         risk: Probability of a false cut that may be spent on the fence.
     """
-    exposed_up_to = exposed + BATCHES_AHEAD * rate_per_minute
+    # AWS batches once a minute: one batch may come before the settings take effect, and one more
+    # before those of the next review do.
+    exposed_up_to = exposed + max(standing_per_minute, rate_per_minute) + rate_per_minute
     harmed_at = attempts_per_thing * harm_to_reject(exposed_up_to, tolerated_rate, risk)
     minimum = max(harmed_at, math.ceil(exposed_up_to / 2))
     # Rounded up to AWS's two decimals: a threshold rounded down could fire one harmed too early.

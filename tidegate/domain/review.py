@@ -163,7 +163,8 @@ def weigh(policy: Policy, situation: Situation) -> Evidence:
 def first_settings(policy: Policy) -> JobSettings:
     """Return the settings for a job that is being created: slow, and fenced."""
     rate = min(policy.pace.start_per_minute, policy.pace.max_per_minute)
-    return _settings(policy, rate, _fence(policy, exposed=0, rate=rate, attempts=1), None)
+    behind = _fence(policy, exposed=0, rate=rate, standing_rate=rate, attempts=1)
+    return _settings(policy, rate, behind, None)
 
 
 def _ending(case: _Case) -> tuple[Ending, Reason]:
@@ -283,7 +284,13 @@ def _steering(
 ) -> Decision:
     """Return a decision that installs a rate and the fence behind it."""
     attempts = case.standing.attempts_per_thing
-    behind = _fence(case.policy, exposed=case.evidence.exposed, rate=rate, attempts=attempts)
+    behind = _fence(
+        case.policy,
+        exposed=case.evidence.exposed,
+        rate=rate,
+        standing_rate=case.standing.rate_per_minute,
+        attempts=attempts,
+    )
     notes = [_evidence_reason(case, ReasonCode.EVIDENCE_BELOW_ABORT), _fence_reason(behind, rate)]
     if case.evidence.counters_only:
         notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=case.evidence.unplaced))
@@ -325,11 +332,12 @@ def _rollout(policy: Policy, rate: int) -> RolloutRate:
     return RolloutRate(rate, growth)
 
 
-def _fence(policy: Policy, *, exposed: int, rate: int, attempts: int) -> Fence:
+def _fence(policy: Policy, *, exposed: int, rate: int, standing_rate: int, attempts: int) -> Fence:
     harm = policy.harm
     return fence(
         exposed=exposed,
         rate_per_minute=rate,
+        standing_per_minute=standing_rate,
         harm_statuses=harm.statuses,
         tolerated_rate=harm.tolerated_rate,
         attempts_per_thing=attempts,

@@ -1,0 +1,78 @@
+"""The policy and the situations that the tests of the domain start from."""
+
+from collections.abc import Mapping
+
+from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
+from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
+from tidegate.domain.review import Situation
+from tidegate.domain.rollout import Counts
+from tidegate.domain.settings import JobSettings, RolloutRate
+
+QUEUED = ExecutionStatus.QUEUED
+IN_PROGRESS = ExecutionStatus.IN_PROGRESS
+SUCCEEDED = ExecutionStatus.SUCCEEDED
+FAILED = ExecutionStatus.FAILED
+REJECTED = ExecutionStatus.REJECTED
+TIMED_OUT = ExecutionStatus.TIMED_OUT
+CANCELED = ExecutionStatus.CANCELED
+REMOVED = ExecutionStatus.REMOVED
+
+NOW = 1_700_000_000.0
+
+#: Devices that started in the same bucket, per status.
+Starts = Mapping[ExecutionStatus, int]
+
+POLICY = Policy(
+    name="firmware",
+    harm=Harm(
+        statuses=frozenset({FAILED, TIMED_OUT}),
+        tolerated_rate=0.02,
+        acceptable_rate=0.02,
+        confidence=0.95,
+        false_abort_risk=0.01,
+        budget_devices=50,
+    ),
+    pace=Pace(PaceMode.THROTTLE, start_per_minute=10, max_per_minute=1000),
+)
+
+
+def counts_of(*buckets: Starts) -> Counts:
+    """Return the ledger's counts of devices that started in these buckets, one after the other."""
+    return Counts(
+        {
+            (index, status): number
+            for index, bucket in enumerate(buckets)
+            for status, number in bucket.items()
+        }
+    )
+
+
+def job_counts_of(counts: Counts, *, queued: int = 0) -> JobCounts:
+    """Return what AWS counts where it agrees with the ledger."""
+    members = {status: status.value.lower() for status in ExecutionStatus}
+    return JobCounts(
+        **{member: counts.of(status) for status, member in members.items() if status != QUEUED},
+        queued=queued,
+    )
+
+
+def situation_of(
+    *buckets: Starts, queued: int = 0, rate_per_minute: int = 100, budget: float = 50
+) -> Situation:
+    """Return what a review sees of a job that runs, where nothing is amiss."""
+    counts = counts_of(*buckets)
+    return Situation(
+        job=Job(
+            job_id="firmware-7",
+            arn="arn:aws:iot:eu-central-1:111122223333:job/firmware-7",
+            status=JobStatus.IN_PROGRESS,
+            created_at=int(NOW) - 3600,
+            counts=job_counts_of(counts, queued=queued),
+            settings=JobSettings(rollout=RolloutRate(rate_per_minute)),
+            is_concurrent=True,
+        ),
+        counts=counts,
+        revision=1,
+        signals=0,
+        budget=budget,
+    )
