@@ -1,0 +1,259 @@
+"""Who may do what: exactly this."""
+
+import json
+from typing import NamedTuple
+
+import pytest
+
+from tests.infra.conftest import PRESIGN_ROLE
+from tests.infra.synthesized import ACCOUNT_ID, REGION, Synthesized
+
+IOT = f"arn:aws:iot:{REGION}:{ACCOUNT_ID}"
+STATES = f"arn:aws:states:{REGION}:{ACCOUNT_ID}"
+MACHINE = f"{STATES}:stateMachine:tidegate-rollout"
+
+ENROLLED = '{"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}'
+OWN_TAGS = '{"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}'
+
+
+class Grant(NamedTuple):
+    """One action that a role may do to one resource, under a condition."""
+
+    action: str
+    resource: str
+    condition: str = ""
+
+
+def each(resource: str, *actions: str, when: str = "") -> set[Grant]:
+    """Return the grants of several actions on one resource."""
+    return {Grant(action, resource, when) for action in actions}
+
+
+TRACES = each("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
+BUS = each("<Bus/Bus.Arn>", "events:PutEvents")
+LEDGER = each(
+    "<Ledger/Table.Arn>",
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+)
+
+
+def basics(handler: str) -> set[Grant]:
+    """Return what every Lambda may do: write its own log, and traces."""
+    return TRACES | each(f"<{handler}/Logs.Arn>", "logs:CreateLogStream", "logs:PutLogEvents")
+
+
+def consumes(queue: str) -> set[Grant]:
+    """Return what Lambda needs to take messages from a queue on a function's behalf."""
+    return each(
+        f"<{queue}.Arn>", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"
+    )
+
+
+ROLES = {
+    "Intake/Handler/Role": basics("Intake/Handler") | BUS | consumes("Intake/Events/Queue"),
+    "Intake/DeliveryRole": each("<Intake/Events/Queue.Arn>", "sqs:SendMessage"),
+    "Intake/ErrorRole": each("<Intake/RuleErrors.Arn>", "sqs:SendMessage"),
+    "Record/Handler/Role": basics("Record/Handler")
+    | LEDGER
+    | consumes("Record/Inbox/Queue")
+    | each(MACHINE, "states:SendTaskSuccess"),
+    "Signal/Handler/Role": basics("Signal/Handler")
+    | LEDGER
+    | BUS
+    | consumes("Signal/Inbox/Queue")
+    | each(MACHINE, "states:SendTaskSuccess", "states:StartExecution"),
+    "Steps/Enroll/Role": basics("Steps/Enroll")
+    | LEDGER
+    | BUS
+    | each(f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/policies/*", "ssm:GetParameter")
+    | each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution")
+    | each(f"{IOT}:job/*", "iot:ListTagsForResource", "iot:CreateJob")
+    | each(f"{IOT}:thing/*", "iot:CreateJob")
+    | each(f"{IOT}:thinggroup/*", "iot:CreateJob", "iot:ListThingsInThingGroup")
+    | each(f"{IOT}:jobtemplate/*", "iot:CreateJob")
+    | each(f"{IOT}:job/*", "iot:TagResource", "iot:UntagResource", when=OWN_TAGS)
+    | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED),
+    "Steps/Review/Role": basics("Steps/Review")
+    | LEDGER
+    | BUS
+    | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob")
+    | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED)
+    | each("*", "iot:DescribeEventConfigurations"),
+    "Steps/Steer/Role": basics("Steps/Steer")
+    | LEDGER
+    | BUS
+    | each(f"{IOT}:job/*", "iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob", when=ENROLLED),
+    "Steps/Park/Role": basics("Steps/Park") | LEDGER | each(MACHINE, "states:SendTaskSuccess"),
+    "AccountEvents/Handler/Role": basics("AccountEvents/Handler")
+    | each("*", "iot:UpdateEventConfigurations"),
+    "Workflow/Role": TRACES
+    | BUS
+    | each("<Steps/Enroll/Function.Arn>", "lambda:InvokeFunction")
+    | each("<Steps/Park/Function.Arn>", "lambda:InvokeFunction")
+    | each("<Steps/Review/Function.Arn>", "lambda:InvokeFunction")
+    | each("<Steps/Steer/Function.Arn>", "lambda:InvokeFunction")
+    | each(MACHINE, "states:StartExecution")
+    | each(
+        "*",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+    ),
+}
+
+#: Actions that change a job, or read more of it than its tags, and know the job's own tags.
+ON_ENROLLED_JOBS_ONLY = ("iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob")
+
+#: AWS checks these against no resource: https://docs.aws.amazon.com/service-authorization/.
+WITHOUT_RESOURCE = ("iot:DescribeEventConfigurations", "iot:UpdateEventConfigurations", "xray:")
+LOG_DELIVERY = "logs:"
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    """Return a policy's element, which may be one or several, as a list."""
+    return [value] if isinstance(value, str) else value
+
+
+def grants(stack: Synthesized) -> dict[str, set[Grant]]:
+    """Return what each role of a stack may do."""
+    found: dict[str, set[Grant]] = {}
+    for policy in stack.of_type("AWS::IAM::Policy").values():
+        (role,) = policy["Roles"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            condition = statement.get("Condition")
+            found.setdefault(role.strip("<>"), set()).update(
+                Grant(action, resource, json.dumps(condition) if condition else "")
+                for action in as_list(statement["Action"])
+                for resource in as_list(statement["Resource"])
+            )
+    return found
+
+
+def test_every_role_is_accounted_for(aws: Synthesized) -> None:
+    """There is no role besides those whose permissions are listed here."""
+    assert set(ROLES) == set(aws.of_type("AWS::IAM::Role"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_just_this(aws: Synthesized, role: str) -> None:
+    """A role has the permissions listed here: none is missing, none is there besides."""
+    assert ROLES[role] == grants(aws)[role]
+
+
+def test_permissions_come_from_this_stack_alone(aws: Synthesized) -> None:
+    """No role has a policy that AWS manages, nor one inside the role itself."""
+    roles = aws.of_type("AWS::IAM::Role").values()
+
+    assert not [role for role in roles if role.keys() & {"ManagedPolicyArns", "Policies"}]
+
+
+def test_a_job_that_is_not_enrolled_is_out_of_reach(aws: Synthesized) -> None:
+    """Changing a job, and reading more of it than its tags, needs the tag that enrolls it."""
+    conditions = {
+        grant.condition
+        for of_role in grants(aws).values()
+        for grant in of_role
+        if grant.action in ON_ENROLLED_JOBS_ONLY
+    }
+
+    assert conditions == {ENROLLED}
+
+
+def test_only_enroll_tags_and_only_with_keys_of_its_own(aws: Synthesized) -> None:
+    """No other role may tag anything; enroll itself may only touch keys under ``tidegate:``."""
+    tagging = {
+        (role, grant.condition)
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if grant.action in {"iot:TagResource", "iot:UntagResource"}
+    }
+
+    assert tagging == {("Steps/Enroll/Role", OWN_TAGS)}
+
+
+def test_all_resources_are_open_only_to_actions_that_know_none(aws: Synthesized) -> None:
+    """``*`` stands only where AWS offers nothing narrower; log delivery is the workflow's."""
+    wide = {
+        (role, grant.action)
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if grant.resource == "*" and not grant.action.startswith(WITHOUT_RESOURCE)
+    }
+
+    assert all(role == "Workflow/Role" for role, _ in wide)
+    assert all(action.startswith(LOG_DELIVERY) for _, action in wide)
+
+
+def test_nothing_of_aws_iot_can_be_deleted_or_switched_off(aws: Synthesized) -> None:
+    """No role may delete a job or an execution, nor deal with devices."""
+    allowed = {grant.action for of_role in grants(aws).values() for grant in of_role}
+
+    assert not {action for action in allowed if action.startswith("iot:Delete")}
+    assert not {action for action in allowed if action.startswith("iotjobsdata:")}
+    assert not {action for action in allowed if "*" in action}
+
+
+def test_presign_roles_are_passed_only_when_named(aws: Synthesized, local: Synthesized) -> None:
+    """Enroll and steer may hand on just the roles of ``presignRoleArns``, and only to AWS IoT."""
+    to_iot = '{"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}'
+    passing = {
+        (role, grant)
+        for role, of_role in grants(local).items()
+        for grant in of_role
+        if grant.action.startswith("iam:")
+    }
+
+    assert passing == {
+        (role, Grant("iam:PassRole", PRESIGN_ROLE, to_iot))
+        for role in ("Steps/Enroll/Role", "Steps/Steer/Role")
+    }
+    assert "iam:" not in json.dumps(aws.of_type("AWS::IAM::Policy"))
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "source"),
+    [
+        ("Intake/DeliveryRole", "iot", f"{IOT}:rule/tidegate_job_execution_events"),
+        ("Intake/ErrorRole", "iot", f"{IOT}:rule/tidegate_job_events"),
+        ("Workflow/Role", "states", MACHINE),
+    ],
+)
+def test_a_service_acts_only_for_this_stack(
+    aws: Synthesized, role: str, service: str, source: str
+) -> None:
+    """A role is assumed by one service, on behalf of the resource that it was made for."""
+    (statement,) = aws.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT_ID}
+    assert source in as_list(statement["Condition"]["ArnLike"]["aws:SourceArn"])
+
+
+def test_environments_cannot_reach_each_other(local: Synthesized) -> None:
+    """What a role may do names the environment wherever names are ours to give."""
+    named = {
+        grant.resource
+        for of_role in grants(local).values()
+        for grant in of_role
+        if ":states:" in grant.resource or ":ssm:" in grant.resource
+    }
+
+    assert named == {
+        f"{STATES}:stateMachine:tidegate-stage-rollout",
+        f"{STATES}:execution:tidegate-stage-rollout:*",
+        f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/stage/policies/*",
+    }
