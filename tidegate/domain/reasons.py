@@ -74,12 +74,13 @@ _SENTENCES: Mapping[ReasonCode, str] = {
         "job-execution events are switched off in this account: outcomes are read from lists only"
     ),
     ReasonCode.COUNTERS_ONLY: (
-        "{unplaced} outcomes have no known start: evidence from totals only, valid but slower"
+        "the starts of devices are not all known ({unplaced} outcomes without one): evidence from "
+        "totals only, valid but slower"
     ),
     ReasonCode.FENCE_INSTALLED: (
         "without Tidegate, AWS itself stops the job at {threshold:g} % {failure_type} of at least "
-        "{minimum} executed, a ratio that a tolerable release reaches with a probability of at "
-        "most {risk:.2%}; until then up to {rate} per minute go on"
+        "{minimum} executed, a ratio that a tolerable release of up to {exposed_up_to} devices "
+        "reaches with a probability of at most {risk:.2%}; until then up to {rate} per minute go on"
     ),
     ReasonCode.JOB_SCHEDULED: "the job is SCHEDULED: AWS takes no settings before it runs",
     ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",

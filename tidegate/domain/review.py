@@ -444,6 +444,7 @@ def _fence_reason(behind: Fence, rate: int) -> Reason:
         threshold=criterion.threshold_percentage,
         failure_type="/".join(each.failure_type.value for each in behind.criteria),
         minimum=criterion.min_executed_things,
+        exposed_up_to=behind.exposed_up_to,
         risk=behind.risk,
         rate=rate,
     )
