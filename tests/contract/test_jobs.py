@@ -1,0 +1,518 @@
+"""What AWS IoT Jobs does, in memory as in the embedded cloud."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from tidegate.adapters.aws import jobs as aws_jobs
+from tidegate.adapters.aws.jobs import IotJobs
+from tidegate.adapters.aws.variables import Variables
+from tidegate.adapters.job_requests import COMMENT_LENGTH_MAX
+from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.jobs import MemoryJobs
+from tidegate.domain.jobs import ExecutionStatus, JobCounts, JobStatus, LaunchRequest
+from tidegate.domain.settings import (
+    AbortCriterion,
+    ExponentialRate,
+    FailureType,
+    JobSettings,
+    RetryCriterion,
+    RolloutRate,
+)
+from tidegate.errors import NotFound, Refused
+from tidegate.ports import POLICY_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
+
+    from tidegate.local.cloud import EmbeddedCloud
+    from tidegate.ports import Jobs
+
+PAGE_SIZE = 2
+_WORLDS = count()
+
+#: Long enough for the next report to carry a later time.
+TICK_SECONDS = 0.02
+
+
+class World(Protocol):
+    """Jobs, with things to target and devices that report."""
+
+    jobs: Jobs
+
+    def name(self, short: str) -> str:
+        """Return a name that no other test uses."""
+
+    def thing(self, short: str) -> str:
+        """Return the ARN of a thing that exists from now on."""
+
+    def group(self, short: str, members: Sequence[str]) -> str:
+        """Return the ARN of a thing group that holds these things, given by ARN, from now on."""
+
+    def notify(self, job_id: str, *things: str) -> None:
+        """Let things have the job, and do nothing about it."""
+
+    def report(self, job_id: str, thing_arn: str, status: str) -> None:
+        """Let a device report on its execution."""
+
+    def events(self) -> dict[str, bool]:
+        """Return which kinds of events the account publishes."""
+
+
+class InMemory:
+    """The model in memory."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(1_700_000_000.5)
+        self.memory = MemoryJobs(self.clock, page_size=PAGE_SIZE)
+        self.memory.events = {"JOB": False, "JOB_EXECUTION": False, "THING": False}
+        self.jobs: Jobs = self.memory
+
+    def name(self, short: str) -> str:
+        """Return the name as it is."""
+        return short
+
+    def thing(self, short: str) -> str:
+        """Name a thing: any exists."""
+        return f"arn:aws:iot:eu-central-1:111122223333:thing/{short}"
+
+    def group(self, short: str, members: Sequence[str]) -> str:
+        """Set a group."""
+        self.memory.groups[short] = {arn.partition(":thing/")[2] for arn in members}
+        return f"arn:aws:iot:eu-central-1:111122223333:thinggroup/{short}"
+
+    def notify(self, job_id: str, *things: str) -> None:
+        """Queue their executions."""
+        for thing in things:
+            self.report(job_id, thing, "QUEUED")
+
+    def report(self, job_id: str, thing_arn: str, status: str) -> None:
+        """Report a second later."""
+        self.clock.advance(1)
+        thing_name = thing_arn.partition(":thing/")[2]
+        self.memory.report(job_id, thing_name, ExecutionStatus(status))
+
+    def events(self) -> dict[str, bool]:
+        """Look."""
+        return dict(self.memory.events)
+
+
+class InTheCloud:
+    """AWS IoT Jobs as the embedded cloud runs it."""
+
+    def __init__(self, cloud: EmbeddedCloud) -> None:
+        self._suffix = f"-{next(_WORLDS)}"
+        self._iot: IoTClient = cloud.client("iot")
+        self._devices: IoTJobsDataPlaneClient = cloud.client("iot-jobs-data")
+        variables = {"AWS_REGION": cloud.region, "TIDEGATE_ACCOUNT_ID": cloud.account_id}
+        self.jobs: Jobs = IotJobs(self._iot, Variables(variables))
+
+    def name(self, short: str) -> str:
+        """Make the name this world's own."""
+        return short + self._suffix
+
+    def thing(self, short: str) -> str:
+        """Register a thing."""
+        return self._iot.create_thing(thingName=self.name(short))["thingArn"]
+
+    def group(self, short: str, members: Sequence[str]) -> str:
+        """Make a group and put its things in."""
+        group = self._iot.create_thing_group(thingGroupName=self.name(short))
+        for arn in members:
+            self._iot.add_thing_to_thing_group(
+                thingGroupName=self.name(short), thingName=arn.partition(":thing/")[2]
+            )
+        return group["thingGroupArn"]
+
+    def notify(self, job_id: str, *things: str) -> None:
+        """Leave it to the cloud, which notifies all at once where no rate is set."""
+
+    def report(self, job_id: str, thing_arn: str, status: str) -> None:
+        """Report as a device does."""
+        time.sleep(TICK_SECONDS)
+        self._devices.update_job_execution(
+            jobId=job_id,
+            thingName=thing_arn.partition(":thing/")[2],
+            status=status,  # type: ignore[arg-type]
+        )
+
+    def events(self) -> dict[str, bool]:
+        """Ask."""
+        answer: Any = self._iot.describe_event_configurations()
+        return {kind: each["Enabled"] for kind, each in answer["eventConfigurations"].items()}
+
+
+@pytest.fixture(params=["memory", pytest.param("cloud", marks=pytest.mark.e2e)])
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Provide a world of each kind, with small pages."""
+    if request.param == "memory":
+        return InMemory()
+    monkeypatch.setattr(aws_jobs, "PAGE_SIZE", PAGE_SIZE)
+    return InTheCloud(request.getfixturevalue("embedded_cloud"))
+
+
+SETTINGS = JobSettings(
+    rollout=RolloutRate(1000, ExponentialRate(100, 1.5, notified_things=50)),
+    abort=(AbortCriterion(FailureType.FAILED, 12.5, 25),),
+    timeout_minutes=30,
+    retries=(RetryCriterion(FailureType.TIMED_OUT, 2),),
+    description="as asked",
+)
+TAGS = {POLICY_TAG: "firmware", "tidegate:by": "zoe"}
+
+
+def request_for(world: World, targets: Sequence[str], **changes: Any) -> LaunchRequest:  # noqa: ANN401
+    """Return a request to launch a job."""
+    request = LaunchRequest(
+        job_id=world.name("job"),
+        targets=tuple(targets),
+        settings=SETTINGS,
+        passed_through={"document": json.dumps({"version": 7})},
+        tags=TAGS,
+    )
+    return replace(request, **changes)
+
+
+def launched(world: World, *things: str, settings: JobSettings | None = None) -> str:
+    """Launch a job that reaches its things at once; each has begun by the time it returns."""
+    request = request_for(world, things, settings=settings or JobSettings())
+    world.jobs.create(request)
+    for thing in things:
+        world.report(request.job_id, thing, "IN_PROGRESS")
+    return request.job_id
+
+
+def newest(world: World, job_id: str) -> dict[str, str]:
+    """Return each thing's status, newest-updated first."""
+    return {
+        row.thing_name: row.status.value for page in world.jobs.executions(job_id) for row in page
+    }
+
+
+# describing and creating
+
+
+def test_a_job_is_described_as_it_was_launched(world: World) -> None:
+    """Settings, targets, tags and ARN of a new job are what was asked for."""
+    targets = [world.thing("a:b"), world.thing("c")]
+    before = int(time.time()) if isinstance(world, InTheCloud) else 1_700_000_000
+
+    arn = world.jobs.create(request_for(world, targets))
+
+    job = world.jobs.describe(world.name("job"))
+    assert (job.job_id, job.arn, job.arn) == (world.name("job"), arn, world.jobs.arn(job.job_id))
+    assert job.status is JobStatus.IN_PROGRESS
+    assert job.settings == SETTINGS
+    assert set(job.targets) == set(targets)
+    assert not job.is_continuous
+    assert isinstance(job.created_at, int)
+    assert 0 <= job.created_at - before <= 60
+    assert world.jobs.tags(arn) == TAGS
+
+
+def test_a_job_can_be_continuous(world: World) -> None:
+    """Members that Tidegate does not read reach AWS all the same."""
+    through = {"document": "{}", "targetSelection": "CONTINUOUS"}
+
+    world.jobs.create(request_for(world, [world.thing("a")], passed_through=through))
+
+    assert world.jobs.describe(world.name("job")).is_continuous
+
+
+def test_launching_the_same_job_twice_is_done_once(world: World) -> None:
+    """A launch whose answer was lost can be repeated, in whatever order its targets come."""
+    targets = [world.thing("a"), world.thing("b")]
+    arn = world.jobs.create(request_for(world, targets))
+
+    assert world.jobs.create(request_for(world, targets[::-1])) == arn
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": SETTINGS.with_rate(7)},
+        {"targets": lambda things: things[:1]},
+        {"tags": {POLICY_TAG: "other"}},
+        {"tags": {**TAGS, "tidegate:launch": "2"}},
+    ],
+    ids=["settings", "targets", "policy", "tags"],
+)
+def test_another_job_of_that_id_is_refused(world: World, changes: dict[str, Any]) -> None:
+    """An id that somebody else's job has, or an earlier one, is not taken over in silence."""
+    changes = dict(changes)
+    things = [world.thing("a"), world.thing("b")]
+    world.jobs.create(request_for(world, things))
+    targets = changes.pop("targets", lambda things: things)(things)
+
+    with pytest.raises(Refused, match="exists already"):
+        world.jobs.create(request_for(world, targets, **changes))
+
+    assert world.jobs.describe(world.name("job")).settings == SETTINGS
+
+
+def test_a_job_without_its_target_is_not_created(world: World) -> None:
+    """A thing group that does not exist is named as missing."""
+    group = world.group("there", []).replace("there", "nowhere")
+
+    with pytest.raises(NotFound):
+        world.jobs.create(request_for(world, [group]))
+    with pytest.raises(NotFound):
+        world.jobs.describe(world.name("job"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda jobs: jobs.describe("nobody"),
+        lambda jobs: jobs.update("nobody", JobSettings().with_rate(1)),
+        lambda jobs: jobs.cancel("nobody", reason_code="X", comment="x"),
+        lambda jobs: list(jobs.executions("nobody")),
+        lambda jobs: jobs.tag(jobs.arn("nobody"), TAGS),
+        lambda jobs: jobs.untag(jobs.arn("nobody"), [POLICY_TAG]),
+    ],
+    ids=["describe", "update", "cancel", "executions", "tag", "untag"],
+)
+def test_an_unknown_job_is_not_found(world: World, ask: Any) -> None:  # noqa: ANN401
+    """Whatever is asked of a job that does not exist, the answer is NotFound."""
+    with pytest.raises(NotFound):
+        ask(world.jobs)
+
+
+# steering
+
+
+def test_an_update_changes_what_it_names(world: World) -> None:
+    """Members that are given replace the standing ones whole; the others stay."""
+    world.jobs.create(request_for(world, [world.thing("a")]))
+    changes = JobSettings(
+        rollout=RolloutRate(5), retries=(RetryCriterion(FailureType.TIMED_OUT, 0),)
+    )
+
+    world.jobs.update(world.name("job"), changes)
+
+    settings = world.jobs.describe(world.name("job")).settings
+    assert settings == replace(SETTINGS, rollout=changes.rollout, retries=changes.retries)
+
+
+def test_an_update_of_nothing_is_refused(world: World) -> None:
+    """UpdateJob wants at least one setting."""
+    job_id = launched(world, world.thing("a"))
+
+    with pytest.raises(Refused):
+        world.jobs.update(job_id, JobSettings())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        JobSettings(abort=(AbortCriterion(FailureType.FAILED, 12.345, 25),)),
+        JobSettings(retries=(RetryCriterion(FailureType.TIMED_OUT, 1),)),
+        JobSettings(retries=(RetryCriterion(FailureType.FAILED, 0),)),
+    ],
+    ids=["decimals", "retries", "retry types"],
+)
+def test_settings_beyond_the_limits_are_refused(world: World, changes: JobSettings) -> None:
+    """What AWS does not accept changes nothing."""
+    world.jobs.create(request_for(world, [world.thing("a")]))
+
+    with pytest.raises(Refused):
+        world.jobs.update(world.name("job"), changes)
+
+    assert world.jobs.describe(world.name("job")).settings == SETTINGS
+
+
+def test_a_job_that_is_over_takes_no_update(world: World) -> None:
+    """AWS's own words reach the caller, status included."""
+    job_id = launched(world, world.thing("a"))
+    world.jobs.cancel(job_id, reason_code="DONE", comment="done")
+
+    with pytest.raises(Refused, match=f"Job {job_id} in status CANCELED cannot be updated"):
+        world.jobs.update(job_id, JobSettings().with_rate(1))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_canceling_ends_what_has_not_begun(world: World, *, force: bool) -> None:
+    """CANCELED is who was waiting; who has begun goes on unless forced, and who is done is done."""
+    done, begun, waiting = world.thing("done"), world.thing("begun"), world.thing("waiting")
+    job_id = world.name("job")
+    world.jobs.create(request_for(world, [done, begun, waiting], settings=JobSettings()))
+    world.notify(job_id, done, begun, waiting)
+    world.report(job_id, begun, "IN_PROGRESS")
+    world.report(job_id, done, "SUCCEEDED")
+
+    world.jobs.cancel(job_id, reason_code="HARM_BUDGET", comment="3 of 10 harmed", force=force)
+
+    job = world.jobs.describe(job_id)
+    assert job.status is JobStatus.CANCELED
+    assert (job.reason_code, job.comment) == ("HARM_BUDGET", "3 of 10 harmed")
+    assert not job.is_concurrent
+    assert newest(world, job_id) == {
+        world.name("done"): "SUCCEEDED",
+        world.name("begun"): "CANCELED" if force else "IN_PROGRESS",
+        world.name("waiting"): "CANCELED",
+    }
+
+
+def test_any_words_do_for_canceling(world: World) -> None:
+    """Reasons in any case, with line breaks, of any length are made to fit, not refused."""
+    job_id = launched(world, world.thing("a"))
+
+    world.jobs.cancel(
+        job_id, reason_code="harm budget-spent", comment="one\n\ttwo\x00 " + "ü" * 5000
+    )
+
+    job = world.jobs.describe(job_id)
+    assert job.reason_code == "HARM_BUDGET_SPENT"
+    assert job.comment is not None
+    assert job.comment.startswith("one two üü")
+    assert len(job.comment) == COMMENT_LENGTH_MAX
+    assert job.comment.endswith("…")
+
+
+def test_a_job_is_canceled_once(world: World) -> None:
+    """Canceling what is over is refused and leaves the first reason standing."""
+    job_id = launched(world, world.thing("a"))
+    world.jobs.cancel(job_id, reason_code="FIRST", comment="first")
+
+    with pytest.raises(Refused, match="CANCELED"):
+        world.jobs.cancel(job_id, reason_code="SECOND", comment="second")
+
+    assert world.jobs.describe(job_id).reason_code == "FIRST"
+
+
+# tags
+
+
+def test_tags_come_and_go(world: World) -> None:
+    """Tidegate's own tags are set, changed and removed one by one."""
+    arn = world.jobs.create(request_for(world, [world.thing("a")]))
+
+    world.jobs.tag(arn, {POLICY_TAG: "gentle", "tidegate:x": ""})
+    world.jobs.untag(arn, ["tidegate:by", "tidegate:never"])
+
+    assert world.jobs.tags(arn) == {POLICY_TAG: "gentle", "tidegate:x": ""}
+
+
+def test_other_peoples_tags_are_not_touched(world: World) -> None:
+    """A key outside ``tidegate:`` is refused, along with everything in the same call."""
+    arn = world.jobs.create(request_for(world, [world.thing("a")]))
+
+    with pytest.raises(Refused, match="team"):
+        world.jobs.tag(arn, {"team": "ours", POLICY_TAG: "gentle"})
+    with pytest.raises(Refused, match="team"):
+        world.jobs.untag(arn, ["team", POLICY_TAG])
+
+    assert world.jobs.tags(arn) == TAGS
+
+
+# executions
+
+
+def test_executions_are_listed_newest_first(world: World) -> None:
+    """Who reported last comes first, in pages that are asked for one by one."""
+    things = [world.thing(short) for short in ("a:b", "c", "d", "e", "f")]
+    job_id = launched(world, *things)
+
+    world.report(job_id, things[1], "FAILED")
+    world.report(job_id, things[3], "SUCCEEDED")
+
+    pages = world.jobs.executions(job_id)
+    first = next(iter(pages))
+    assert [row.thing_name for row in first] == [world.name("e"), world.name("c")]
+    assert [len(page) for page in pages] == [PAGE_SIZE, 1]
+    assert newest(world, job_id) == {
+        world.name("e"): "SUCCEEDED",
+        world.name("c"): "FAILED",
+        world.name("f"): "IN_PROGRESS",
+        world.name("d"): "IN_PROGRESS",
+        world.name("a:b"): "IN_PROGRESS",
+    }
+
+
+def test_an_execution_tells_its_times(world: World) -> None:
+    """Queued, started and updated come in this order; who has not begun has no start."""
+    things = [world.thing("a"), world.thing("b")]
+    job_id = world.name("job")
+    world.jobs.create(request_for(world, things, settings=JobSettings()))
+    world.notify(job_id, *things)
+    world.report(job_id, things[0], "IN_PROGRESS")
+    world.report(job_id, things[0], "FAILED")
+
+    rows = {row.thing_name: row for page in world.jobs.executions(job_id) for row in page}
+
+    begun, waiting = rows[world.name("a")], rows[world.name("b")]
+    created_at = world.jobs.describe(job_id).created_at
+    assert begun.started_at is not None
+    assert created_at <= begun.queued_at <= begun.started_at <= begun.updated_at
+    assert (begun.execution_number, begun.retry_attempt) == (1, 0)
+    assert (waiting.status, waiting.started_at) == (ExecutionStatus.QUEUED, None)
+
+
+def test_a_job_counts_its_executions(world: World) -> None:
+    """DescribeJob's counters are the executions by status."""
+    things = [world.thing(short) for short in "abcd"]
+    job_id = launched(world, *things)
+    for thing, status in zip(things, ["SUCCEEDED", "FAILED", "REJECTED"], strict=False):
+        world.report(job_id, thing, status)
+
+    counts = world.jobs.describe(job_id).counts
+
+    assert counts == JobCounts(in_progress=1, succeeded=1, failed=1, rejected=1)
+
+
+def test_a_listing_can_be_left_early(world: World) -> None:
+    """Whoever has read enough stops asking."""
+    things = [world.thing(short) for short in "abc"]
+    job_id = launched(world, *things)
+
+    assert len(list(islice(world.jobs.executions(job_id), 1))) == 1
+
+
+# targets and events
+
+
+def test_targets_are_counted_in_things(world: World) -> None:
+    """Each thing counts once, however many targets hold it."""
+    a, b, c, d = (world.thing(short) for short in "abcd")
+    first, second = world.group("first", [a, b, c]), world.group("second", [c])
+
+    assert world.jobs.count_targets([first, second, a, d]) == 4
+    assert world.jobs.count_targets([world.group("empty", [])]) == 0
+    assert world.jobs.count_targets([]) == 0
+
+
+def test_targets_of_another_kind_are_not_counted(world: World) -> None:
+    """A number that might be too small would be worse than none."""
+    package = "arn:aws:iot:eu-central-1:111122223333:package/firmware"
+
+    assert world.jobs.count_targets([world.thing("a"), package]) is None
+
+
+def test_an_unknown_group_has_no_size(world: World) -> None:
+    """A target that does not exist is an error, not nothing."""
+    with pytest.raises(NotFound):
+        world.jobs.count_targets([world.group("there", []).replace("there", "nowhere")])
+
+
+def test_events_are_switched_on_and_others_left_alone(world: World) -> None:
+    """Only the two kinds that Tidegate reads change."""
+    if isinstance(world, InTheCloud):
+        off = {kind: {"Enabled": False} for kind in ("JOB", "JOB_EXECUTION")}
+        world._iot.update_event_configurations(eventConfigurations=off)  # type: ignore[arg-type]
+    before = world.events()
+
+    enabled = world.jobs.execution_events_enabled()
+    world.jobs.enable_events()
+
+    assert not enabled
+    assert world.jobs.execution_events_enabled()
+    assert world.events() == {**before, "JOB": True, "JOB_EXECUTION": True}
