@@ -113,6 +113,8 @@ def _read_role(value: object) -> str:
 def _read_description(value: object) -> str:
     if not isinstance(value, str):
         refuse(f"{shown(value)}, but a text is needed: put it in quotes")
+    if not value:
+        refuse(f"{shown(value)}, but a text is needed: write one, or leave the key out")
     refuse_what_aws_refuses(shown(value), JobSettings(description=value))
     return value
 
@@ -473,7 +475,9 @@ def _without_nulls(value: object, path: Path, findings: dict[Path, _Finding]) ->
     for key, item in value.items():
         inside = (*path, str(key))
         if item is None:
-            findings[inside] = _Finding("no value: write one, or leave the key out")
+            findings[inside] = _Finding(
+                "no value: write one, or leave the key out", is_about_key=True
+            )
         else:
             plain[str(key)] = _without_nulls(item, inside, findings)
     return plain

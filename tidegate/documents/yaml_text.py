@@ -150,7 +150,7 @@ def _read(event: Event, events: Iterator[Event], path: Path, tree: Tree) -> obje
         return _read_list(events, path, tree)
     text = str(event.value)
     if event.style is not None:
-        return text
+        return _with_pairs_joined(text)
     trap = _trap(text)
     if trap is not None:
         tree.traps[path] = trap
@@ -185,6 +185,11 @@ def _read_list(events: Iterator[Event], path: Path, tree: Tree) -> list[Any]:
             break
         read.append(_read(item, events, (*path, len(read)), tree))
     return read
+
+
+def _with_pairs_joined(text: str) -> str:
+    """Return a text in which two escapes of UTF-16, as JSON writes them, are one character."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
