@@ -31,8 +31,9 @@ def comment_of(text: str) -> str:
 
     A cut is marked by an ellipsis.
     """
-    one_line = " ".join(text.split())
-    clean = "".join(each for each in one_line if not unicodedata.category(each).startswith("C"))
+    spaced = (" " if each.isspace() else each for each in text)
+    kept = (each for each in spaced if not unicodedata.category(each).startswith("C"))
+    clean = " ".join("".join(kept).split())
     if len(clean) <= COMMENT_LENGTH_MAX:
         return clean
     return clean[: COMMENT_LENGTH_MAX - len(_CUT)] + _CUT

@@ -1,0 +1,289 @@
+"""What DynamoLedger does when the table is busy, large or missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.stub import ANY
+
+from tests.contract.samples import FRESH, KEY, fold_in, sighting
+from tests.unit.adapters.conftest import Script
+from tidegate.adapters.aws import ledger as module
+from tidegate.adapters.aws.ledger import (
+    BATCH_ATTEMPTS_MAX,
+    BATCH_KEYS_MAX,
+    RECORD_DAYS,
+    SHARDS,
+    DynamoLedger,
+)
+from tidegate.adapters.aws.ledger_items import (
+    address,
+    bucket_of_sk,
+    count_sk,
+    encoded_members,
+    rollout_members,
+    rollout_pk,
+    total_sk,
+)
+from tidegate.adapters.aws.ledger_writes import CONFLICT_ATTEMPTS_MAX, PAUSE_SECONDS
+from tidegate.adapters.memory.clock import ManualClock
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import UNPLACED
+from tidegate.domain.rollout import AbortRequest
+from tidegate.errors import Contention, Refused, RetryLater
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOW = 1_700_000_000.75
+
+
+@pytest.fixture
+def ledger(dynamodb_client: DynamoDBClient) -> DynamoLedger:
+    """Return a ledger over a client that is scripted."""
+    return DynamoLedger("ledger", dynamodb_client, ManualClock(NOW))
+
+
+def canceled(dynamodb: Script, *reasons: str) -> None:
+    """Let DynamoDB cancel the next transaction."""
+    dynamodb.refuse(
+        "transact_write_items",
+        "TransactionCanceledException",
+        CancellationReasons=[{"Code": reason} for reason in reasons],
+    )
+
+
+def unanswered(count: int, answer: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Return an answer of BatchGetItem that leaves so many keys out."""
+    keys = [address(rollout_pk(KEY), f"thing#t{number}") for number in range(count)]
+    left = {"ledger": {"Keys": keys, "ConsistentRead": True}} if count else {}
+    return {"Responses": {"ledger": answer or []}, "UnprocessedKeys": left}
+
+
+def test_a_collision_is_tried_again(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """Writes that met another's are repeated after random pauses that grow."""
+    dynamodb.answer("batch_get_item", None, unanswered(0))
+    canceled(dynamodb, "None", "TransactionConflict", "None")
+    canceled(dynamodb, "ThrottlingError", "None", "None")
+    dynamodb.answer("transact_write_items", None, {})
+
+    fold_in(ledger, [sighting("a", "FAILED")])
+
+    assert len(pauses) == 2
+    assert 0 <= pauses[0] <= PAUSE_SECONDS
+    assert 0 <= pauses[1] <= 2 * PAUSE_SECONDS
+
+
+def test_endless_collisions_end(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """After a bounded number of tries the caller is told to read again."""
+    dynamodb.answer("batch_get_item", None, unanswered(0))
+    for _ in range(CONFLICT_ATTEMPTS_MAX):
+        canceled(dynamodb, "TransactionConflict")
+
+    with pytest.raises(Contention):
+        fold_in(ledger, [sighting("a", "FAILED")])
+
+    assert len(pauses) == CONFLICT_ATTEMPTS_MAX - 1
+
+
+def test_a_failed_condition_is_not_tried_again(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """Who read something old reads anew at once."""
+    dynamodb.answer("batch_get_item", None, unanswered(0))
+    canceled(dynamodb, "ConditionalCheckFailed", "TransactionConflict")
+
+    with pytest.raises(Contention, match="meanwhile"):
+        fold_in(ledger, [sighting("a", "FAILED")])
+
+    assert pauses == []
+
+
+def test_a_single_write_that_collides_is_tried_again(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """An update outside a transaction can meet one, too."""
+    dynamodb.refuse("update_item", "TransactionConflictException")
+    dynamodb.answer("update_item", None, {})
+
+    ledger.request_abort(KEY, AbortRequest("ops", "smoke", NOW))
+
+    assert len(pauses) == 1
+
+
+def test_keys_left_out_are_asked_for_again(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """DynamoDB may answer in part; the rest is read after a pause, consistently as before."""
+    record = {
+        **address(rollout_pk(KEY), "thing#t1"),
+        **encoded_members({"status": "FAILED", "at": 1, "execution_number": 1, "bucket": 3}),
+    }
+    dynamodb.answer("batch_get_item", None, unanswered(1))
+    dynamodb.answer(
+        "batch_get_item",
+        {
+            "RequestItems": {
+                "ledger": {"Keys": [address(rollout_pk(KEY), "thing#t0")], "ConsistentRead": True}
+            }
+        },
+        unanswered(0, [record]),
+    )
+
+    found = ledger.things(KEY, ["t0", "t1"])
+
+    assert found["t1"].status is ExecutionStatus.FAILED
+    assert len(pauses) == 1
+
+
+def test_keys_left_out_for_ever_are_an_error(
+    ledger: DynamoLedger, dynamodb: Script, pauses: list[float]
+) -> None:
+    """A part of the records is never taken for all of them."""
+    for _ in range(BATCH_ATTEMPTS_MAX):
+        dynamodb.answer("batch_get_item", None, unanswered(1))
+
+    with pytest.raises(RetryLater, match="1 were not answered"):
+        ledger.things(KEY, ["t0"])
+
+
+def test_many_keys_take_several_requests(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """BatchGetItem takes a hundred keys at once."""
+    for _ in range(3):
+        dynamodb.answer("batch_get_item", None, unanswered(0))
+
+    assert ledger.things(KEY, [f"t{n}" for n in range(2 * BATCH_KEYS_MAX + 1)]) == {}
+
+
+def counter(sk: str, **numbers: int) -> dict[str, Any]:
+    """Return a counter item."""
+    return {**address(rollout_pk(KEY), sk), **encoded_members(numbers)}
+
+
+def test_counters_are_summed_over_shards_and_pages(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """A counter is the sum of its shards, single shards below zero included."""
+    last = address(rollout_pk(KEY), "somewhere")
+    dynamodb.answer(
+        "query",
+        None,
+        {
+            "Items": [
+                counter(count_sk(UNPLACED, 0), QUEUED=3),
+                counter(count_sk(4, 0), FAILED=2, SUCCEEDED=-1),
+            ],
+            "LastEvaluatedKey": last,
+        },
+    )
+    dynamodb.answer(
+        "query",
+        {
+            "TableName": "ledger",
+            "KeyConditionExpression": ANY,
+            "ExpressionAttributeValues": {
+                ":pk": {"S": "rollout#firmware-7#1700000000"},
+                ":prefix": {"S": "count#"},
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": True,
+            "ExclusiveStartKey": last,
+        },
+        {"Items": [counter(count_sk(4, 1), FAILED=5, SUCCEEDED=1)]},
+    )
+
+    assert ledger.counts(KEY).by_bucket == {
+        (UNPLACED, ExecutionStatus.QUEUED): 3,
+        (4, ExecutionStatus.FAILED): 7,
+    }
+
+
+def test_endless_pages_end(
+    ledger: DynamoLedger, dynamodb: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading stops at its limit, in words, rather than with part of the counters."""
+    monkeypatch.setattr(module, "QUERY_PAGES_MAX", 2)
+    last = address(rollout_pk(KEY), "somewhere")
+    for _ in range(2):
+        dynamodb.answer("query", None, {"Items": [], "LastEvaluatedKey": last})
+
+    with pytest.raises(Refused, match="2 megabytes"):
+        ledger.counts(KEY)
+
+
+def test_a_missing_table_is_not_a_missing_rollout(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """NotFound ends a rollout as deleted; a table that is gone must never look like that."""
+    dynamodb.refuse("get_item", "ResourceNotFoundException")
+
+    with pytest.raises(Refused) as caught:
+        ledger.rollout(KEY)
+
+    assert type(caught.value) is Refused
+    assert "table ledger" in str(caught.value)
+
+
+def test_thing_records_go_by_themselves(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Records of things expire long after their last write; counters and decisions never do."""
+    pk = rollout_pk(KEY)
+    dynamodb.answer("batch_get_item", None, unanswered(0))
+    dynamodb.answer(
+        "transact_write_items",
+        {
+            "TransactItems": [
+                {
+                    "Put": {
+                        "TableName": "ledger",
+                        "Item": {
+                            "pk": {"S": pk},
+                            "sk": {"S": "thing#a:b"},
+                            "status": {"S": "FAILED"},
+                            "at": {"N": "100"},
+                            "execution_number": {"N": "1"},
+                            "bucket": {"N": "0"},
+                            "expires_at": {"N": str(1_700_000_000 + RECORD_DAYS * 86_400)},
+                        },
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+                *(
+                    {
+                        "Update": {
+                            "TableName": "ledger",
+                            "Key": address(pk, sk),
+                            "UpdateExpression": "ADD #FAILED :FAILED",
+                            "ExpressionAttributeNames": {"#FAILED": "FAILED"},
+                            "ExpressionAttributeValues": {":FAILED": {"N": "1"}},
+                        }
+                    }
+                    for sk in (count_sk(0, 0), total_sk(0))
+                ),
+            ]
+        },
+        {},
+    )
+
+    fold_in(ledger, [sighting("a:b", "FAILED")])
+
+
+@pytest.mark.parametrize("bucket", [UNPLACED, 0, 7, 99_999])
+def test_counters_sort_by_bucket(bucket: int) -> None:
+    """Where counters lie tells their bucket, and buckets lie in order."""
+    assert bucket_of_sk(count_sk(bucket, 3)) == bucket
+    assert count_sk(bucket, SHARDS - 1) < count_sk(bucket + 1, 0)
+
+
+def test_a_rollout_of_an_older_kind_can_be_taken_over(
+    ledger: DynamoLedger, dynamodb: Script
+) -> None:
+    """A hand-over compares the count of writes, not attributes that a later version may add."""
+    stored = {
+        **address(rollout_pk(KEY), "state"),
+        **encoded_members({**rollout_members(FRESH), "version": 7, "of_old": "x"}),
+    }
+    dynamodb.answer("get_item", None, {"Item": stored})
+    dynamodb.answer("transact_write_items", None, {})
+
+    ledger.claim(FRESH, previous=FRESH)
