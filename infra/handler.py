@@ -75,12 +75,7 @@ class Handler(Construct):
             service("lambda"),
             description=f"What the Lambda {function_name} may do.",
         )
-        self.may(
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-            on=[log_group.log_group_arn],
-            wildcard="A log group's ARN ends so: it covers the group's streams.",
-        )
+        self.may("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group.log_group_arn])
         self.function = Function(
             self,
             "Function",
@@ -105,7 +100,7 @@ class Handler(Construct):
         acknowledge(
             self.function,
             "L1",
-            "The runtime is the one that the package was made for and the tests ran on.",
+            "The package is made for this version of Python: a newer one comes with a new package.",
         )
 
     def may(

@@ -4,7 +4,6 @@ from aws_cdk import Duration
 from aws_cdk.aws_sqs import DeadLetterQueue, Queue, QueueEncryption
 from constructs import Construct
 
-from infra.acknowledgement import acknowledge
 from infra.handler import Handler
 from infra.settings import Settings
 
@@ -78,7 +77,7 @@ class Inbox(Construct):
 
 def dead_end_queue(scope: Construct, construct_id: str, settings: Settings, name: str) -> Queue:
     """Return a queue that no Lambda reads: an alarm tells people of what arrives."""
-    queue = Queue(
+    return Queue(
         scope,
         construct_id,
         queue_name=settings.name_of(name),
@@ -86,5 +85,3 @@ def dead_end_queue(scope: Construct, construct_id: str, settings: Settings, name
         enforce_ssl=True,
         retention_period=DEAD_LETTER_RETENTION,
     )
-    acknowledge(queue, "SQS3", "It is where messages end that nothing could process.")
-    return queue

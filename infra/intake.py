@@ -5,6 +5,7 @@ from aws_cdk.aws_iot import CfnTopicRule
 from aws_cdk.aws_sqs import Queue
 from constructs import Construct
 
+from infra.acknowledgement import acknowledge
 from infra.bus import Bus
 from infra.handler import Common, Handler
 from infra.inbox import Inbox, dead_end_queue
@@ -62,6 +63,7 @@ class Intake(Construct):
             concurrency_max=CONCURRENCY_MAX,
         )
         self.rule_errors = dead_end_queue(self, "RuleErrors", settings, "rule-errors")
+        acknowledge(self.rule_errors, "SQS3", "It is a dead-letter queue itself, of IoT's rules.")
 
         action = self._action("DeliveryRole", settings, self.inbox.queue)
         error_action = self._action("ErrorRole", settings, self.rule_errors)

@@ -46,12 +46,10 @@ class Ledger(Construct):
         )
 
     def give_to(self, handler: Handler) -> None:
-        """Let a Lambda read and write items, in transactions or not; it never scans."""
+        """Let a Lambda read and write items, in transactions or not; none may delete any."""
         handler.knows(TIDEGATE_LEDGER_TABLE=self.table.table_name)
         handler.may(
             "dynamodb:BatchGetItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",

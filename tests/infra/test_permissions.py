@@ -1,12 +1,13 @@
 """Who may do what: exactly this."""
 
 import json
+import re
 from typing import NamedTuple
 
 import pytest
 
 from tests.infra.conftest import PRESIGN_ROLE
-from tests.infra.synthesized import ACCOUNT_ID, REGION, Synthesized
+from tests.infra.synthesized import ACCOUNT_ID, REGION, REPOSITORY, Synthesized
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT_ID}"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT_ID}"
@@ -34,8 +35,6 @@ BUS = each("<Bus/Bus.Arn>", "events:PutEvents")
 LEDGER = each(
     "<Ledger/Table.Arn>",
     "dynamodb:BatchGetItem",
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
@@ -114,6 +113,18 @@ ROLES = {
     ),
 }
 
+LAMBDAS = ("AccountEvents/", "Intake/Handler/", "Record/", "Signal/", "Steps/")
+
+#: Modules of ``adapters/aws`` that call AWS, with IAM's name of the service.
+ADAPTERS = {
+    "bus.py": "events",
+    "jobs.py": "iot",
+    "ledger.py": "dynamodb",
+    "policies.py": "ssm",
+    "workflow.py": "states",
+}
+IN_TRANSACTIONS = re.compile(r'"(Put|Update|Delete|ConditionCheck)": ?')
+
 #: Actions that change a job, or read more of it than its tags, and know the job's own tags.
 ON_ENROLLED_JOBS_ONLY = ("iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob")
 
@@ -152,6 +163,33 @@ def test_every_role_is_accounted_for(aws: Synthesized) -> None:
 def test_a_role_may_do_just_this(aws: Synthesized, role: str) -> None:
     """A role has the permissions listed here: none is missing, none is there besides."""
     assert ROLES[role] == grants(aws)[role]
+
+
+def calls_of_the_adapters() -> set[str]:
+    """Return the IAM actions behind all calls that ``adapters/aws`` makes."""
+    actions = set()
+    for name, service in ADAPTERS.items():
+        source = (REPOSITORY / "tidegate" / "adapters" / "aws" / name).read_text()
+        called = set(re.findall(r"self\._client\.(\w+)\(", source))
+        if "transact_write_items" in called:
+            called.remove("transact_write_items")
+            called |= {f"{kind.lower()}_item" for kind in IN_TRANSACTIONS.findall(source)}
+        actions |= {f"{service}:{call.title().replace('_', '')}" for call in called}
+    return actions
+
+
+def test_what_the_adapters_call_is_allowed_and_nothing_else(aws: Synthesized) -> None:
+    """The Lambdas together may do what the code does: no call is forgotten, none is spare."""
+    allowed = {
+        grant.action
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if role.startswith(LAMBDAS)
+    }
+
+    assert calls_of_the_adapters() == {
+        action for action in allowed if not action.startswith(("logs:", "sqs:", "xray:"))
+    }
 
 
 def test_permissions_come_from_this_stack_alone(aws: Synthesized) -> None:
