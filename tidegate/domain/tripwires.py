@@ -2,8 +2,9 @@
 At which counts a new review could decide otherwise.
 
 A tripwire must never lie beyond the count that changes the decision; lying before it only costs a
-review. So each is computed for outcomes arriving in the most favourable places at once: where the
-``k``-th further outcome cannot change the decision even then, no ``k`` outcomes can.
+review. So each is computed for outcomes arriving in the most favourable places at once, from
+devices that have started and from devices that have not: where the ``k``-th further outcome cannot
+change the decision even then, no ``k`` outcomes can.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,22 +20,29 @@ from tidegate.domain.pace import exposure_cap
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Tripwires
 
+#: Batches of devices that AWS may notify before the next review, at the most.
+BATCHES_AHEAD = 2
+
 
 def tripwires(
     policy: Policy, evidence: Evidence, buckets: Sequence[Bucket], budget: float
 ) -> Tripwires:
     """Return the counts of harmed and succeeded things at which the next review is due."""
     harm = policy.harm
+    without_outcome = evidence.exposed - evidence.harmed - evidence.cleared
+    undecided = without_outcome + BATCHES_AHEAD * policy.pace.max_per_minute
 
     def aborts(more: int) -> bool:
-        worse = [_with_more(bucket, harmed=more) for bucket in buckets]
         if evidence.counters_only:
-            harmed = evidence.harmed + more
-            return log_e_totals(harmed, evidence.started, harm.tolerated_rate) >= evidence.abort_at
-        return log_e_restarting(worse, harm.tolerated_rate) >= evidence.abort_at
+            harmed, newly_started = evidence.harmed + more, max(0, more - evidence.in_flight)
+            log_e = log_e_totals(harmed, evidence.started + newly_started, harm.tolerated_rate)
+        else:
+            worse = (_with_more(bucket, harmed=more) for bucket in buckets)
+            log_e = log_e_restarting([*worse, Bucket(more, more, 0)], harm.tolerated_rate)
+        return log_e >= evidence.abort_at
 
     def unblocks(more: int) -> bool:
-        better = [_with_more(bucket, cleared=more) for bucket in buckets]
+        better = [*(_with_more(bucket, cleared=more) for bucket in buckets), Bucket(more, 0, more)]
         cap = exposure_cap(
             upper_bound=pessimistic_upper_bound(better, 1 - harm.confidence, evidence.upper_bound),
             acceptable_rate=harm.acceptable_rate,
@@ -44,8 +52,8 @@ def tripwires(
         )
         return cap >= evidence.exposed + 1
 
-    harmed = _fewest(aborts, evidence.in_flight)
-    succeeded = None if unblocks(0) else _fewest(unblocks, evidence.in_flight)
+    harmed = _fewest(aborts, undecided)
+    succeeded = None if unblocks(0) else _fewest(unblocks, undecided)
     return Tripwires(
         harmed=None if harmed is None else evidence.harmed + harmed,
         succeeded=None if succeeded is None else evidence.succeeded + succeeded,
