@@ -161,8 +161,20 @@ def weigh(policy: Policy, situation: Situation) -> Evidence:
 
 
 def first_settings(policy: Policy) -> JobSettings:
-    """Return the settings for a job that is being created: slow, and fenced."""
-    rate = min(policy.pace.start_per_minute, policy.pace.max_per_minute)
+    """
+    Return the settings for a job that is being created: slow, within the budget, and fenced.
+
+    How many devices a share of the fleet is, nobody knows yet: the first review says.
+    """
+    harm, pace = policy.harm, policy.pace
+    cap = exposure_cap(
+        upper_bound=1.0,
+        acceptable_rate=harm.acceptable_rate,
+        succeeded=0,
+        budget=harm.budget_devices or 0.0,
+        first=pace.start_per_minute,
+    )
+    rate = native_rate(rate_to_reach(cap, exposed=0, max_per_minute=pace.max_per_minute))
     behind = _fence(policy, exposed=0, rate=rate, standing_rate=rate, attempts=1)
     return _settings(policy, rate, behind, None)
 
