@@ -1,0 +1,236 @@
+"""How a job becomes a rollout, who owns it, and what is left behind where it cannot be."""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.scenario.world import JOB, POLICY, World, fleet
+from tidegate.domain.decision import Verdict
+from tidegate.domain.jobs import JobStatus
+from tidegate.domain.reasons import ReasonCode
+from tidegate.domain.rollout import Ending
+from tidegate.ports import POLICY_TAG
+
+MakeWorld = Callable[..., World]
+
+
+def tags(world: World) -> Mapping[str, str]:
+    """Return the job's tags."""
+    return world.jobs.tags(world.jobs.arn(JOB))
+
+
+def test_a_job_of_somebody_else_s_is_steered_from_its_enrolment_on(make_world: MakeWorld) -> None:
+    """What happened before is imported; what follows is paced by the policy."""
+    world = make_world(things=300)
+    world.existing_job(rate=20)
+    world.run(3.5)
+    assert world.jobs.calls == []
+    world.enroll()
+    world.run(0.1)
+
+    assert tags(world) == {POLICY_TAG: "firmware"}
+    assert world.recorded().total() == 80
+    assert world.jobs.describe(JOB).settings.abort is not None
+    world.run_to_the_end()
+    assert world.end_states == ["RolloutCompleted"]
+    assert world.recorded() == world.outcomes()
+
+
+def test_a_scheduled_job_waits_and_gets_settings_when_it_starts(make_world: MakeWorld) -> None:
+    """AWS takes no settings before a job runs; enrolled early, it is paced once it does."""
+    world = make_world(things=300)
+    world.existing_job(rate=1000, status=JobStatus.SCHEDULED)
+    world.enroll()
+    world.run(30)
+
+    assert {each.verdict for each in world.decisions} == {Verdict.HOLD}
+    assert world.decisions[-1].reasons[0].code is ReasonCode.JOB_SCHEDULED
+    assert world.jobs.updates() == []
+    assert world.problems() == []
+
+    world.jobs.start(JOB)
+    world.run_to_the_end()
+    assert world.end_states == ["RolloutCompleted"]
+    assert world.jobs.updates()[0].rate_per_minute <= 10
+
+
+def test_a_scheduled_job_can_be_aborted(make_world: MakeWorld) -> None:
+    """Asked to abort, Tidegate cancels a job that has not begun."""
+    world = make_world()
+    world.existing_job(status=JobStatus.SCHEDULED)
+    world.enroll()
+    world.run(2)
+    world.abort()
+    world.run_to_the_end(1)
+
+    assert world.end_states == ["RolloutAborted"]
+
+
+def test_enrolling_twice_is_refused_and_names_who_steers(make_world: MakeWorld) -> None:
+    """The second enrolment changes nothing, and says which execution owns the rollout."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.enroll()
+    world.run(5)
+    world.enroll()
+    world.run(1)
+
+    owner = world.rollout.execution_arn
+    assert world.end_states == [None, "EnrollmentRefused"]
+    assert owner in (list(world.executions.values())[1].cause or "")
+    assert owner in world.problems()[0]
+    assert world.rollout.generation == 1
+    assert tags(world) == {POLICY_TAG: "firmware"}
+    world.run_until(lambda: world.rollout.ending is not None)
+    assert world.rollout.ending is Ending.COMPLETED
+
+
+def test_a_dead_execution_s_rollout_is_taken_over(make_world: MakeWorld) -> None:
+    """Enrolled again, the rollout goes on from the ledger; nothing decided is applied twice."""
+    world = make_world(things=300, devices=fleet(0.005))
+    world.existing_job()
+    world.enroll()
+    world.run(5)
+    (first,) = world.executions.values()
+    world.kill(first)
+    before, updates = world.rollout, len(world.jobs.updates())
+    world.run(10)
+    assert len(world.jobs.updates()) == updates
+    world.enroll()
+    world.run(0.1)
+    world.run_to_the_end()
+
+    assert world.rollout.key == before.key
+    assert world.rollout.generation == 2
+    assert first.states[-1] != "TakenOver"
+    assert world.end_states[-1] == "RolloutCompleted"
+    assert [each.revision for each in world.decisions] == [*range(1, len(world.decisions) + 1)]
+    sent = world.jobs.updates()
+    assert all(before != after for before, after in pairwise(sent))
+
+
+def test_an_execution_that_was_taken_over_does_nothing_any_more(make_world: MakeWorld) -> None:
+    """Thought dead and come back, the old execution ends without touching anything."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.enroll()
+    world.run(5)
+    (first,) = world.executions.values()
+    world.workflow.end(first.arn)
+    world.enroll()
+    world.run(3)
+
+    assert world.end_states == ["TakenOver", None]
+    world.run_to_the_end()
+    assert world.end_states == ["TakenOver", "RolloutCompleted"]
+
+
+def refused(world: World) -> str:
+    """Return why the only enrolment was refused, which left nothing behind."""
+    (execution,) = world.executions.values()
+    assert execution.states[-1] == "EnrollmentRefused"
+    assert world.ledger.current([JOB]) == {}
+    (attention,) = world.announced("Rollout Needs Attention")
+    assert attention["problem"].startswith("not enrolled: ")
+    return execution.cause or ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "cause"),
+    [
+        ("no-such", "there is no policy 'no-such'"),
+        ({"name": "inline", "harm": {"budget": -1}}, "harm.budget"),
+        ({"name": "inline", "speed": 3}, "speed"),
+    ],
+)
+def test_a_refused_policy_leaves_the_job_untouched(
+    make_world: MakeWorld, policy: object, cause: str
+) -> None:
+    """Without a valid policy nothing is tagged, and the refusal says what is wrong."""
+    world = make_world()
+    world.existing_job()
+    world.enroll(policy=policy)
+    world.run(1)
+
+    assert cause in refused(world)
+    assert tags(world) == {}
+    assert world.jobs.calls == []
+
+
+def test_a_launch_with_a_refused_policy_creates_nothing(make_world: MakeWorld) -> None:
+    """No job comes into the world that nobody would steer."""
+    world = make_world(policy={**POLICY, "pace": {"start_per_minute": 0}})
+    world.launch()
+    world.run(1)
+
+    assert "start_per_minute" in refused(world)
+    assert world.jobs.calls == []
+
+
+def test_a_job_that_cannot_be_counted_is_untagged_again(make_world: MakeWorld) -> None:
+    """Refused after it was tagged, a job is left as it was."""
+    world = make_world(policy={**POLICY, "harm": {"budget": "5%"}})
+    world.existing_job()
+    world.jobs.countable = False
+    world.enroll()
+    world.run(1)
+
+    assert "too many to count" in refused(world)
+    assert tags(world) == {}
+
+
+def test_a_budget_may_be_a_share_of_the_fleet(make_world: MakeWorld) -> None:
+    """The fleet is counted once, at enrolment."""
+    world = make_world(things=200, policy={**POLICY, "harm": {"budget": "5%"}})
+    world.launch()
+    world.run_to_the_end()
+
+    assert world.rollout.fleet_size == 200
+    assert world.end_states == ["RolloutCompleted"]
+    assert "budget 10 harmed" in world.decisions[1].summary
+
+
+def test_an_unknown_job_is_refused(make_world: MakeWorld) -> None:
+    """The refusal names the job and what can be done."""
+    world = make_world()
+    world.enroll()
+    world.run(1)
+
+    assert "job release-7 does not exist in this account and region" in refused(world)
+
+
+@pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.CANCELED])
+def test_a_job_that_is_over_is_untagged_again(make_world: MakeWorld, status: JobStatus) -> None:
+    """A job that cannot be steered any more is left as it was."""
+    world = make_world()
+    world.existing_job()
+    world.jobs.change(JOB, status=status)
+    world.enroll()
+    world.run(1)
+
+    assert f"job release-7 is {status} and cannot be steered" in refused(world)
+    assert tags(world) == {}
+
+
+@pytest.mark.parametrize("given", [{}, {"jobId": "a b"}, {"jobId": JOB}, {"policy": "firmware"}])
+def test_an_execution_started_with_nonsense_is_refused(
+    make_world: MakeWorld, given: Mapping[str, Any]
+) -> None:
+    """Whoever starts the workflow in the console learns what its input lacks."""
+    world = make_world()
+    world.start_workflow("by-hand", given)
+
+    assert "workflow input" in refused(world) or "without a policy" in refused(world)
+
+
+def test_a_snapshot_of_the_policy_is_steered_by(make_world: MakeWorld) -> None:
+    """Editing a policy never changes a rollout that runs by it."""
+    world = make_world(things=300)
+    world.launch()
+    world.run(2)
+    world.policies.documents["firmware"] = '{"name": "firmware", "pace": {"max_per_minute": 1}}'
+    world.run_to_the_end(60)
+
+    assert world.end_states == ["RolloutCompleted"]
