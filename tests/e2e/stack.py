@@ -1,0 +1,189 @@
+"""What a test does with the deployed stack: as an operator, as a device, as somebody watching."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from tidegate.adapters.aws.clock import SystemClock
+from tidegate.adapters.aws.ledger import DynamoLedger
+from tidegate.domain.decision import Decision
+from tidegate.domain.rollout import Rollout
+from tidegate.local.cloud import EmbeddedCloud
+from tidegate.local.fleet import draw_things, register
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.1
+DECISIONS_MAX = 200
+
+#: Forgiving enough that a dozen devices get somewhere within seconds.
+POLICY: dict[str, Any] = {
+    "name": "test",
+    "harm": {
+        "statuses": ["FAILED", "TIMED_OUT"],
+        "tolerated_rate": "10%",
+        "acceptable_rate": "10%",
+        "budget": 10,
+    },
+    "pace": {"mode": "throttle", "start_per_minute": 10, "max_per_minute": 100},
+    "job": {"timeout": "30m"},
+}
+
+
+class DeployedStack:
+    """Tidegate deployed into an embedded cloud."""
+
+    def __init__(self, cloud: EmbeddedCloud, outputs: Mapping[str, str]) -> None:
+        """Bind clients of the cloud."""
+        self.cloud = cloud
+        self.outputs = outputs
+        self.iot = cloud.client("iot")
+        self.sqs = cloud.client("sqs")
+        self.workflow = cloud.client("stepfunctions")
+        self.dynamodb = cloud.client("dynamodb")
+        self.ledger = DynamoLedger(outputs["TableName"], self.dynamodb, SystemClock())
+        self._data = cloud.client("iot-jobs-data")
+        self._events = cloud.client("events")
+
+    # as an operator
+
+    def command(self, detail_type: str, **detail: object) -> None:
+        """Put an operator's command on the bus."""
+        self.put("tidegate.operator", detail_type, detail)
+
+    def put(self, source: str, detail_type: str, detail: Mapping[str, object]) -> None:
+        """Put any event on the bus."""
+        answer = self._events.put_events(
+            Entries=[
+                {
+                    "EventBusName": self.outputs["BusName"],
+                    "Source": source,
+                    "DetailType": detail_type,
+                    "Detail": json.dumps(detail),
+                }
+            ]
+        )
+        assert answer["FailedEntryCount"] == 0
+
+    def start(self, **workflow_input: object) -> str:
+        """Start the workflow as its console does: with a name of its own."""
+        answer = self.workflow.start_execution(
+            stateMachineArn=self.outputs["StateMachineArn"], input=json.dumps(workflow_input)
+        )
+        return str(answer["executionArn"])
+
+    def group(self, name: str, size: int) -> tuple[list[str], str]:
+        """Register things in a group; return their names and the group's ARN."""
+        fleet = register(self.iot, draw_things(size, prefix=name), group=name)
+        return [thing.name for thing in fleet.things], fleet.group_arn
+
+    def job(self, job_id: str, targets: Sequence[str], rate: int = 10) -> None:
+        """Create a job without Tidegate."""
+        self.iot.create_job(
+            jobId=job_id,
+            targets=list(targets),
+            document='{"version": "2.0.0"}',
+            jobExecutionsRolloutConfig={"maximumPerMinute": rate},
+        )
+
+    # as a device
+
+    def report(self, thing_name: str, job_id: str, status: str) -> None:
+        """Take the thing's execution of the job and report its outcome."""
+        taken = self._data.start_next_pending_job_execution(thingName=thing_name)["execution"]
+        assert taken["jobId"] == job_id
+        if status != "IN_PROGRESS":
+            self._data.update_job_execution(
+                thingName=thing_name,
+                jobId=job_id,
+                status=status,
+                expectedVersion=taken["versionNumber"],
+            )
+
+    # as somebody watching
+
+    def describe(self, job_id: str) -> dict[str, Any]:
+        """Return DescribeJob's job."""
+        return dict(self.iot.describe_job(jobId=job_id)["job"])
+
+    def queued(self, job_id: str) -> list[str]:
+        """Return the names of things with a QUEUED execution of the job."""
+        rows = self.iot.list_job_executions_for_job(jobId=job_id, status="QUEUED", maxResults=250)
+        return [row["thingArn"].partition(":thing/")[2] for row in rows["executionSummaries"]]
+
+    def rollout(self, job_id: str) -> Rollout | None:
+        """Return the job's rollout, if it has one."""
+        return self.ledger.current([job_id]).get(job_id)
+
+    def enrolled(self, job_id: str) -> Rollout:
+        """Wait until the job has a rollout with a decision; return it."""
+
+        def look() -> Rollout | None:
+            rollout = self.rollout(job_id)
+            return rollout if rollout and rollout.revision else None
+
+        return eventually(look, f"job {job_id} to be enrolled and reviewed")
+
+    def ended(self, job_id: str) -> Rollout:
+        """Wait until the job's rollout has ended; return it."""
+
+        def look() -> Rollout | None:
+            rollout = self.rollout(job_id)
+            return rollout if rollout and rollout.ending else None
+
+        return eventually(look, f"the rollout of {job_id} to end")
+
+    def decisions(self, job_id: str) -> list[Decision]:
+        """Return the job's decisions, oldest first."""
+        rollout = self.rollout(job_id)
+        assert rollout is not None
+        return list(reversed(self.ledger.decisions(rollout.key, limit=DECISIONS_MAX)))
+
+    def outcome(self, execution_arn: str) -> tuple[str, str, str]:
+        """Wait for an execution's end; return its status, its error and its cause."""
+
+        def look() -> tuple[str, str, str] | None:
+            answer = self.workflow.describe_execution(executionArn=execution_arn)
+            if answer["status"] == "RUNNING":
+                return None
+            return answer["status"], answer.get("error", ""), answer.get("cause", "")
+
+        return eventually(look, f"{execution_arn} to end")
+
+    def states(self, execution_arn: str) -> list[str]:
+        """Return the names of the states that an execution entered, in order."""
+        pages = self.workflow.get_paginator("get_execution_history")
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages.paginate(executionArn=execution_arn)
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def waiting(self, queue: str) -> list[str]:
+        """Take all messages from a queue, named by the stack's output; return their bodies."""
+        url = self.outputs[queue]
+        bodies: list[str] = []
+        while messages := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0
+        ).get("Messages"):
+            for message in messages:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+
+def eventually(look: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Look until there is something to see, and return it; fail saying what never came."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() > deadline:
+            message = f"waited {seconds:.0f} s in vain for {what}"
+            raise AssertionError(message)
+        time.sleep(POLL_SECONDS)
