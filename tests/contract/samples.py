@@ -1,7 +1,7 @@
 """Values that the contracts are tried with."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.domain.decision import Decision, Evidence, Verdict
@@ -88,6 +88,20 @@ SETTINGS = JobSettings(
     timeout_minutes=30,
     description="steered",
 )
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """
+    Something that answers like AWS.
+
+    Attributes:
+        client: Makes Tidegate's own client for a service.
+    """
+
+    client: Callable[[str], Any]
+    account_id: str
+    region: str
 
 
 def decision(

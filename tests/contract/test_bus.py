@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-    from tidegate.local.cloud import EmbeddedCloud
+    from tests.contract.samples import Cloud
     from tidegate.ports import Bus
 
     Tap = tuple[Bus, Callable[[], list[tuple[str, str, object]]]]
@@ -28,7 +28,7 @@ _BUSES = count()
 RECEIVES_MAX = 20
 
 
-def tapped(cloud: EmbeddedCloud) -> Tap:
+def tapped(cloud: Cloud) -> Tap:
     """Return a bus, and a function that reads what has come out of it."""
     name = f"bus-{next(_BUSES)}"
     events: EventBridgeClient = cloud.client("events")
@@ -64,7 +64,7 @@ def tapped(cloud: EmbeddedCloud) -> Tap:
 def tap(request: pytest.FixtureRequest) -> Tap:
     """Provide a bus of each kind, and what reads from it."""
     if request.param == "cloud":
-        return tapped(request.getfixturevalue("embedded_cloud"))
+        return tapped(request.getfixturevalue("cloud"))
     bus = MemoryBus()
     return bus, lambda: [(e.source, e.detail_type, e.detail) for e in bus.published]
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
 
-    from tidegate.local.cloud import EmbeddedCloud
+    from tests.contract.samples import Cloud
     from tidegate.ports import Jobs
 
 PAGE_SIZE = 2
@@ -109,7 +109,7 @@ class InMemory:
 class InTheCloud:
     """AWS IoT Jobs as the embedded cloud runs it."""
 
-    def __init__(self, cloud: EmbeddedCloud) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         self._suffix = f"-{next(_WORLDS)}"
         self._iot: IoTClient = cloud.client("iot")
         self._devices: IoTJobsDataPlaneClient = cloud.client("iot-jobs-data")
@@ -157,7 +157,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     if request.param == "memory":
         return InMemory()
     monkeypatch.setattr(aws_jobs, "PAGE_SIZE", PAGE_SIZE)
-    return InTheCloud(request.getfixturevalue("embedded_cloud"))
+    return InTheCloud(request.getfixturevalue("cloud"))
 
 
 SETTINGS = JobSettings(

@@ -20,7 +20,6 @@ from tests.contract.samples import (
     fold_in,
     sighting,
 )
-from tidegate.adapters.aws import session
 from tidegate.adapters.aws.ledger import DynamoLedger
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
@@ -76,10 +75,7 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     """Provide an empty ledger of each kind."""
     if request.param == "memory":
         return MemoryLedger()
-    if request.param == "moto":
-        request.getfixturevalue("moto")
-        return table(session.client("dynamodb"))
-    return table(request.getfixturevalue("embedded_cloud").client("dynamodb", connections=16))
+    return table(request.getfixturevalue(request.param).client("dynamodb"))
 
 
 # rollouts

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidegate.adapters.aws import session
 from tidegate.adapters.aws.policies import ParameterPolicies
 from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.errors import NotFound
@@ -22,8 +21,7 @@ def policies(request: pytest.FixtureRequest) -> Policies:
     """Provide a store of each kind with one policy in it."""
     if request.param == "memory":
         return MemoryPolicies({"firmware_v1.2": DOCUMENT})
-    request.getfixturevalue("moto")
-    client = session.client("ssm")
+    client = request.getfixturevalue("moto").client("ssm")
     client.put_parameter(
         Name="/tidegate/policies/firmware_v1.2", Value=DOCUMENT, Type="String", Tier="Standard"
     )

@@ -15,7 +15,7 @@ from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 
 if TYPE_CHECKING:
-    from tidegate.local.cloud import EmbeddedCloud
+    from tests.contract.samples import Cloud
     from tidegate.ports import Workflow
 
 _RUNS = count()
@@ -58,12 +58,12 @@ class Remembered:
 class InTheCloud:
     """A state machine that sends its token to a queue and waits for the answer."""
 
-    cloud: EmbeddedCloud
+    cloud: Cloud
 
     def __post_init__(self) -> None:
         name = f"waiting-{next(_RUNS)}"
         self._sqs: Any = self.cloud.client("sqs")
-        self._states: Any = self.cloud.client("stepfunctions")
+        self._states = self.cloud.client("stepfunctions")
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         definition = {
             "StartAt": "Wait",
@@ -106,7 +106,7 @@ def world(request: pytest.FixtureRequest) -> World:
     """Provide a workflow of each kind."""
     if request.param == "memory":
         return Remembered()
-    return InTheCloud(request.getfixturevalue("embedded_cloud"))
+    return InTheCloud(request.getfixturevalue("cloud"))
 
 
 def test_an_execution_runs_until_its_token_is_answered(world: World) -> None:

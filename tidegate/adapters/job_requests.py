@@ -59,7 +59,14 @@ def check_tag_keys(keys: Iterable[str]) -> None:
         raise Refused(message)
 
 
-def check_same(request: LaunchRequest, job: Job, tags: Mapping[str, str]) -> None:
+def check_same_tags(request: LaunchRequest, tags: Mapping[str, str]) -> None:
+    """Raise Refused unless a job with these tags can be the one that was asked for."""
+    if not request.tags.items() <= tags.items():
+        message = f"job {request.job_id} exists already, with other tags: choose another id"
+        raise Refused(message)
+
+
+def check_same_job(request: LaunchRequest, job: Job) -> None:
     """
     Raise Refused unless the job is the one that was asked for.
 
@@ -69,13 +76,12 @@ def check_same(request: LaunchRequest, job: Job, tags: Mapping[str, str]) -> Non
     same = (
         job.status is not JobStatus.DELETION_IN_PROGRESS
         and set(job.targets) == set(request.targets)
-        and request.tags.items() <= tags.items()
         and _holds_all(job.settings.to_request(), request.settings.to_request())
     )
     if not same:
         message = (
-            f"job {request.job_id} exists already ({job.status}), with other targets, settings or "
-            "tags: choose another id"
+            f"job {request.job_id} exists already ({job.status}), with other targets or settings: "
+            "choose another id"
         )
         raise Refused(message)
 

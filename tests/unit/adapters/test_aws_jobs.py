@@ -217,8 +217,8 @@ def test_a_job_that_stands_as_asked_is_done(jobs: IotJobs, iot: Script) -> None:
     filled = {"presignedUrlConfig": {**REQUEST["presignedUrlConfig"], "expiresInSec": 3600}}  # type: ignore[dict-item]
     tags = [{"Key": "tidegate:policy", "Value": "firmware"}, {"Key": "team", "Value": "x"}]
     iot.refuse("create_job", "ResourceAlreadyExistsException")
-    iot.answer("describe_job", {"jobId": "j"}, description(status="IN_PROGRESS", **filled))
     iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": tags})
+    iot.answer("describe_job", {"jobId": "j"}, description(status="IN_PROGRESS", **filled))
 
     assert jobs.create(LAUNCH) == ARN
 
@@ -227,10 +227,19 @@ def test_a_job_that_is_being_deleted_is_not_done(jobs: IotJobs, iot: Script) -> 
     """What is about to vanish is no success."""
     tags = [{"Key": "tidegate:policy", "Value": "firmware"}]
     iot.refuse("create_job", "ResourceAlreadyExistsException")
-    iot.answer("describe_job", {"jobId": "j"}, description(status="DELETION_IN_PROGRESS"))
     iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": tags})
+    iot.answer("describe_job", {"jobId": "j"}, description(status="DELETION_IN_PROGRESS"))
 
     with pytest.raises(Refused, match="DELETION_IN_PROGRESS"):
+        jobs.create(LAUNCH)
+
+
+def test_somebody_elses_job_is_not_looked_at(jobs: IotJobs, iot: Script) -> None:
+    """Of a job that is not enrolled nothing is read but its tags."""
+    iot.refuse("create_job", "ResourceAlreadyExistsException")
+    iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": []})
+
+    with pytest.raises(Refused, match="other tags"):
         jobs.create(LAUNCH)
 
 

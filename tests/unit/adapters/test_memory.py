@@ -110,7 +110,7 @@ def test_others_may_change_and_delete_jobs(jobs: MemoryJobs, clock: ManualClock)
     assert jobs.tags(new.arn) == {}
 
 
-@pytest.mark.parametrize("status", set(JobStatus) - {JobStatus.IN_PROGRESS})
+@pytest.mark.parametrize("status", sorted(set(JobStatus) - {JobStatus.IN_PROGRESS}))
 def test_only_running_jobs_take_updates(jobs: MemoryJobs, status: JobStatus) -> None:
     """AWS updates jobs IN_PROGRESS only, and says so in these words."""
     jobs.change("j", status=status)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tidegate.adapters.aws.errors import AlreadyExists, translated
 from tidegate.adapters.aws.variables import Variables
 from tidegate.adapters.job_requests import (
-    check_same,
+    check_same_job,
+    check_same_tags,
     check_tag_keys,
     comment_of,
     group_of,
@@ -97,7 +98,9 @@ class IotJobs:
                 answer = self._client.create_job(jobId=request.job_id, **members)
         except AlreadyExists:
             arn = self.arn(request.job_id)
-            check_same(request, self.describe(request.job_id), self.tags(arn))
+            # Tags come first: of a job that is not Tidegate's, nothing else may be read.
+            check_same_tags(request, self.tags(arn))
+            check_same_job(request, self.describe(request.job_id))
             return arn
         return answer["jobArn"]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.adapters.job_requests import (
-    check_same,
+    check_same_job,
+    check_same_tags,
     check_tag_keys,
     comment_of,
     group_of,
@@ -220,7 +221,8 @@ class MemoryJobs:
         with self.faults.around("create"):
             arn = self.arn(request.job_id)
             if request.job_id in self._jobs:
-                check_same(request, self._jobs[request.job_id], self._tags[arn])
+                check_same_tags(request, self._tags[arn])
+                check_same_job(request, self._jobs[request.job_id])
                 return arn
             _check(replace(request.settings, retries=None), JobSettings())
             self._count(request.targets)
