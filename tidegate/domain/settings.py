@@ -26,6 +26,8 @@ TEXT_LENGTH_MAX = 2028
 ROLE_ARN_LENGTH_MIN = 20
 ROLE_ARN_LENGTH_MAX = 2048
 
+_NEVER_EMPTY = "AWS needs at least one criterion and cannot clear the list"
+
 
 class FailureType(StrEnum):
     """Which executions an abort or retry criterion counts; ALL is any of the three."""
@@ -263,8 +265,7 @@ def _abort_refusals(criteria: tuple[AbortCriterion, ...] | None) -> Iterator[Ref
         return
     at = "abortConfig.criteriaList"
     if not criteria:
-        limit = "AWS needs at least one criterion and cannot clear the list"
-        yield Refusal(at, [], limit, "leave abortConfig out, or give a criterion")
+        yield Refusal(at, [], _NEVER_EMPTY, "leave abortConfig out, or give a criterion")
     seen: set[FailureType] = set()
     for criterion in criteria:
         where = f"{at}[{criterion.failure_type}]"
@@ -319,6 +320,9 @@ def _retry_refusals(
     if desired is None:
         return
     at = "jobExecutionsRetryConfig.criteriaList"
+    if not desired:
+        yield Refusal(at, [], _NEVER_EMPTY, "leave retries out, or set them to 0")
+        return
     for criterion in desired:
         if criterion.number_of_retries != 0:
             yield Refusal(
@@ -337,8 +341,10 @@ def _retry_refusals(
 def _text_refusals(field: str, text: str | None) -> Iterator[Refusal]:
     if text is None:
         return
-    if not 1 <= len(text) <= TEXT_LENGTH_MAX:
-        limit = f"AWS allows 1 to {TEXT_LENGTH_MAX} characters"
+    limit = f"AWS allows 1 to {TEXT_LENGTH_MAX} characters"
+    if not text:
+        yield Refusal(field, text, limit, "leave it out, or write one")
+    if len(text) > TEXT_LENGTH_MAX:
         yield Refusal(field, f"{len(text)} characters", limit, "shorten it")
     if any(unicodedata.category(character).startswith("C") for character in text):
         limit = "AWS refuses control characters, line breaks among them"
