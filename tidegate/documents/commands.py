@@ -41,6 +41,10 @@ CREATED_AT_MAX = 100_000_000_000
 GENERATION_MAX = 1_000_000
 EXECUTION_ARN_LENGTH_MAX = 2048
 
+#: Which execution started this one: Step Functions asks for it, to link the two in its console.
+#: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-nested-workflows.html
+STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+
 
 class CommandError(Refused):
     """
@@ -277,6 +281,7 @@ _READERS: dict[str, Callable[[Members], Command]] = {
 
 
 def _enrolment(members: Members) -> Enrolment:
+    members.ignore(STARTED_BY)
     if "launch" in members and "resume" in members:
         members.fault("launch", "must not stand beside resume: the job exists by then")
     return Enrolment(

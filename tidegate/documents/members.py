@@ -50,6 +50,10 @@ class Members:
         self.wrong(name, value, "give an object")
         return None
 
+    def ignore(self, name: str) -> None:
+        """Pass over a member that is nobody's to read, nor to give."""
+        self._left.pop(name, None)
+
     def refuse(self, name: str, why: str) -> None:
         """Refuse a member that is known, but not for whoever wrote it to give."""
         if self._left.pop(name, None) is not None:

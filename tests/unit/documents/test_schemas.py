@@ -1,0 +1,214 @@
+"""Schemas: they say what the code does, and the files say what the code says."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tidegate.documents import generate
+from tidegate.documents.policy import PolicyError, parse_policy_json
+from tidegate.documents.schemas import EVENT_SCHEMAS, slug
+from tidegate.domain.decision import Evidence
+
+ROLE = "arn:aws:iam::123456789012:role/job-documents"
+
+POLICY = Draft202012Validator(generate.policy_schema())
+
+
+@pytest.mark.parametrize("schema", [generate.policy_schema(), *EVENT_SCHEMAS.values()])
+def test_each_schema_is_one(schema: dict[str, Any]) -> None:
+    """Every schema is valid under the dialect that it names."""
+    assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
+    Draft202012Validator.check_schema(schema)
+
+
+def test_each_schema_has_an_identifier_of_its_own() -> None:
+    """No two schemas could be taken for each other."""
+    schemas = [generate.policy_schema(), *EVENT_SCHEMAS.values()]
+
+    assert len({schema["$id"] for schema in schemas}) == len(schemas)
+
+
+def test_evidence_is_described_whole() -> None:
+    """Each number of the evidence has its place in the schema."""
+    steered = EVENT_SCHEMAS["Rollout Steered"]["properties"]["detail"]["properties"]
+
+    assert set(steered["evidence"]["properties"]) == {each.name for each in fields(Evidence)}
+
+
+def test_the_policy_schema_is_for_people() -> None:
+    """Every key is described, and nothing is in it that only pydantic needs."""
+    schema = generate.policy_schema()
+    sections = [schema, *schema["$defs"].values()]
+
+    assert '"title"' not in json.dumps(schema)
+    assert '"null"' not in json.dumps(schema)
+    assert all(
+        "description" in member for section in sections for member in section["properties"].values()
+    )
+
+
+def test_the_files_are_fresh() -> None:
+    """What is committed under schemas/ is what the code would write."""
+    assert generate.stale(generate.FOLDER, generate.files()) == []
+
+
+def test_generating_writes_all_and_only_that(tmp_path: Path) -> None:
+    """Missing and stale files are written, files of events that are gone are removed."""
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "gate-reached.schema.json").write_text("{}")
+    (tmp_path / "policy.schema.json").write_text("{}")
+
+    changed = generate.write(tmp_path, generate.files())
+
+    assert changed == sorted([*generate.files(), "events/gate-reached.schema.json"])
+    assert generate.write(tmp_path, generate.files()) == []
+    assert {path.name for path in (tmp_path / "events").iterdir()} == {
+        f"{slug(detail_type)}.schema.json" for detail_type in EVENT_SCHEMAS
+    }
+
+
+def test_a_check_names_what_is_stale_and_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Continuous integration fails with the names of the files and the command that mends them."""
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    generate.main([])
+    assert generate.main(["--check"]) == 0
+    (tmp_path / "policy.schema.json").write_text("{}")
+    capsys.readouterr()
+
+    assert generate.main(["--check"]) == 1
+    assert capsys.readouterr().err == "schemas/policy.schema.json is stale: run `make schemas`\n"
+    assert (tmp_path / "policy.schema.json").read_text() == "{}"
+
+
+# The schema and the model take the very same policies, but for what a schema cannot say.
+
+numbers = st.one_of(
+    st.integers(-2, 3),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1),
+    st.sampled_from([0.2, 0.5, 1.0, 1.1, 1.15, 5.0, 5.1, 50.0, 59, 60, 1000, 1001, 3600, 10_080]),
+    st.sampled_from([10**9, 10**9 + 1, 2**31 - 1, 2**31]),
+)
+texts = st.one_of(
+    st.text("0123456789.%smhd -", max_size=8),
+    st.builds("{}{}".format, st.integers(0, 11_000), st.sampled_from("%smhd")),
+    st.builds("{}.{}%".format, st.integers(0, 101), st.integers(0, 1000)),
+    st.text(st.characters(codec="ascii", exclude_characters="\n"), max_size=70),
+    st.sampled_from(
+        ["FAILED", "SUCCEEDED", "throttle", "admit", ROLE, ROLE[:-1] + " ", "x" * 2029]
+    ),
+)
+scalars = st.none() | st.booleans() | numbers | texts
+values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(texts, scalars, max_size=2)
+statuses = st.lists(
+    st.sampled_from(["FAILED", "TIMED_OUT", "REJECTED", "CANCELED"]) | scalars, max_size=4
+)
+
+
+def section(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return an object of some of these members, now and then with one that is not known."""
+    known = {name: strategy | values for name, strategy in members.items()}
+    return st.fixed_dictionaries({}, optional=known | {"surprise": st.nothing() | scalars})
+
+
+policies = section(
+    name=st.from_regex(r"[a-zA-Z0-9._-]{1,66}", fullmatch=True),
+    harm=section(
+        statuses=statuses,
+        tolerated_rate=scalars,
+        acceptable_rate=scalars,
+        budget=scalars,
+        confidence=scalars,
+        false_abort_risk=scalars,
+    ),
+    pace=section(
+        mode=st.just("throttle"),
+        start_per_minute=numbers,
+        max_per_minute=numbers,
+        exponential=section(
+            increment_factor=st.integers(10, 51).map(lambda tenths: tenths / 10),
+            notified_things=numbers,
+            succeeded_things=numbers,
+        ),
+    ),
+    job=section(
+        timeout=scalars,
+        description=texts,
+        presigned_url=section(role_arn=st.just(ROLE), expires_in=scalars),
+        retries=st.sampled_from([0, 0.0, 1, False]),
+        namespace_id=texts,
+    ),
+)
+
+
+def faults_of(written: object) -> list[str]:
+    """Return the messages of all faults that the model finds."""
+    try:
+        parse_policy_json(written, source="p")  # type: ignore[arg-type]
+    except PolicyError as error:
+        return [fault.message for fault in error.faults]
+    return []
+
+
+def beyond_a_schema(message: str) -> bool:
+    """Return whether a fault lies between two keys: no schema knows of those."""
+    return ", but start_per_minute is " in message
+
+
+@given(policies)
+@example({"name": "a", "harm": {"statuses": ["FAILED", "FAILED"]}})
+@example({"name": "a", "harm": {"budget": 1.0}})
+@example({"name": "a", "harm": {"confidence": "50.0%", "false_abort_risk": "20.0%"}})
+@example(
+    {
+        "name": "a",
+        "job": {"timeout": "10080m", "presigned_url": {"role_arn": ROLE, "expires_in": "1h"}},
+    }
+)
+@example({"name": "a", "job": {"timeout": "169h"}})
+@example({"name": "a", "pace": {"exponential": {"increment_factor": 2, "notified_things": 5.0}}})
+def test_schema_and_model_agree(written: dict[str, Any]) -> None:
+    """What an editor underlines is refused, and what it does not underline is taken."""
+    faults = [fault for fault in faults_of(written) if not beyond_a_schema(fault)]
+
+    assert POLICY.is_valid(written) == (not faults), faults
+
+
+@given(
+    st.sampled_from(
+        [
+            ("harm", "tolerated_rate"),
+            ("harm", "budget"),
+            ("harm", "confidence"),
+            ("harm", "false_abort_risk"),
+            ("pace", "start_per_minute"),
+            ("job", "timeout"),
+            ("job", "description"),
+            ("job", "namespace_id"),
+        ]
+    ),
+    scalars.filter(lambda value: value is not None),
+)
+def test_schema_and_model_agree_on_each_quantity(key: tuple[str, str], value: object) -> None:
+    """The same, one key at a time, so that every limit is found."""
+    written = {"name": "a", key[0]: {key[1]: value}}
+    faults = faults_of(written)
+
+    assert POLICY.is_valid(written) == (not faults), faults
+
+
+def test_a_schema_cannot_know_all_control_characters() -> None:
+    """AWS refuses more invisible characters than a pattern can name: the model knows them all."""
+    written = {"name": "a", "job": {"description": "zero\u200bwidth"}}
+
+    assert POLICY.is_valid(written)
+    assert faults_of(written)
