@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.stub import ANY
 
-from tests.contract.samples import FRESH, KEY, fold_in, sighting
+from tests.contract.samples import FRESH, KEY, decision, fold_in, sighting
 from tests.unit.adapters.conftest import Script
 from tidegate.adapters.aws import ledger as module
 from tidegate.adapters.aws.ledger import (
@@ -21,6 +23,7 @@ from tidegate.adapters.aws.ledger_items import (
     address,
     bucket_of_sk,
     count_sk,
+    decision_sk,
     encoded_members,
     rollout_members,
     rollout_pk,
@@ -28,10 +31,11 @@ from tidegate.adapters.aws.ledger_items import (
 )
 from tidegate.adapters.aws.ledger_writes import CONFLICT_ATTEMPTS_MAX, PAUSE_SECONDS
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNPLACED
-from tidegate.domain.rollout import AbortRequest
-from tidegate.errors import Contention, Refused, RetryLater
+from tidegate.domain.rollout import AbortRequest, Park, Tripwires
+from tidegate.errors import Contention, Refused, RetryLater, Superseded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -287,3 +291,56 @@ def test_a_rollout_of_an_older_kind_can_be_taken_over(
     dynamodb.answer("transact_write_items", None, {})
 
     ledger.claim(FRESH, previous=FRESH)
+
+
+def state(generation: int = 1, revision: int = 0) -> dict[str, Any]:
+    """Return an answer of GetItem with a rollout."""
+    rollout = replace(FRESH, generation=generation, revision=revision)
+    members = encoded_members({**rollout_members(rollout), "version": 1})
+    return {"Item": {**address(rollout_pk(KEY), "state"), **members}}
+
+
+def stored(each: Decision) -> dict[str, Any]:
+    """Return an answer of GetItem with a decision."""
+    members = encoded_members({"document": json.dumps(each.to_document())})
+    return {"Item": {**address(rollout_pk(KEY), decision_sk(each.revision)), **members}}
+
+
+def test_two_reviews_at_once_may_agree(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who finds his own decision stored between reading and writing is done."""
+    dynamodb.answer("get_item", None, state())
+    canceled(dynamodb, "ConditionalCheckFailed", "ConditionalCheckFailed")
+    dynamodb.answer("get_item", None, state(revision=1))
+    dynamodb.answer("get_item", None, stored(decision(1)))
+
+    ledger.store_decision(KEY, decision(1), generation=1)
+
+
+def test_of_two_reviews_at_once_one_wins(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who finds another decision stored between reading and writing has lost."""
+    dynamodb.answer("get_item", None, state())
+    canceled(dynamodb, "ConditionalCheckFailed", "ConditionalCheckFailed")
+    dynamodb.answer("get_item", None, state(revision=1))
+    dynamodb.answer("get_item", None, stored(decision(1, verdict=Verdict.HOLD)))
+
+    with pytest.raises(Superseded, match="something else"):
+        ledger.store_decision(KEY, decision(1), generation=1)
+
+
+def test_a_hand_over_during_a_review_is_noticed(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who loses the rollout between reading and writing stores nothing."""
+    dynamodb.answer("get_item", None, state())
+    canceled(dynamodb, "ConditionalCheckFailed", "None")
+    dynamodb.answer("get_item", None, state(generation=2))
+
+    with pytest.raises(Superseded, match="generation 1"):
+        ledger.store_decision(KEY, decision(1), generation=1)
+
+
+def test_who_comes_first_is_told_to_come_back(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """A rollout that is claimed between writing and looking is no reason to stop for good."""
+    dynamodb.refuse("update_item", "ConditionalCheckFailedException")
+    dynamodb.answer("get_item", None, state())
+
+    with pytest.raises(Contention):
+        ledger.park(KEY, Park("token", 1, 1, 0, Tripwires()))
