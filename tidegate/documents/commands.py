@@ -218,6 +218,7 @@ def _read_whole(what: str, given: object, read: Callable[[Members], _Read]) -> _
 
 def _fits(given: Mapping[str, Any]) -> bool:
     try:
+        json.dumps(given, ensure_ascii=False).encode()  # A lone surrogate fails here.
         return len(json.dumps(given, allow_nan=False)) <= COMMAND_BYTES_MAX
     except (TypeError, ValueError, RecursionError):
         return False

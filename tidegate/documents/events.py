@@ -165,10 +165,21 @@ def _object(body: str) -> dict[str, Any]:
         start = shown(body.lstrip(_JSON_SPACE))
         message = f"IoT event: {start} is not JSON: {error}"
         raise EventError(message) from None
+    if "\\u" in body and not _is_encodable(event):
+        message = "IoT event: it holds half a character, a lone surrogate"
+        raise EventError(message)
     if not isinstance(event, dict):
         message = f"IoT event: it is {shown(event)}, but an object is expected"
         raise EventError(message)
     return event
+
+
+def _is_encodable(event: object) -> bool:
+    try:
+        json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_number(name: str) -> NoReturn:

@@ -389,6 +389,14 @@ def test_what_is_too_large_for_a_workflow_is_refused() -> None:
     assert told == "Enroll Job: as JSON it has more than 200000 bytes, or it is no JSON"
 
 
+@pytest.mark.parametrize("odd", [float("nan"), "\ud800", {1, 2}])
+def test_what_json_cannot_carry_is_refused(odd: object) -> None:
+    """Nothing is handed on that AWS could not be sent."""
+    told = told_of("Enroll Job", {"jobId": "a", "policy": {"x": odd}})
+
+    assert told == "Enroll Job: as JSON it has more than 200000 bytes, or it is no JSON"
+
+
 def test_a_workflow_can_be_started_by_hand() -> None:
     """The least that somebody types into a console is enough."""
     assert parse_enrolment({"jobId": "fw-2", "policy": "firmware"}) == Enrolment(
@@ -458,7 +466,7 @@ def test_a_faulty_input_is_told_all_at_once(given_input: Any, told: str) -> None
     assert str(caught.value) == told
 
 
-odd = st.recursive(
+anything = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -478,7 +486,7 @@ MEMBERS = list(
 @given(
     st.sampled_from(KINDS),
     st.sampled_from([LAUNCH, BY, {}]),
-    st.dictionaries(st.sampled_from(sorted(MEMBERS)), odd, max_size=4),
+    st.dictionaries(st.sampled_from(sorted(MEMBERS)), anything, max_size=4),
 )
 def test_no_command_is_answered_by_another_error(
     kind: str, sound: dict[str, Any], change: dict[str, Any]

@@ -297,6 +297,10 @@ def test_what_aws_does_not_publish_is_refused(change: dict[str, Any], told: str)
             "\x00\x01",
             'IoT event: "\\u0000\\u0001" is not JSON: Expecting value: line 1 column 1 (char 0)',
         ),
+        (
+            '{"comment": "\\ud800"}',
+            "IoT event: it holds half a character, a lone surrogate",
+        ),
         ("null", "IoT event: it is null, but an object is expected"),
         ("[1]", "IoT event: it is a list, but an object is expected"),
         (
