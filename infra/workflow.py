@@ -152,11 +152,7 @@ class Steps(Construct):
     def _allow_enroll(self) -> None:
         enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
         enroll.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
-        enroll.may(
-            "iot:ListTagsForResource",
-            on=[jobs],
-            wildcard=f"{ANY_JOB}; the tags tell whether a job is Tidegate's to read.",
-        )
+        self._let_read_tags(enroll)
         enroll.may(
             "iot:TagResource",
             "iot:UntagResource",
@@ -177,6 +173,13 @@ class Steps(Construct):
         )
         self._let_pass_presign_roles(enroll)
 
+    def _let_read_tags(self, handler: Handler) -> None:
+        handler.may(
+            "iot:ListTagsForResource",
+            on=[self._iot("job")],
+            wildcard=f"{ANY_JOB}; the tags tell whether a job is Tidegate's to read, or gone.",
+        )
+
     def _allow_review(self) -> None:
         jobs = self._iot("job")
         self.review.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
@@ -186,6 +189,7 @@ class Steps(Construct):
             on=[jobs],
             wildcard=f"{ANY_JOB}; it lists only jobs of rollouts in the ledger.",
         )
+        self._let_read_tags(self.review)
         self.review.may("iot:DescribeEventConfigurations", on=["*"])
         acknowledge(
             self.review,
@@ -202,6 +206,7 @@ class Steps(Construct):
             when=ENROLLED,
             wildcard=ONLY_ENROLLED,
         )
+        self._let_read_tags(self.steer)
         self._let_pass_presign_roles(self.steer)
 
     def _let_pass_presign_roles(self, handler: Handler) -> None:

@@ -1,8 +1,8 @@
 """
 AWS's errors, sorted once into Tidegate's: by error code, never by message.
 
-What is not listed is ``Refused``: access denied, a malformed request, a missing table. Repeating
-it unchanged will not help, and its message is AWS's.
+What is not listed is ``Refused``: a malformed request, a missing table. Repeating it unchanged
+will not help, and its message is AWS's.
 """
 
 from collections import Counter
@@ -63,6 +63,10 @@ _MISSING = frozenset(
     }
 )
 
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "ForbiddenException", "UnauthorizedException"}
+)
+
 _EXISTING = frozenset({"ExecutionAlreadyExists", "ResourceAlreadyExistsException"})
 
 #: Why DynamoDB canceled a transaction that may do the next time.
@@ -89,6 +93,10 @@ _TRANSPORT = (
 
 class AlreadyExists(Refused):
     """An object of that name is there already; the adapter finds out whether it is the same."""
+
+
+class Denied(Refused):
+    """IAM does not allow it; the adapter finds out whether that says something of the object."""
 
 
 class ConditionFailed(Contention):
@@ -163,6 +171,8 @@ def _kind_of(error: ClientError, missing: type[TidegateError]) -> type[TidegateE
         return missing
     if code in _EXISTING:
         return AlreadyExists
+    if code in _DENIED:
+        return Denied
     if code == "ConditionalCheckFailedException":
         return ConditionFailed
     if code == "TransactionConflictException":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.aws.errors import AlreadyExists, translated
+from tidegate.adapters.aws.errors import AlreadyExists, Denied, translated
 from tidegate.adapters.aws.variables import Variables
 from tidegate.adapters.job_requests import (
     check_same_job,
@@ -25,7 +26,8 @@ from tidegate.domain.jobs import (
     LaunchRequest,
 )
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import Refused
+from tidegate.errors import Refused, RetryLater
+from tidegate.ports import POLICY_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +65,7 @@ class IotJobs:
 
     def describe(self, job_id: str) -> Job:
         """Return the job; raises NotFound."""
-        with translated(f"DescribeJob {job_id}"):
+        with self._granted("DescribeJob", job_id):
             answer = self._client.describe_job(jobId=job_id)
         return _job(answer["job"])
 
@@ -72,18 +74,41 @@ class IotJobs:
         request = changes.to_request()
         if namespace_id is not None:
             request["namespaceId"] = namespace_id
-        with translated(f"UpdateJob {job_id}"):
+        with self._granted("UpdateJob", job_id):
             self._client.update_job(jobId=job_id, **request)
 
     def cancel(self, job_id: str, *, reason_code: str, comment: str, force: bool = False) -> None:
         """Cancel the job; code and comment are made to fit."""
         request = {"reasonCode": reason_code_of(reason_code), "comment": comment_of(comment)}
-        with translated(f"CancelJob {job_id}"):
+        with self._granted("CancelJob", job_id):
             self._client.cancel_job(
                 jobId=job_id,
                 force=force,
                 **{member: text for member, text in request.items() if text},
             )
+
+    @contextmanager
+    def _granted(self, operation: str, job_id: str) -> Iterator[None]:
+        """
+        Translate errors of a call that IAM grants by the job's tag.
+
+        Of a job that is gone there is no tag to see, so IAM denies the call before AWS IoT could
+        say that it does not exist. The tags themselves may be read of any job, and tell.
+        """
+        try:
+            with translated(f"{operation} {job_id}"):
+                yield
+        except Denied as error:
+            if POLICY_TAG in self.tags(self.arn(job_id)):
+                # IAM sees a new tag seconds later.
+                later = f"{error} (the job is tagged: IAM may not see it yet)"
+                raise RetryLater(later) from error
+            message = (
+                f"job {job_id} does not carry the tag {POLICY_TAG} any more, without which IAM "
+                "lets Tidegate neither read nor change it: put the tag back, or look after the "
+                "job yourself; its rate and abort criteria stand as they are"
+            )
+            raise Refused(message) from error
 
     def create(self, request: LaunchRequest) -> str:
         """Create a job and return its ARN; one that exists with these very settings is done."""
