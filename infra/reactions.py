@@ -1,5 +1,7 @@
 """What events on the bus set off: the Lambdas ``record`` and ``signal``."""
 
+from collections.abc import Sequence
+
 from constructs import Construct
 
 from infra.bus import Bus
@@ -9,19 +11,14 @@ from infra.ledger import Ledger
 from infra.workflow import Machine
 
 
-class Record(Construct):
+class Reaction(Construct):
     """
-    Device reports, folded into the ledger in batches.
+    A Lambda that takes events from the bus, out of an inbox.
 
     Attributes:
         handler: The Lambda.
-        inbox: The queue of device reports.
+        inbox: The queue in between.
     """
-
-    #: The larger the batch, the fewer transactions; the fewer at once, the less they contend.
-    BATCH_SIZE = 100
-    WINDOW_SECONDS = 1
-    CONCURRENCY_MAX = 5
 
     def __init__(
         self,
@@ -30,51 +27,33 @@ class Record(Construct):
         common: Common,
         *,
         bus: Bus,
-        ledger: Ledger,
-        machine: Machine,
+        name: str,
+        description: str,
+        source: str,
+        detail_types: Sequence[str] = (),
+        batch_size: int,
+        window_seconds: int,
+        concurrency_max: int,
     ) -> None:
         super().__init__(scope, construct_id)
         self.handler = Handler(
-            self,
-            "Handler",
-            common,
-            name="record",
-            description="Counts what devices report, and wakes the workflow past a tripwire.",
-            memory_mb=512,
+            self, "Handler", common, name=name, description=description, memory_mb=512
         )
-        ledger.give_to(self.handler)
-        machine.let_wake(self.handler)
         self.inbox = Inbox(
             self,
             "Inbox",
             common.settings,
-            name="record",
+            name=name,
             handler=self.handler,
-            batch_size=self.BATCH_SIZE,
-            window_seconds=self.WINDOW_SECONDS,
-            concurrency_max=self.CONCURRENCY_MAX,
+            batch_size=batch_size,
+            window_seconds=window_seconds,
+            concurrency_max=concurrency_max,
         )
-        bus.deliver(
-            "ToRecord",
-            self.inbox,
-            source="tidegate.iot",
-            detail_types=["Job Execution Status Change", "Job Status Change"],
-        )
+        bus.deliver(f"To{construct_id}", self.inbox, source=source, detail_types=detail_types)
 
 
-class Signal(Construct):
-    """
-    What people ask for: launches, holds, approvals, aborts.
-
-    Attributes:
-        handler: The Lambda.
-        inbox: The queue of requests.
-    """
-
-    #: Few and urgent: nobody waits for a batch to fill.
-    BATCH_SIZE = 10
-    WINDOW_SECONDS = 0
-    CONCURRENCY_MAX = 2
+class Record(Reaction):
+    """Device reports, folded into the ledger in batches."""
 
     def __init__(
         self,
@@ -86,27 +65,51 @@ class Signal(Construct):
         ledger: Ledger,
         machine: Machine,
     ) -> None:
-        super().__init__(scope, construct_id)
-        self.handler = Handler(
-            self,
-            "Handler",
+        super().__init__(
+            scope,
+            construct_id,
             common,
+            bus=bus,
+            name="record",
+            description="Counts what devices report, and wakes the workflow past a tripwire.",
+            source="tidegate.iot",
+            detail_types=["Job Execution Status Change", "Job Status Change"],
+            # The larger a batch, the fewer transactions; the fewer at once, the less they contend.
+            batch_size=100,
+            window_seconds=1,
+            concurrency_max=5,
+        )
+        ledger.give_to(self.handler)
+        machine.let_wake(self.handler)
+
+
+class Signal(Reaction):
+    """What people ask for: launches, enrolments, holds, aborts."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        common: Common,
+        *,
+        bus: Bus,
+        ledger: Ledger,
+        machine: Machine,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            common,
+            bus=bus,
             name="signal",
-            description="Takes what people ask for: launches, holds, approvals, aborts.",
-            memory_mb=512,
+            description="Does what people ask for: launches, enrolments, holds, aborts.",
+            source="tidegate.operator",
+            # Few and urgent: nobody waits for a batch to fill.
+            batch_size=10,
+            window_seconds=0,
+            concurrency_max=2,
         )
         ledger.give_to(self.handler)
         bus.give_to(self.handler)
         machine.let_start(self.handler)
         machine.let_wake(self.handler)
-        self.inbox = Inbox(
-            self,
-            "Inbox",
-            common.settings,
-            name="signal",
-            handler=self.handler,
-            batch_size=self.BATCH_SIZE,
-            window_seconds=self.WINDOW_SECONDS,
-            concurrency_max=self.CONCURRENCY_MAX,
-        )
-        bus.deliver("ToSignal", self.inbox, source="tidegate.operator")

@@ -1,12 +1,12 @@
 """The ledger and the policies: what must not get lost, and what people wrote."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from infra.errors import SynthesisError
 from infra.policies import compile_all
+from infra.stack import POLICIES
 from tests.infra.conftest import POLICY
 from tests.infra.synthesized import Synthesized
 from tidegate.documents.policy import parse_policy_json
@@ -80,9 +80,9 @@ def test_a_policy_too_long_for_its_parameter_stops_the_synthesis(
         compile_all(tmp_path)
 
 
-def test_a_stack_without_policies_of_its_own(local: Synthesized) -> None:
-    """Without files there are no parameters; people may put some there at any time."""
-    names = [each["Name"] for each in local.of_type("AWS::SSM::Parameter").values()]
+def test_the_examples_come_with_the_stack(local: Synthesized) -> None:
+    """Every policy in ``policies/`` is there for a rollout to name, in its environment's place."""
+    names = {each["Name"] for each in local.of_type("AWS::SSM::Parameter").values()}
 
-    assert all(name.startswith("/tidegate/stage/policies/") for name in names)
-    assert json.dumps(local.outputs["PolicyPrefix"]) == '"/tidegate/stage/policies/"'
+    assert local.outputs["PolicyPrefix"] == "/tidegate/stage/policies/"
+    assert names == {f"/tidegate/stage/policies/{path.stem}" for path in POLICIES.glob("*.yaml")}
