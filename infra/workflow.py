@@ -151,7 +151,6 @@ class Steps(Construct):
 
     def _allow_enroll(self) -> None:
         enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
-        enroll.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
         self._let_read_tags(enroll)
         enroll.may(
             "iot:TagResource",
@@ -174,6 +173,7 @@ class Steps(Construct):
         self._let_pass_presign_roles(enroll)
 
     def _let_read_tags(self, handler: Handler) -> None:
+        handler.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
         handler.may(
             "iot:ListTagsForResource",
             on=[self._iot("job")],
