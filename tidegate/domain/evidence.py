@@ -24,7 +24,7 @@ SHIFTS = tuple(0.35 * math.sqrt(2.0) ** k for k in range(10))
 _LOG_WEIGHT = -math.log(len(SHIFTS))
 _BISECTIONS_MAX = 60
 _TOLERANCE = 1e-12
-#: The largest rate below 1 at which a likelihood ratio is still finite in floating point.
+#: Stands for 1: outcomes that do not contradict this rate leave no upper bound below 1.
 _ALMOST_ONE = 1.0 - 1e-15
 
 
@@ -184,8 +184,9 @@ def harm_to_reject(started: int, tolerated_rate: float, alpha: float) -> int:
     """
     Return the fewest harmed among ``started`` that contradict the tolerated rate at ``alpha``.
 
-    Over the whole life of a tolerable release, the chance that *any* prefix of its starts holds
-    this many harmed is at most ``alpha``. More than ``started`` if no number would do.
+    Over the whole life of a tolerable release, the chance that it *ever* has this many harmed among
+    its starts so far is at most ``alpha``, however often one looks. More than ``started`` if no
+    number would do.
     """
     limit = -math.log(alpha)
     low, high = 0, started + 1

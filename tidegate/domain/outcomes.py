@@ -32,7 +32,7 @@ _RANK = {
 }
 
 #: Widths of start buckets by age: (until this minute, minutes wide). Fixed in advance, so the
-#: partition never depends on outcomes; widening keeps a year of rollout below 10,000 buckets.
+#: partition never depends on outcomes; widening keeps a year of rollout at some 10,000 buckets.
 _BUCKET_TIERS = ((600, 1), (10_080, 10), (math.inf, 60))
 
 
@@ -101,8 +101,8 @@ def sighting_of(summary: ExecutionSummary, created_at: int, minute_seconds: floa
     """
     Return what a list's row tells.
 
-    A device that reports only its end, or REJECTED, has no ``startedAt``: it counts from when it
-    was notified.
+    A device that rejects has no ``startedAt``: it counts from when it was notified. One that
+    reports nothing but its end has, of that moment: it is not known to have started before.
     """
     started = summary.started_at
     if started is None and summary.status in REPORTED:

@@ -138,7 +138,7 @@ class Policy:
 
     @classmethod
     def from_compiled(cls, compiled: Mapping[str, Any]) -> "Policy":
-        """Read what ``to_compiled`` wrote; raises KeyError or ValueError on anything else."""
+        """Read what ``to_compiled`` wrote; else raise KeyError, TypeError or ValueError."""
         harm, pace, job = compiled["harm"], compiled["pace"], compiled["job"]
         exponential, presigned = pace["exponential"], job["presigned_url"]
         return cls(

@@ -1,0 +1,81 @@
+"""A decision is kept whole, as JSON that people and machines read."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.domain.examples import NOW
+from tests.unit.domain.test_reasons import values_for
+from tidegate.domain.decision import Decision, Evidence, Verdict
+from tidegate.domain.reasons import ReasonCode, reason
+from tidegate.domain.rollout import Ending, Tripwires
+from tidegate.domain.settings import (
+    AbortCriterion,
+    ExponentialRate,
+    FailureType,
+    JobSettings,
+    PresignedUrl,
+    RetryCriterion,
+    RolloutRate,
+)
+
+DECISION = Decision(
+    revision=3,
+    at=NOW + 0.25,
+    verdict=Verdict.PROCEED,
+    reasons=tuple(reason(code, **values_for(code)) for code in ReasonCode),
+    evidence=Evidence(100, 90, 20, 60, 5, 65, 2, 1.25, 5.3, 0.31, counters_only=True),
+    settings=JobSettings(
+        rollout=RolloutRate(500, ExponentialRate(50, 1.5, succeeded_things=100)),
+        abort=(AbortCriterion(FailureType.ALL, 12.34, 50),),
+        timeout_minutes=45,
+        presigned_url=PresignedUrl(None, 600),
+        retries=(RetryCriterion(FailureType.FAILED, 0),),
+        description="firmware 7",
+    ),
+    replaces=JobSettings(RolloutRate(10)),
+    tripwires=Tripwires(harmed=9, succeeded=None),
+    signals=2,
+    wait_seconds=48,
+    ending=Ending.ABORTED,
+    attention="look at it",
+)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        DECISION,
+        *(replace(DECISION, verdict=verdict) for verdict in Verdict),
+        *(replace(DECISION, ending=ending) for ending in (*Ending, None)),
+        replace(DECISION, reasons=(), settings=JobSettings(), replaces=JobSettings()),
+        replace(DECISION, attention=None, tripwires=Tripwires()),
+    ],
+)
+def test_a_decision_is_read_back_as_it_was_stored(decision: Decision) -> None:
+    """Nothing is lost in between, with any verdict, ending or reason."""
+    stored = json.dumps(decision.to_document(), allow_nan=False)
+
+    assert Decision.from_document(json.loads(stored)) == decision
+
+
+def test_a_stored_decision_reads_without_the_code_that_made_it() -> None:
+    """Its document has the sentences, and the settings in AWS's own shape."""
+    document = DECISION.to_document()
+    held = next(each for each in document["reasons"] if each["code"] == "HELD")
+
+    assert held == {
+        "code": "HELD",
+        "text": "<kind> hold by <by>: <why>",
+        "values": {"kind": "<kind>", "by": "<by>", "why": "<why>"},
+    }
+    assert document["replaces"] == {"jobExecutionsRolloutConfig": {"maximumPerMinute": 10}}
+    assert document["review_by"] == NOW + 48.25
+    assert document["evidence"]["counters_only"] is True
+
+
+def test_the_first_reason_sums_it_up() -> None:
+    """People who read one line read the first reason; without any, the verdict."""
+    assert DECISION.summary == DECISION.reasons[0].text
+    assert replace(DECISION, reasons=()).summary == "proceed"
