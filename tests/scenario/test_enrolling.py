@@ -11,6 +11,7 @@ from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import JobStatus
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.rollout import Ending
+from tidegate.errors import RetryLater
 from tidegate.ports import POLICY_TAG
 
 MakeWorld = Callable[..., World]
@@ -125,6 +126,62 @@ def test_an_execution_that_was_taken_over_does_nothing_any_more(make_world: Make
     assert world.end_states == ["TakenOver", None]
     world.run_to_the_end()
     assert world.end_states == ["TakenOver", "RolloutCompleted"]
+
+
+def test_a_history_has_an_end_and_a_successor_goes_on(make_world: MakeWorld) -> None:
+    """After its number of reviews an execution hands over to a fresh one, seamlessly."""
+    world = make_world(things=300, devices=fleet(0.005))
+    world.existing_job()
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 4})
+    world.run_to_the_end()
+
+    *handed_over, last = world.end_states
+    assert set(handed_over) == {"HandedOver"}
+    assert last == "RolloutCompleted"
+    assert len(handed_over) >= 2
+    assert world.rollout.generation == len(world.end_states)
+    assert all(each.states.count("Review") <= 4 for each in world.executions.values())
+    assert [each["generation"] for each in world.announced("Rollout Started")] == [
+        *range(1, len(world.end_states) + 1)
+    ]
+
+
+def test_a_successor_of_a_living_owner_is_refused(make_world: MakeWorld) -> None:
+    """A hand-over that somebody repeats by hand while its successor runs changes nothing."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 3})
+    world.run_until(lambda: len(world.executions) == 2)
+    world.run(0.1)
+    second = list(world.executions.values())[1]
+    world.start_workflow("by-hand", second.given)
+
+    assert world.end_states == ["HandedOver", None, "EnrollmentRefused"]
+    assert world.rollout.execution_arn == second.arn
+
+
+def test_a_hand_over_does_not_skip_the_wait(make_world: MakeWorld) -> None:
+    """However few reviews an execution does, reviews do not come faster for it."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 1})
+    world.run(10)
+
+    assert len(world.decisions) <= 10 / 0.8 * 2
+
+
+def test_an_abort_that_lasts_is_handed_on_too(make_world: MakeWorld) -> None:
+    """Where AWS does not take the cancelation for long, no history grows without end."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 3})
+    world.run(1)
+    world.jobs.faults.before("cancel", *[RetryLater("AWS is busy")] * 10)
+    world.abort()
+    world.run_to_the_end()
+
+    assert world.end_states[-1] == "RolloutAborted"
+    assert all(each.states.count("Review") <= 3 for each in world.executions.values())
 
 
 def refused(world: World) -> str:

@@ -70,6 +70,9 @@ RECEIVES_MAX = 5
 REDELIVERY_SECONDS = 180.0
 WINDOW_SECONDS = 1.0
 
+#: So many things may follow from one another at once.
+ROUNDS_MAX = 100
+
 #: Who reads what comes onto the bus.
 ROUTES = {IOT_SOURCE: "record", OPERATOR_SOURCE: "signal"}
 
@@ -375,8 +378,10 @@ class World(Surroundings):
 
     def _settle(self) -> None:
         """Do what follows at once from what has happened, until nothing does."""
+        rounds = 0
         while self._route() or self._start() or self._resume():
-            pass
+            rounds += 1
+            assert rounds < ROUNDS_MAX, "things go round without any time passing"
 
     def _route(self) -> bool:
         fresh = self.bus.published[self._routed :]
