@@ -146,6 +146,21 @@ def test_a_history_has_an_end_and_a_successor_goes_on(make_world: MakeWorld) -> 
     ]
 
 
+def test_a_successor_that_died_can_be_started_again(make_world: MakeWorld) -> None:
+    """Started with the same input as after a hand-over, an execution takes the rollout over."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 3})
+    world.run_until(lambda: len(world.executions) == 2)
+    world.run(0.1)
+    second = list(world.executions.values())[1]
+    world.kill(second)
+    world.start_workflow("by-hand", second.given)
+    world.run_to_the_end()
+
+    assert world.end_states[-1] == "RolloutCompleted"
+
+
 def test_a_successor_of_a_living_owner_is_refused(make_world: MakeWorld) -> None:
     """A hand-over that somebody repeats by hand while its successor runs changes nothing."""
     world = make_world(things=300)

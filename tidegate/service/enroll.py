@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.documents.announcements import needs_attention, rollout_started
-from tidegate.documents.commands import Enrolment, Launch, Resume, parse_enrolment
+from tidegate.documents.commands import Enrolment, Resume, parse_enrolment
+from tidegate.documents.launch import Launch
 from tidegate.documents.policy import parse_policy_json
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
 from tidegate.domain.policy import Policy
@@ -160,10 +161,12 @@ class Enrolling:
         known = self.ledger.rollout(RolloutKey(job_id, resume.created_at))
         if known.execution_arn == execution_arn:
             return known
-        if (
-            known.generation != resume.generation
-            or known.execution_arn != resume.from_execution
-            or known.ending is not None
+        handed_over = (
+            known.generation == resume.generation and known.execution_arn == resume.from_execution
+        )
+        # A successor that died is succeeded in its turn, as an execution that enrolled would be.
+        if known.ending is not None or (
+            not handed_over and self.workflow.is_running(known.execution_arn)
         ):
             message = (
                 f"rollout {job_id} has moved on to generation {known.generation} "
