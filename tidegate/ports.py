@@ -94,7 +94,12 @@ class Jobs(Protocol):
         """
 
     def count_targets(self, targets: Sequence[str]) -> int | None:
-        """Return how many things the targets hold, None if more than can be counted in bounds."""
+        """
+        Return how many things the targets hold, None if they cannot be counted within bounds.
+
+        Raises:
+            NotFound: A thing group among them does not exist.
+        """
 
     def execution_events_enabled(self) -> bool:
         """Return whether the account publishes JOB_EXECUTION events."""
@@ -206,7 +211,7 @@ class Ledger(Protocol):
         """Return the holds in force, oldest first."""
 
     def place_hold(self, key: RolloutKey, hold: Hold) -> None:
-        """Put a hold in force; one of the same kind and owner is replaced."""
+        """Put a hold in force; it replaces an older one of the same kind and owner."""
 
     def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
         """
