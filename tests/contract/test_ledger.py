@@ -44,12 +44,18 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from tidegate.adapters.aws.ledger_items import Item
     from tidegate.domain.rollout import Rollout
     from tidegate.ports import Ledger
 
 NOBODY = RolloutKey("nobody", 1)
 OPERATOR = HoldKind.OPERATOR
 _TABLES = count()
+
+
+def parked() -> Rollout:
+    """Return a rollout that waits."""
+    return replace(FRESH, park=Park("token", 1, 0, 0, Tripwires()))
 
 
 def table(client: DynamoDBClient) -> DynamoLedger:
@@ -131,6 +137,46 @@ def test_a_hand_over_loses_no_request(ledger: Ledger) -> None:
     with pytest.raises(Contention):
         ledger.claim(replace(first, generation=2), previous=first)
     assert ledger.rollout(KEY) == replace(first, signals=1)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda ledger: ledger.signal(KEY),
+        lambda ledger: ledger.place_hold(KEY, hold("zoe", 1)),
+        lambda ledger: ledger.request_abort(KEY, AbortRequest("ops", "smoke", 1)),
+        lambda ledger: ledger.note_listing(KEY, Listing(1, 1)),
+        lambda ledger: ledger.park(KEY, Park("other", 1, 1, 0, Tripwires())),
+        lambda ledger: ledger.unpark(KEY, "token"),
+        lambda ledger: ledger.store_decision(KEY, decision(1), generation=1),
+        lambda ledger: ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=1),
+        lambda ledger: ledger.claim(replace(parked(), execution_arn="x"), previous=parked()),
+    ],
+    ids=lambda write: write.__code__.co_names[0],
+)
+@pytest.mark.parametrize("kind", ["moto", pytest.param("cloud", marks=pytest.mark.e2e)])
+def test_a_hand_over_overwrites_nothing_it_has_not_read(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    write: Callable[[Ledger], None],
+) -> None:
+    """Whatever is written between a claim's own look and its write makes the claim fail."""
+    ledger = table(request.getfixturevalue(kind).client("dynamodb"))
+    ledger.claim(parked(), previous=None)
+    look = ledger._get
+
+    def look_and_be_overtaken(pk: str, sk: str) -> Item | None:
+        seen = look(pk, sk)
+        monkeypatch.setattr(ledger, "_get", look)
+        write(ledger)
+        return seen
+
+    monkeypatch.setattr(ledger, "_get", look_and_be_overtaken)
+    with pytest.raises(Contention):
+        ledger.claim(replace(parked(), generation=2), previous=parked())
+
+    assert ledger.rollout(KEY).generation == 1
 
 
 def test_a_job_id_can_be_used_again(ledger: Ledger) -> None:

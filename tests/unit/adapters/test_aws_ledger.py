@@ -218,6 +218,15 @@ def test_endless_pages_end(
         ledger.counts(KEY)
 
 
+def test_reads_are_consistent(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """What was written before a read began is in it."""
+    key = address("rollout#firmware-7#1700000000", "state")
+    request = {"TableName": "ledger", "Key": key, "ConsistentRead": True}
+    dynamodb.answer("get_item", request, state())
+
+    assert ledger.rollout(KEY) == FRESH
+
+
 def test_a_missing_table_is_not_a_missing_rollout(ledger: DynamoLedger, dynamodb: Script) -> None:
     """NotFound ends a rollout as deleted; a table that is gone must never look like that."""
     dynamodb.refuse("get_item", "ResourceNotFoundException")
@@ -272,7 +281,7 @@ def test_thing_records_go_by_themselves(ledger: DynamoLedger, dynamodb: Script) 
     fold_in(ledger, [sighting("a:b", "FAILED")])
 
 
-@pytest.mark.parametrize("bucket", [UNPLACED, 0, 7, 99_999])
+@pytest.mark.parametrize("bucket", [UNPLACED, 0, 7, 99_998, 99_999])
 def test_counters_sort_by_bucket(bucket: int) -> None:
     """Where counters lie tells their bucket, and buckets lie in order."""
     assert bucket_of_sk(count_sk(bucket, 3)) == bucket
