@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -112,12 +113,19 @@ def test_everyone_may_read_the_package(packaged: Path) -> None:
     assert modes == {(True, 0o755), (False, 0o644)}
 
 
-def test_a_package_for_this_machine_brings_its_bytecode(tmp_path: Path) -> None:
+def test_a_package_for_this_machine_brings_its_bytecode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Bytecode is shipped for the interpreter that made it, and the same sources give the same.
 
     A Lambda cannot write any, and without it each cold start compiles everything.
     """
+    # A copy, since somebody may be working on the sources just now.
+    for part in ("lambdas", "tidegate"):
+        shutil.copytree(REPOSITORY / part, tmp_path / part)
+    monkeypatch.setattr(package, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(package, "HANDLERS", tmp_path / "lambdas")
     target = Platform.of(Target.LOCAL)
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:

@@ -14,6 +14,7 @@ MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:tidegate-rollout"
 
 BUS = {"TIDEGATE_BUS_NAME": "<Bus/Bus>"}
 LEDGER = {"TIDEGATE_LEDGER_TABLE": "<Ledger/Table>"}
+JOBS = {"TIDEGATE_ACCOUNT_ID": ACCOUNT_ID, "TIDEGATE_PARTITION": "aws"}
 WORKFLOW = {"TIDEGATE_STATE_MACHINE_ARN": MACHINE}
 
 #: What each Lambda is told besides its own name, by module.
@@ -21,18 +22,17 @@ VARIABLES = {
     "account_events": {},
     "enroll": {
         **BUS,
+        **JOBS,
         **LEDGER,
         **WORKFLOW,
-        "TIDEGATE_ACCOUNT_ID": ACCOUNT_ID,
-        "TIDEGATE_PARTITION": "aws",
         "TIDEGATE_POLICY_PREFIX": "/tidegate/policies/",
     },
     "intake": BUS,
     "park": LEDGER,
     "record": LEDGER,
-    "review": {**BUS, **LEDGER, "TIDEGATE_MINUTE_SECONDS": "60"},
+    "review": {**BUS, **JOBS, **LEDGER, "TIDEGATE_MINUTE_SECONDS": "60"},
     "signal": {**BUS, **LEDGER, **WORKFLOW},
-    "steer": {**BUS, **LEDGER},
+    "steer": {**BUS, **JOBS, **LEDGER},
 }
 
 #: What a handler may ask ``environment`` for, with the variable that answers it.

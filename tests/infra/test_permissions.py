@@ -81,12 +81,13 @@ ROLES = {
     "Steps/Review/Role": basics("Steps/Review")
     | LEDGER
     | BUS
-    | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob")
+    | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob", "iot:ListTagsForResource")
     | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED)
     | each("*", "iot:DescribeEventConfigurations"),
     "Steps/Steer/Role": basics("Steps/Steer")
     | LEDGER
     | BUS
+    | each(f"{IOT}:job/*", "iot:ListTagsForResource")
     | each(f"{IOT}:job/*", "iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob", when=ENROLLED),
     "Steps/Park/Role": basics("Steps/Park") | LEDGER | each(MACHINE, "states:SendTaskSuccess"),
     "AccountEvents/Handler/Role": basics("AccountEvents/Handler")
