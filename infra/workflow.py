@@ -151,7 +151,7 @@ class Steps(Construct):
 
     def _allow_enroll(self) -> None:
         enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
-        self._let_read_tags(enroll)
+        self._let_find_out(enroll)
         enroll.may(
             "iot:TagResource",
             "iot:UntagResource",
@@ -172,24 +172,20 @@ class Steps(Construct):
         )
         self._let_pass_presign_roles(enroll)
 
-    def _let_read_tags(self, handler: Handler) -> None:
+    def _let_find_out(self, handler: Handler) -> None:
         handler.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
         handler.may(
+            "iot:ListJobExecutionsForJob",
             "iot:ListTagsForResource",
             on=[self._iot("job")],
-            wildcard=f"{ANY_JOB}; the tags tell whether a job is Tidegate's to read, or gone.",
+            wildcard=f"{ANY_JOB}; the lists tell whether it is Tidegate's to read, or gone.",
         )
 
     def _allow_review(self) -> None:
         jobs = self._iot("job")
         self.review.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
         self.review.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
-        self.review.may(
-            "iot:ListJobExecutionsForJob",
-            on=[jobs],
-            wildcard=f"{ANY_JOB}; it lists only jobs of rollouts in the ledger.",
-        )
-        self._let_read_tags(self.review)
+        self._let_find_out(self.review)
         self.review.may("iot:DescribeEventConfigurations", on=["*"])
         acknowledge(
             self.review,
@@ -206,7 +202,7 @@ class Steps(Construct):
             when=ENROLLED,
             wildcard=ONLY_ENROLLED,
         )
-        self._let_read_tags(self.steer)
+        self._let_find_out(self.steer)
         self._let_pass_presign_roles(self.steer)
 
     def _let_pass_presign_roles(self, handler: Handler) -> None:

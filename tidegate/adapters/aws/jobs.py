@@ -93,12 +93,14 @@ class IotJobs:
         Translate errors of a call that IAM grants by the job's tag.
 
         Of a job that is gone there is no tag to see, so IAM denies the call before AWS IoT could
-        say that it does not exist. The tags themselves may be read of any job, and tell.
+        say that it does not exist. Its executions and its tags may be listed by name alone: the
+        one tells whether it exists, the other whether it is Tidegate's.
         """
         try:
             with translated(f"{operation} {job_id}"):
                 yield
         except Denied as error:
+            next(self.executions(job_id), None)  # raises NotFound
             if POLICY_TAG in self.tags(self.arn(job_id)):
                 # IAM sees a new tag seconds later.
                 later = f"{error} (the job is tagged: IAM may not see it yet)"
