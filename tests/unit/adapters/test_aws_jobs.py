@@ -30,6 +30,8 @@ from tidegate.domain.settings import (
 from tidegate.errors import NotFound, Refused, RetryLater
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_iot import IoTClient
 
 ARN = "arn:aws-cn:iot:cn-north-1:111122223333:job/j"
@@ -176,6 +178,52 @@ def test_a_refusal_has_awss_words(jobs: IotJobs, iot: Script) -> None:
 
     with pytest.raises(Refused, match="UpdateJob j: InvalidRequestException: in AWS's words"):
         jobs.update("j", SETTINGS)
+
+
+ASKS = {
+    "describe_job": lambda jobs: jobs.describe("j"),
+    "update_job": lambda jobs: jobs.update("j", SETTINGS),
+    "cancel_job": lambda jobs: jobs.cancel("j", reason_code="X", comment="x"),
+}
+
+
+@pytest.fixture(params=ASKS)
+def denied(request: pytest.FixtureRequest, iot: Script) -> Callable[[IotJobs], object]:
+    """Let IAM deny a call, and return what makes it."""
+    iot.refuse(request.param, "AccessDeniedException")
+    return ASKS[request.param]
+
+
+def test_a_job_that_is_gone_is_not_found_although_denied(
+    jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
+) -> None:
+    """IAM denies what has no tag to go by; that the job is gone is told by asking for its tags."""
+    iot.refuse("list_tags_for_resource", "ResourceNotFoundException")
+
+    with pytest.raises(NotFound):
+        denied(jobs)
+
+
+def test_a_fresh_tag_takes_its_time(
+    jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
+) -> None:
+    """A job that carries the tag is Tidegate's: if IAM does not know yet, it will."""
+    tags = [{"Key": "tidegate:policy", "Value": "firmware"}]
+    iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": tags})
+
+    with pytest.raises(RetryLater, match="tagged"):
+        denied(jobs)
+
+
+def test_a_job_whose_tag_was_taken_away_is_refused(
+    jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
+) -> None:
+    """Somebody took the job out of Tidegate's hands; the message says how to give it back."""
+    iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": []})
+
+    with pytest.raises(Refused, match="put the tag back") as caught:
+        denied(jobs)
+    assert type(caught.value) is Refused
 
 
 def test_a_request_that_breaks_the_model_is_refused(jobs: IotJobs) -> None:

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from tidegate.adapters.aws.errors import (
     AlreadyExists,
     ConditionFailed,
+    Denied,
     WriteConflict,
     translated,
 )
@@ -50,7 +51,8 @@ def raised(error: Exception) -> TidegateError:
         ("TransactionConflictException", 400, WriteConflict),
         ("InvalidRequestException", 400, Refused),
         ("ValidationException", 400, Refused),
-        ("AccessDeniedException", 403, Refused),
+        ("AccessDeniedException", 403, Denied),
+        ("UnauthorizedException", 401, Denied),
         ("SomethingNew", 400, Refused),
     ],
 )
