@@ -128,6 +128,24 @@ def test_an_execution_that_was_taken_over_does_nothing_any_more(make_world: Make
     assert world.end_states == ["TakenOver", "RolloutCompleted"]
 
 
+def test_a_rollout_whose_job_ended_unattended_is_concluded(make_world: MakeWorld) -> None:
+    """Taken over after its job ended, the rollout ends too: nobody is left to wonder."""
+    world = make_world(things=60)
+    world.existing_job()
+    world.enroll()
+    world.run(2)
+    (first,) = world.executions.values()
+    world.kill(first)
+    world.run(120)
+    assert world.jobs.describe(JOB).status is JobStatus.COMPLETED
+    world.enroll()
+    world.run(1)
+
+    assert world.end_states[-1] == "RolloutCompleted"
+    assert world.rollout.ending is Ending.COMPLETED
+    assert world.recorded() == world.outcomes()
+
+
 def test_a_history_has_an_end_and_a_successor_goes_on(make_world: MakeWorld) -> None:
     """After its number of reviews an execution hands over to a fresh one, seamlessly."""
     world = make_world(things=300, devices=fleet(0.005))
@@ -284,6 +302,18 @@ def test_a_job_that_is_over_is_untagged_again(make_world: MakeWorld, status: Job
 
     assert f"job release-7 is {status} and cannot be steered" in refused(world)
     assert tags(world) == {}
+
+
+def test_a_rollout_that_has_ended_is_not_begun_again(make_world: MakeWorld) -> None:
+    """Another try needs another job."""
+    world = make_world(things=30)
+    world.launch()
+    world.run_to_the_end()
+    world.enroll()
+    world.run(1)
+
+    assert world.end_states == ["RolloutCompleted", "EnrollmentRefused"]
+    assert "launch a new job" in (list(world.executions.values())[1].cause or "")
 
 
 @pytest.mark.parametrize("given", [{}, {"jobId": "a b"}, {"jobId": JOB}, {"policy": "firmware"}])

@@ -116,16 +116,16 @@ class Enrolling:
         return bound_to
 
     def _claim(self, job: Job, policy: Policy, execution_arn: str) -> Rollout:
+        key = RolloutKey(job.job_id, job.created_at)
+        known = self.ledger.current([job.job_id]).get(job.job_id)
+        if known is not None and known.key == key:
+            return self._again(known, execution_arn)
         if job.status in _OVER:
             message = (
                 f"job {job.job_id} is {job.status} and cannot be steered any more: "
                 "enroll a job that is SCHEDULED or IN_PROGRESS"
             )
             raise Refused(message)
-        key = RolloutKey(job.job_id, job.created_at)
-        known = self.ledger.current([job.job_id]).get(job.job_id)
-        if known is not None and known.key == key:
-            return self._again(known, execution_arn)
         rollout = Rollout(
             key=key,
             job_arn=job.arn,
