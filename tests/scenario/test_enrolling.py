@@ -88,6 +88,20 @@ def test_enrolling_twice_is_refused_and_names_who_steers(make_world: MakeWorld) 
     assert world.rollout.ending is Ending.COMPLETED
 
 
+def test_two_enrolments_at_once_leave_one_rollout_and_its_tag(make_world: MakeWorld) -> None:
+    """Refused because somebody was faster, an enrolment does not take the winner's tag away."""
+    world = make_world(things=300)
+    world.existing_job()
+    world.jobs.meanwhile(
+        "tag", lambda: world.start_workflow("faster", {"jobId": JOB, "policy": "firmware"})
+    )
+    world.enroll()
+    world.run(3)
+
+    assert sorted(str(each) for each in world.end_states) == ["EnrollmentRefused", "None"]
+    assert tags(world) == {POLICY_TAG: "firmware"}
+
+
 def test_a_dead_execution_s_rollout_is_taken_over(make_world: MakeWorld) -> None:
     """Enrolled again, the rollout goes on from the ledger; nothing decided is applied twice."""
     world = make_world(things=300, devices=fleet(0.005))

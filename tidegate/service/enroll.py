@@ -67,7 +67,7 @@ class Enrolling:
         try:
             rollout = self._claim(self.jobs.describe(job_id), policy, execution_arn)
         except Refused:
-            if bound_to is None:
+            if bound_to is None and not self._is_steered(job_id):
                 self.jobs.untag(arn, [POLICY_TAG])
             raise
         if bound_to not in (None, rollout.policy.name):
@@ -137,6 +137,11 @@ class Enrolling:
         )
         self.ledger.claim(rollout, previous=None)
         return rollout
+
+    def _is_steered(self, job_id: str) -> bool:
+        """Whether the job has a rollout that goes on: another enrolment was faster."""
+        known = self.ledger.current([job_id]).get(job_id)
+        return known is not None and known.ending is None
 
     def _again(self, known: Rollout, execution_arn: str) -> Rollout:
         """The job was enrolled before: by this very execution, by a live one, or by a dead one."""
