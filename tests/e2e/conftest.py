@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import DeployedStack
+from tests.e2e.stack import POLICY, DeployedStack, eventually
 from tidegate.local.cloud import EmbeddedCloud
 from tidegate.local.deploy import deploy
 
@@ -21,7 +21,20 @@ def stack() -> Iterator[DeployedStack]:
     with EmbeddedCloud(minute_seconds=MINUTE_SECONDS, enforce_iam=True) as cloud:
         context = {"target": "local", "minuteSeconds": f"{MINUTE_SECONDS:g}"}
         (outputs,) = deploy(cloud, context=context).values()
-        yield DeployedStack(cloud, outputs)
+        deployed = DeployedStack(cloud, outputs)
+        warm_up(deployed)
+        yield deployed
+
+
+def warm_up(deployed: DeployedStack) -> None:
+    """Run a rollout through: a cold start takes longer than a minute does here."""
+    names, arn = deployed.group("warm-up", 1)
+    deployed.job("warm-up", [arn])
+    deployed.command("Enroll Job", jobId="warm-up", policy=POLICY)
+    deployed.enrolled("warm-up")
+    eventually(lambda: deployed.queued("warm-up"), "the execution")
+    deployed.report(names[0], "warm-up", "SUCCEEDED")
+    deployed.ended("warm-up")
 
 
 class Overheard:

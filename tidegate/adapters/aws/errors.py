@@ -165,17 +165,16 @@ def _canceled(operation: str, error: ClientError) -> TidegateError:
 
 def _kind_of(error: ClientError, missing: type[TidegateError]) -> type[TidegateError]:
     code = code_of(error)
-    if code in _BUSY:
-        return RetryLater
-    if code in _MISSING:
-        return missing
-    if code in _EXISTING:
-        return AlreadyExists
-    if code in _DENIED:
-        return Denied
-    if code == "ConditionalCheckFailedException":
-        return ConditionFailed
-    if code == "TransactionConflictException":
-        return WriteConflict
+    kinds: tuple[tuple[frozenset[str], type[TidegateError]], ...] = (
+        (_BUSY, RetryLater),
+        (_MISSING, missing),
+        (_EXISTING, AlreadyExists),
+        (_DENIED, Denied),
+        (frozenset({"ConditionalCheckFailedException"}), ConditionFailed),
+        (frozenset({"TransactionConflictException"}), WriteConflict),
+    )
+    for codes, kind in kinds:
+        if code in codes:
+            return kind
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return RetryLater if status >= _SERVER_ERROR else Refused
