@@ -273,6 +273,22 @@ def test_a_launch_with_a_refused_policy_creates_nothing(make_world: MakeWorld) -
     assert world.jobs.calls == []
 
 
+def test_a_launch_whose_fleet_cannot_be_counted_creates_nothing(make_world: MakeWorld) -> None:
+    """A budget that is a share needs the fleet's size: known before the job is created."""
+    world = make_world(policy={**POLICY, "harm": {"budget": "5%"}})
+    world.targets = ["arn:aws:iot:eu-central-1:111122223333:thinggroup/unknown"]
+    world.launch()
+    world.run(1)
+    assert "unknown" in refused(world)
+
+    world = make_world(policy={**POLICY, "harm": {"budget": "5%"}})
+    world.jobs.countable = False
+    world.launch()
+    world.run(1)
+    assert "too many to count" in refused(world)
+    assert world.jobs.calls == []
+
+
 def test_a_job_that_cannot_be_counted_is_untagged_again(make_world: MakeWorld) -> None:
     """Refused after it was tagged, a job is left as it was."""
     world = make_world(policy={**POLICY, "harm": {"budget": "5%"}})

@@ -1,6 +1,6 @@
 """Enroll: make a job a rollout, once, under a snapshot of its policy; or take a rollout over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +61,8 @@ class Enrolling:
         policy = self._policy(enrolment)
         job_id = enrolment.job_id
         if enrolment.launch is not None:
+            # Refused later, the job would be there already, and run with nobody to steer it.
+            self._fleet_size(job_id, enrolment.launch.targets, policy)
             self._launch(job_id, enrolment.launch, policy)
         arn = self.jobs.arn(job_id)
         bound_to = self._tag(job_id, arn, policy)
@@ -133,7 +135,7 @@ class Enrolling:
             generation=1,
             execution_arn=execution_arn,
             enrolled_at=self.clock.now(),
-            fleet_size=self._fleet_size(job, policy),
+            fleet_size=self._fleet_size(job.job_id, job.targets, policy),
         )
         self.ledger.claim(rollout, previous=None)
         return rollout
@@ -187,14 +189,14 @@ class Enrolling:
         self.ledger.claim(successor, previous=known)
         return successor
 
-    def _fleet_size(self, job: Job, policy: Policy) -> int | None:
+    def _fleet_size(self, job_id: str, targets: Sequence[str], policy: Policy) -> int | None:
         if policy.harm.budget_share is None:
             return None
-        size = self.jobs.count_targets(job.targets)
+        size = self.jobs.count_targets(targets)
         if size is None:
             message = (
                 f"the budget of policy {policy.name} is a share of the fleet, but the targets of "
-                f"job {job.job_id} are too many to count: give the budget as a number of devices"
+                f"job {job_id} are too many to count: give the budget as a number of devices"
             )
             raise Refused(message)
         return size
