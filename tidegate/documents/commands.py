@@ -15,6 +15,29 @@ from tidegate.documents.members import Members
 from tidegate.documents.shapes import JOB_ID, POLICY_NAME, VERSION, shown
 from tidegate.errors import Refused
 
+__all__ = [
+    "ABORT_ROLLOUT",
+    "ENROLL_JOB",
+    "HOLD_ROLLOUT",
+    "LAUNCH_ROLLOUT",
+    "OPERATOR_SOURCE",
+    "RESUME_ROLLOUT",
+    "REVIEWS_DEFAULT",
+    "REVIEWS_MAX",
+    "AbortRollout",
+    "Command",
+    "CommandError",
+    "EnrollJob",
+    "Enrolment",
+    "HoldRollout",
+    "Launch",
+    "LaunchRollout",
+    "Resume",
+    "ResumeRollout",
+    "parse_command",
+    "parse_enrolment",
+]
+
 OPERATOR_SOURCE = "tidegate.operator"
 LAUNCH_ROLLOUT = "Launch Rollout"
 ENROLL_JOB = "Enroll Job"
