@@ -142,6 +142,39 @@ def test_an_execution_that_was_taken_over_does_nothing_any_more(make_world: Make
     assert world.end_states == ["TakenOver", "RolloutCompleted"]
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_launched_rollout_goes_on_when_its_execution_is_started_again(
+    make_world: MakeWorld, after: float
+) -> None:
+    """What people are told when an execution fails holds: the same input takes the rollout over."""
+    world = make_world(things=300)
+    world.launch()
+    world.run_until(lambda: bool(world.jobs.updates()))
+    world.run(after)
+    (first,) = world.executions.values()
+    world.kill(first)
+    world.start_workflow("by-hand", first.given)
+    world.run_to_the_end()
+
+    assert world.end_states[-1] == "RolloutCompleted"
+    assert world.rollout.generation == 2
+
+
+def test_launching_another_job_under_a_rollout_s_id_is_refused(make_world: MakeWorld) -> None:
+    """The rollout of a dead execution is taken over only by a launch of the same targets."""
+    world = make_world(things=300)
+    world.launch()
+    world.run(5)
+    (first,) = world.executions.values()
+    world.kill(first)
+    other = {**first.given["launch"], "targets": [f"{world.targets[0]}-other"]}
+    world.jobs.groups["fleet-other"] = {"thing"}
+    world.start_workflow("by-hand", {**first.given, "launch": other})
+
+    assert world.end_states[-1] == "EnrollmentRefused"
+    assert world.rollout.generation == 1
+
+
 def test_a_rollout_whose_job_ended_unattended_is_concluded(make_world: MakeWorld) -> None:
     """Taken over after its job ended, the rollout ends too: nobody is left to wonder."""
     world = make_world(things=60)

@@ -87,16 +87,32 @@ class Enrolling:
         return parse_policy_json(self.policies.document(given), source=f"policy {given}").compile()
 
     def _launch(self, job_id: str, launch: Launch, policy: Policy) -> None:
-        """Create the job with the policy's first settings already in force."""
+        """
+        Create the job with the policy's first settings already in force.
+
+        Launched before, as a rollout that goes on, it has the settings of its last decision.
+        """
+        settings = self._steered_settings(job_id)
         self.jobs.create(
             LaunchRequest(
                 job_id=job_id,
                 targets=launch.targets,
-                settings=_merged(launch.settings, first_settings(policy)),
+                settings=settings or _merged(launch.settings, first_settings(policy)),
                 passed_through=launch.passed_through,
                 tags={**launch.tags, POLICY_TAG: policy.name},
             )
         )
+
+    def _steered_settings(self, job_id: str) -> JobSettings | None:
+        """Return the settings of a job that is a rollout by now; None if it is to be created."""
+        known = self.ledger.current([job_id]).get(job_id)
+        if known is None:
+            return None
+        try:
+            job = self.jobs.describe(job_id)
+        except NotFound:
+            return None
+        return job.settings if job.created_at == known.key.created_at else None
 
     def _tag(self, job_id: str, arn: str, policy: Policy) -> str | None:
         """
