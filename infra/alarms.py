@@ -106,8 +106,8 @@ class Alarms(Construct):
                 period=Duration.minutes(1), statistic="Maximum"
             ),
             AGE_SECONDS_MAX,
-            f"Messages wait in the queue {inbox.name} for {AGE_SECONDS_MAX} s and longer: reports or "
-            "commands come late. Look at its Lambda's errors, throttles and logs.",
+            f"Messages wait in the queue {inbox.name} for {AGE_SECONDS_MAX} s and longer: "
+            "reports or commands come late. Look at its Lambda's errors, throttles and logs.",
         )
         self.watch_dead_end(inbox.dead_letters, f"{inbox.name}-dead-letters")
 

@@ -40,6 +40,8 @@ LEDGER = each(
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 )
+#: IAM knows no tags here: these tell whether a job exists, and whether it is Tidegate's.
+FINDING_OUT = each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob", "iot:ListTagsForResource")
 
 
 def basics(handler: str) -> set[Grant]:
@@ -72,7 +74,8 @@ ROLES = {
     | BUS
     | each(f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/policies/*", "ssm:GetParameter")
     | each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution")
-    | each(f"{IOT}:job/*", "iot:ListTagsForResource", "iot:CreateJob")
+    | FINDING_OUT
+    | each(f"{IOT}:job/*", "iot:CreateJob")
     | each(f"{IOT}:thing/*", "iot:CreateJob")
     | each(f"{IOT}:thinggroup/*", "iot:CreateJob", "iot:ListThingsInThingGroup")
     | each(f"{IOT}:jobtemplate/*", "iot:CreateJob")
@@ -81,13 +84,13 @@ ROLES = {
     "Steps/Review/Role": basics("Steps/Review")
     | LEDGER
     | BUS
-    | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob", "iot:ListTagsForResource")
+    | FINDING_OUT
     | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED)
     | each("*", "iot:DescribeEventConfigurations"),
     "Steps/Steer/Role": basics("Steps/Steer")
     | LEDGER
     | BUS
-    | each(f"{IOT}:job/*", "iot:ListTagsForResource")
+    | FINDING_OUT
     | each(f"{IOT}:job/*", "iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob", when=ENROLLED),
     "Steps/Park/Role": basics("Steps/Park") | LEDGER | each(MACHINE, "states:SendTaskSuccess"),
     "AccountEvents/Handler/Role": basics("AccountEvents/Handler")
