@@ -22,6 +22,9 @@ from tidegate.domain.rollout import Tripwires
 
 #: Batches of devices that AWS may notify before the next review, at the most.
 BATCHES_AHEAD = 2
+#: Start buckets that may pass before the next review; with each, evidence of a fresh start weighs
+#: a little more.
+_PASSING = [Bucket(0, 0, 0)] * 10
 
 
 def tripwires(
@@ -38,7 +41,8 @@ def tripwires(
             log_e = log_e_totals(harmed, evidence.started + newly_started, harm.tolerated_rate)
         else:
             worse = (_with_more(bucket, harmed=more) for bucket in buckets)
-            log_e = log_e_restarting([*worse, Bucket(more, more, 0)], harm.tolerated_rate)
+            newest = Bucket(more, more, 0)
+            log_e = log_e_restarting([*worse, *_PASSING, newest], harm.tolerated_rate)
         return log_e >= evidence.abort_at
 
     def unblocks(more: int) -> bool:

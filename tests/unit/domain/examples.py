@@ -47,12 +47,24 @@ def counts_of(*buckets: Starts) -> Counts:
     )
 
 
-def job_counts_of(counts: Counts, *, queued: int = 0) -> JobCounts:
-    """Return what AWS counts where it agrees with the ledger."""
-    members = {status: status.value.lower() for status in ExecutionStatus}
-    return JobCounts(
-        **{member: counts.of(status) for status, member in members.items() if status != QUEUED},
-        queued=queued,
+def job_counts_of(counts: Counts, *, queued: int = 0, unlisted: int = 0) -> JobCounts:
+    """Return what AWS counts, where it knows of some devices that the ledger does not."""
+    number = {status.value.lower(): counts.of(status) for status in ExecutionStatus}
+    number["queued"] += queued
+    number["in_progress"] += unlisted
+    return JobCounts(**number)
+
+
+def job_of(counts: JobCounts, settings: JobSettings, *, is_concurrent: bool = True) -> Job:
+    """Return a job that runs."""
+    return Job(
+        job_id="firmware-7",
+        arn="arn:aws:iot:eu-central-1:111122223333:job/firmware-7",
+        status=JobStatus.IN_PROGRESS,
+        created_at=int(NOW) - 3600,
+        counts=counts,
+        settings=settings,
+        is_concurrent=is_concurrent,
     )
 
 
@@ -61,16 +73,9 @@ def situation_of(
 ) -> Situation:
     """Return what a review sees of a job that runs, where nothing is amiss."""
     counts = counts_of(*buckets)
+    settings = JobSettings(rollout=RolloutRate(rate_per_minute))
     return Situation(
-        job=Job(
-            job_id="firmware-7",
-            arn="arn:aws:iot:eu-central-1:111122223333:job/firmware-7",
-            status=JobStatus.IN_PROGRESS,
-            created_at=int(NOW) - 3600,
-            counts=job_counts_of(counts, queued=queued),
-            settings=JobSettings(rollout=RolloutRate(rate_per_minute)),
-            is_concurrent=True,
-        ),
+        job=job_of(job_counts_of(counts, queued=queued), settings),
         counts=counts,
         revision=1,
         signals=0,

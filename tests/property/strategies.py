@@ -1,0 +1,222 @@
+"""Policies, settings and situations as they may come, for Hypothesis to draw from."""
+
+from dataclasses import replace
+from string import ascii_letters
+
+from hypothesis import strategies as st
+
+from tests.unit.domain.examples import job_counts_of, job_of
+from tidegate.domain.evidence import Bucket
+from tidegate.domain.jobs import ExecutionStatus, JobStatus
+from tidegate.domain.outcomes import UNPLACED, Sighting
+from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
+from tidegate.domain.review import Readiness, Situation
+from tidegate.domain.rollout import AbortRequest, Counts, Hold, HoldKind
+from tidegate.domain.settings import (
+    AbortCriterion,
+    ExponentialRate,
+    FailureType,
+    JobSettings,
+    PresignedUrl,
+    RetryCriterion,
+    RolloutRate,
+)
+
+FAILURES = (ExecutionStatus.FAILED, ExecutionStatus.REJECTED, ExecutionStatus.TIMED_OUT)
+#: Statuses of a device that took the job up.
+STARTED = (ExecutionStatus.IN_PROGRESS, ExecutionStatus.SUCCEEDED, *FAILURES)
+
+rates = st.sampled_from([0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.7])
+risks = st.sampled_from([0.0005, 0.005, 0.01, 0.05, 0.1])
+things = st.integers(1, 10_000)
+
+
+@st.composite
+def buckets(draw: st.DrawFn, largest: int = 60) -> Bucket:
+    """Draw devices that started together."""
+    started = draw(st.integers(0, largest))
+    harmed = draw(st.integers(0, started))
+    return Bucket(started, harmed, draw(st.integers(0, started - harmed)))
+
+
+@st.composite
+def exponential_rates(draw: st.DrawFn, base_max: int = 1000) -> ExponentialRate:
+    """Draw a growth that AWS takes, up to a base."""
+    by_notified = draw(st.booleans())
+    number = draw(things)
+    return ExponentialRate(
+        base_rate_per_minute=draw(st.integers(1, base_max)),
+        increment_factor=draw(st.integers(11, 50)) / 10,
+        notified_things=number if by_notified else None,
+        succeeded_things=None if by_notified else number,
+    )
+
+
+@st.composite
+def rollout_rates(draw: st.DrawFn) -> RolloutRate:
+    """Draw a rate that AWS takes."""
+    maximum = draw(st.integers(1, 1000))
+    return RolloutRate(maximum, draw(st.none() | exponential_rates(base_max=maximum)))
+
+
+abort_criteria = st.lists(
+    st.builds(
+        AbortCriterion,
+        st.sampled_from(FailureType),
+        st.integers(1, 10_000).map(lambda hundredths: hundredths / 100),
+        things,
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda criterion: criterion.failure_type,
+).map(tuple)
+
+presigned_urls = st.builds(
+    PresignedUrl,
+    st.just("arn:aws:iam::111122223333:role/signer"),
+    st.none() | st.integers(60, 3600),
+) | st.builds(PresignedUrl, st.none(), st.integers(60, 3600))
+
+descriptions = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40)
+
+
+def retry_criteria(
+    numbers: st.SearchStrategy[int],
+) -> st.SearchStrategy[tuple[RetryCriterion, ...]]:
+    """Draw retries for one or both of the failure types that AWS retries, or for all."""
+    types = st.sampled_from(
+        [
+            (FailureType.ALL,),
+            (FailureType.FAILED,),
+            (FailureType.TIMED_OUT,),
+            (FailureType.FAILED, FailureType.TIMED_OUT),
+        ]
+    )
+    return st.builds(
+        lambda names, number: tuple(RetryCriterion(name, number) for name in names), types, numbers
+    )
+
+
+#: Settings as a job may have them, or as they may be wanted for a job with the same retries.
+job_settings = st.builds(
+    JobSettings,
+    rollout=st.none() | rollout_rates(),
+    abort=st.none() | abort_criteria,
+    timeout_minutes=st.none() | st.integers(1, 10_080),
+    presigned_url=st.none() | presigned_urls,
+    retries=st.none() | retry_criteria(st.just(0)),
+    description=st.none() | descriptions,
+)
+
+#: Settings of a job that was created with retries.
+standing_settings = st.builds(
+    lambda settings, retries: replace(settings, retries=retries),
+    job_settings,
+    st.none() | retry_criteria(st.integers(0, 3)),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Draw a policy as its owner may have written it."""
+    start = draw(st.integers(1, 200))
+    tolerated = draw(rates)
+    in_devices = draw(st.booleans())
+    return Policy(
+        name=draw(st.text(ascii_letters, min_size=1, max_size=8)),
+        harm=Harm(
+            statuses=draw(st.frozensets(st.sampled_from(FAILURES), min_size=1)),
+            tolerated_rate=tolerated,
+            acceptable_rate=draw(st.just(tolerated) | rates),
+            confidence=draw(st.sampled_from([0.8, 0.95, 0.99])),
+            false_abort_risk=draw(risks),
+            budget_devices=draw(st.integers(1, 200)) if in_devices else None,
+            budget_share=None if in_devices else draw(rates),
+        ),
+        pace=Pace(
+            mode=PaceMode.THROTTLE,
+            start_per_minute=start,
+            max_per_minute=draw(st.integers(start, 1000)),
+            exponential=draw(st.none() | exponential_rates(base_max=start)),
+        ),
+        job=JobDefaults(
+            timeout_minutes=draw(st.none() | st.integers(1, 10_080)),
+            description=draw(st.none() | descriptions),
+            presigned_url=draw(st.none() | presigned_urls),
+            drop_retries=draw(st.booleans()),
+            namespace_id=draw(st.none() | st.just("fleet")),
+        ),
+    )
+
+
+counts = st.dictionaries(
+    st.tuples(st.integers(UNPLACED, 6), st.sampled_from(ExecutionStatus)),
+    st.integers(1, 40),
+    max_size=12,
+).map(Counts)
+
+
+HOLD = Hold(HoldKind.OPERATOR, "ada", "support is short of people", 0)
+
+
+@st.composite
+def running(draw: st.DrawFn) -> Situation:
+    """Draw the situation of a job that runs, without holds; counts and AWS's may disagree."""
+    known = draw(counts)
+    from_aws = job_counts_of(
+        known, queued=draw(st.integers(0, 50)), unlisted=draw(st.integers(0, 30))
+    )
+    return Situation(
+        job=job_of(from_aws, draw(standing_settings), is_concurrent=draw(st.booleans())),
+        counts=known,
+        revision=draw(st.integers(1, 9)),
+        signals=draw(st.integers(0, 9)),
+        budget=draw(st.floats(0.5, 500)),
+        readiness=draw(st.sampled_from([Readiness.COMPLETE, Readiness.UNPLACED])),
+        events_enabled=draw(st.booleans()),
+        upper_bound=draw(st.just(1.0) | st.floats(0.0001, 1)),
+    )
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    """Draw any situation: over, stopped, waiting or going on."""
+    situation = draw(running())
+    assert situation.job
+    status = draw(st.sampled_from(JobStatus) | st.just(JobStatus.IN_PROGRESS))
+    return replace(
+        situation,
+        job=draw(st.just(replace(situation.job, status=status)) | st.none()),
+        readiness=draw(st.sampled_from(Readiness)),
+        holds=draw(st.sampled_from([(), (HOLD,), (HOLD, HOLD)])),
+        abort_request=draw(st.none() | st.just(AbortRequest("ada", "wrong image", 0))),
+        aborting=draw(st.booleans()),
+    )
+
+
+#: Reports of one thing, from events and lists, that may contradict each other.
+sightings_of_a_thing = st.lists(
+    st.builds(
+        Sighting,
+        thing_name=st.just("pump-1"),
+        status=st.sampled_from(ExecutionStatus),
+        at=st.integers(0, 5),
+        execution_number=st.integers(1, 3),
+        bucket=st.integers(UNPLACED, 3),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+#: Reports of a few things.
+sightings = st.lists(
+    st.builds(
+        Sighting,
+        thing_name=st.sampled_from(["pump-1", "pump-2", "pump-3"]),
+        status=st.sampled_from(ExecutionStatus),
+        at=st.integers(0, 5),
+        execution_number=st.integers(1, 2),
+        bucket=st.integers(UNPLACED, 3),
+    ),
+    max_size=15,
+)
