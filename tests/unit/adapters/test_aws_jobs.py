@@ -197,8 +197,8 @@ def denied(request: pytest.FixtureRequest, iot: Script) -> Callable[[IotJobs], o
 def test_a_job_that_is_gone_is_not_found_although_denied(
     jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
 ) -> None:
-    """IAM denies what has no tag to go by; that the job is gone is told by asking for its tags."""
-    iot.refuse("list_tags_for_resource", "ResourceNotFoundException")
+    """IAM denies what has no tag to go by; that the job is gone is told by its executions."""
+    iot.refuse("list_job_executions_for_job", "ResourceNotFoundException")
 
     with pytest.raises(NotFound):
         denied(jobs)
@@ -209,6 +209,7 @@ def test_a_fresh_tag_takes_its_time(
 ) -> None:
     """A job that carries the tag is Tidegate's: if IAM does not know yet, it will."""
     tags = [{"Key": "tidegate:policy", "Value": "firmware"}]
+    iot.answer("list_job_executions_for_job", None, {"executionSummaries": []})
     iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": tags})
 
     with pytest.raises(RetryLater, match="tagged"):
@@ -219,6 +220,7 @@ def test_a_job_whose_tag_was_taken_away_is_refused(
     jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
 ) -> None:
     """Somebody took the job out of Tidegate's hands; the message says how to give it back."""
+    iot.answer("list_job_executions_for_job", None, {"executionSummaries": []})
     iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": []})
 
     with pytest.raises(Refused, match="put the tag back") as caught:

@@ -114,6 +114,15 @@ class WriteConflict(Contention):
     """Another write to the same item was under way at that moment."""
 
 
+_KINDS: tuple[tuple[frozenset[str], type[TidegateError]], ...] = (
+    (_BUSY, RetryLater),
+    (_DENIED, Denied),
+    (_EXISTING, AlreadyExists),
+    (frozenset({"ConditionalCheckFailedException"}), ConditionFailed),
+    (frozenset({"TransactionConflictException"}), WriteConflict),
+)
+
+
 def code_of(error: ClientError) -> str:
     """Return AWS's error code."""
     return error.response.get("Error", {}).get("Code", "")
@@ -165,15 +174,9 @@ def _canceled(operation: str, error: ClientError) -> TidegateError:
 
 def _kind_of(error: ClientError, missing: type[TidegateError]) -> type[TidegateError]:
     code = code_of(error)
-    kinds: tuple[tuple[frozenset[str], type[TidegateError]], ...] = (
-        (_BUSY, RetryLater),
-        (_MISSING, missing),
-        (_EXISTING, AlreadyExists),
-        (_DENIED, Denied),
-        (frozenset({"ConditionalCheckFailedException"}), ConditionFailed),
-        (frozenset({"TransactionConflictException"}), WriteConflict),
-    )
-    for codes, kind in kinds:
+    if code in _MISSING:
+        return missing
+    for codes, kind in _KINDS:
         if code in codes:
             return kind
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
