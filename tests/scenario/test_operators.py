@@ -203,3 +203,29 @@ def test_launching_twice_in_one_second_launches_once(make_world: MakeWorld) -> N
 
     assert world.end_states == ["RolloutCompleted"]
     assert len(world.announced("Rollout Started")) == 1
+
+
+def test_an_abort_meant_for_an_earlier_job_does_not_stop_the_next(make_world: MakeWorld) -> None:
+    """A request from before the job's creation, delivered late or replayed, is not about it."""
+    world = make_world(things=300)
+    world.launch()
+    world.run(3)
+    replayed = json.dumps(
+        {
+            "version": "0",
+            "detail-type": "Abort Rollout",
+            "source": OPERATOR_SOURCE,
+            "time": world.moment(),
+            "detail": {"jobId": JOB, "by": "eve", "reason": "wrong image"},
+        }
+    )
+    world.jobs.delete_by_hand(JOB)
+    world.run_to_the_end(2)
+    world.launch()
+    world.run(3)
+    world.send("signal", replayed)
+    world.run(2)
+
+    assert world.end_states == ["JobDeletedByOthers", None]
+    assert world.rollout.abort_request is None
+    assert any("eve asked to abort" in each for each in world.problems())

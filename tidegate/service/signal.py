@@ -13,7 +13,7 @@ from tidegate.documents.commands import (
     ResumeRollout,
     parse_command,
 )
-from tidegate.domain.rollout import AbortRequest, Hold, HoldKind, RolloutKey
+from tidegate.domain.rollout import AbortRequest, Hold, HoldKind, Rollout, RolloutKey
 from tidegate.errors import RetryLater
 from tidegate.ports import Bus, BusEvent, Ledger, Workflow
 from tidegate.service.waiting import wake
@@ -48,8 +48,8 @@ def signal(event: Mapping[str, Any], *, ledger: Ledger, workflow: Workflow, bus:
 
 def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow, bus: Bus) -> None:
     rollout = ledger.current([command.job_id]).get(command.job_id)
-    if rollout is None or rollout.ending is not None:
-        state = "never enrolled" if rollout is None else f"ended: {rollout.ending}"
+    state = _unaskable(command, rollout, at)
+    if rollout is None or state is not None:
         problem = (
             f"{command.by} asked to {_verb(command)} job {command.job_id}, "
             f"but no rollout of it is running ({state})"
@@ -67,6 +67,18 @@ def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow,
         case AbortRollout():
             ledger.request_abort(key, AbortRequest(command.by, command.reason, at))
     wake(key, cause=f"{command.by}: {_verb(command)}", ledger=ledger, workflow=workflow)
+
+
+def _unaskable(command: Request, rollout: Rollout | None, at: float) -> str | None:
+    """Return why the request is about no rollout that goes on, None if it is."""
+    if rollout is None:
+        return "never enrolled"
+    if rollout.ending is not None:
+        return f"ended: {rollout.ending}"
+    # Delivered late, or replayed from an archive; a hold errs on the safe side, an abort does not.
+    if isinstance(command, AbortRollout) and at < rollout.key.created_at:
+        return "asked before the job that has this id now was created"
+    return None
 
 
 def _verb(command: Request) -> str:
