@@ -60,6 +60,23 @@ def test_a_job_that_is_being_deleted_is_over(make_world: MakeWorld) -> None:
     assert world.end_states == ["JobDeletedByOthers"]
 
 
+def test_a_job_stopped_by_its_fence_is_told_from_an_abort(make_world: MakeWorld) -> None:
+    """With Tidegate dead, the criteria it left behind stop the job; come back, it says so."""
+    world = make_world(things=2000, devices=fleet(1.0, minutes=3.0))
+    world.launch()
+    world.run(1)
+    (execution,) = world.executions.values()
+    world.kill(execution)
+    world.run(60)
+    assert world.jobs.describe(JOB).status is JobStatus.CANCELED
+    assert world.outcomes()[ExecutionStatus.FAILED] <= 60
+
+    world.start_workflow("again", execution.given)
+    world.run(1)
+    assert world.rollout.ending is Ending.FENCED
+    assert world.end_states[-1] == "StoppedByFence"
+
+
 def test_a_fence_that_was_faster_than_the_evidence_is_named(make_world: MakeWorld) -> None:
     """Where AWS's criteria stop the job first, the rollout ends as fenced, not as aborted."""
     world = make_world(things=100)
