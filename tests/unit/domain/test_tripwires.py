@@ -37,7 +37,7 @@ def test_more_failures_bring_the_wire_nearer() -> None:
         wires.append(decision.tripwires.harmed - failed)
 
     assert wires == sorted(wires, reverse=True)
-    assert (wires[0], wires[-1]) == (3, 1)
+    assert wires[0] > wires[-1] == 1
 
 
 @pytest.mark.parametrize("queued", [0, 20])
