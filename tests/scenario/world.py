@@ -283,6 +283,8 @@ class World(Surroundings):
     def recorded(self) -> Counter[ExecutionStatus]:
         """Return the things by status, as the ledger has them."""
         counts: Counter[ExecutionStatus] = Counter()
+        if JOB not in self.ledger.current([JOB]):
+            return counts
         for (_, status), number in self.ledger.counts(self.rollout.key).by_bucket.items():
             counts[status] += number
         return counts

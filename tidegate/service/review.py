@@ -46,7 +46,9 @@ def review(
             ledger=ledger,
             minute_seconds=minute_seconds,
         )
-    events_enabled = not observation.events_missing or jobs.execution_events_enabled()
+    # Once people were told that events are off, it is looked at until they are on again.
+    told = _was_told(rollout, ledger)
+    events_enabled = not (observation.events_missing or told) or jobs.execution_events_enabled()
     situation = Situation(
         job=job,
         counts=ledger.counts(key),
@@ -63,7 +65,8 @@ def review(
     )
     decision = decide(rollout.policy, situation, clock.now())
     ledger.store_decision(key, decision, generation=generation)
-    _raise_attention(rollout, decision, ledger, bus)
+    if not told:
+        _raise_attention(rollout, decision, bus)
     return decision
 
 
@@ -76,11 +79,15 @@ def _described(jobs: Jobs, key: RolloutKey) -> Job | None:
     return job if job.created_at == key.created_at else None
 
 
-def _raise_attention(rollout: Rollout, decision: Decision, ledger: Ledger, bus: Bus) -> None:
-    """Tell people once, when something to look at appears, not at every review after it."""
+def _was_told(rollout: Rollout, ledger: Ledger) -> bool:
+    """Whether the last decision told people of something to look at."""
+    last = ledger.decision(rollout.key, rollout.revision) if rollout.revision else None
+    return last is not None and last.attention is not None
+
+
+def _raise_attention(rollout: Rollout, decision: Decision, bus: Bus) -> None:
+    """Tell people when something to look at appears, not at every review after it."""
     if decision.attention is None:
-        return
-    if rollout.revision and ledger.decision(rollout.key, rollout.revision).attention:
         return
     bus.publish(
         [
