@@ -1,13 +1,12 @@
 """Record: outcomes from the bus, into the ledger."""
 
-import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas._batch import failures
+from lambdas._batch import event_in, failures
 from tidegate.adapters.aws import environment as aws
 from tidegate.service.record import record
 
@@ -20,7 +19,7 @@ metrics = Metrics()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Fold a batch of job events into the ledger; events of other jobs are ignored, and counted."""
     recorded = record(
-        [json.loads(message["body"]) for message in event["Records"]],
+        [event_in(message) for message in event["Records"]],
         ledger=aws.ledger(),
         workflow=aws.workflow(),
     )

@@ -1,13 +1,12 @@
 """Signal: what people and other systems ask of rollouts."""
 
-import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas._batch import failures
+from lambdas._batch import event_in, failures
 from tidegate.adapters.aws import environment as aws
 from tidegate.errors import TidegateError
 from tidegate.service.signal import signal
@@ -24,12 +23,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     for index, message in enumerate(event["Records"]):
         try:
             signal(
-                json.loads(message["body"]),
+                event_in(message),
                 ledger=aws.ledger(),
                 workflow=aws.workflow(),
                 bus=aws.bus(),
             )
-        except (TidegateError, ValueError) as error:
+        except TidegateError as error:
             logger.exception("command not done", fault=str(error))
             failed.append(index)
     metrics.add_metric("CommandsFailed", MetricUnit.Count, len(failed))

@@ -7,6 +7,7 @@ from typing import Any
 from tidegate.documents.announcements import needs_attention, rollout_resumed
 from tidegate.documents.commands import (
     AbortRollout,
+    CommandError,
     EnrollJob,
     HoldRollout,
     LaunchRollout,
@@ -36,7 +37,7 @@ def signal(event: Mapping[str, Any], *, ledger: Ledger, workflow: Workflow, bus:
         RetryLater: AWS throttles; deliver the event again.
     """
     command = parse_command(event)
-    at = datetime.fromisoformat(event["time"]).timestamp()
+    at = _moment(event)
     match command:
         case LaunchRollout() | EnrollJob():
             # One event has one time: delivered twice, it names the same execution.
@@ -44,6 +45,18 @@ def signal(event: Mapping[str, Any], *, ledger: Ledger, workflow: Workflow, bus:
             workflow.start(name, command.enrolment().to_workflow_input())
         case HoldRollout() | ResumeRollout() | AbortRollout():
             _request(command, at, ledger=ledger, workflow=workflow, bus=bus)
+
+
+def _moment(event: Mapping[str, Any]) -> float:
+    """Return when the event was put on the bus."""
+    try:
+        return datetime.fromisoformat(event["time"]).timestamp()
+    except (KeyError, TypeError, ValueError) as error:
+        message = (
+            f"a command without a time of its own ({event.get('time')!r}) did not come by the bus: "
+            "only the bus rule of the stack should write to this queue"
+        )
+        raise CommandError(message) from error
 
 
 def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow, bus: Bus) -> None:
