@@ -149,11 +149,12 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-counts = st.dictionaries(
-    st.tuples(st.integers(UNPLACED, 6), st.sampled_from(ExecutionStatus)),
-    st.integers(1, 40),
-    max_size=12,
-).map(Counts)
+#: Only what has started has a start bucket; what was canceled may have started or not.
+counter_keys = st.tuples(
+    st.integers(UNPLACED, 6), st.sampled_from([*STARTED, ExecutionStatus.CANCELED])
+) | st.just((UNPLACED, ExecutionStatus.QUEUED))
+
+counts = st.dictionaries(counter_keys, st.integers(1, 40), max_size=12).map(Counts)
 
 
 HOLD = Hold(HoldKind.OPERATOR, "ada", "support is short of people", 0)

@@ -1,0 +1,117 @@
+"""A release among devices, minute by minute, steered by the review alone."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.unit.domain.examples import (
+    FAILED,
+    IN_PROGRESS,
+    SUCCEEDED,
+    job_counts_of,
+    job_of,
+)
+from tidegate.domain.decision import Verdict
+from tidegate.domain.outcomes import CounterKey
+from tidegate.domain.policy import Policy
+from tidegate.domain.review import Situation, first_settings, review
+from tidegate.domain.rollout import Counts
+
+
+@dataclass(frozen=True)
+class Delays:
+    """How many minutes after its start a device reports."""
+
+    success: int
+    failure: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """When a device that was notified starts and reports, and what."""
+
+    starts: int
+    reports: int
+    fails: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    What became of a release.
+
+    Attributes:
+        aborted: Whether a review stopped it.
+        exposed: Devices notified.
+        leaked: Those of them that AWS notified although the review said to wait.
+        harmed: Of the notified, those that have failed or will.
+        completed: Whether every device has reported.
+    """
+
+    aborted: bool
+    exposed: int
+    leaked: int
+    harmed: int
+    completed: bool
+
+
+def release(
+    policy: Policy, *, seed: int, failure_rate: float, delays: Delays, devices: int, minutes: int
+) -> Run:
+    """Release to a fleet: each minute a batch of AWS's, then a review, applied at once."""
+    chance = Random(seed)
+    settings, bound, holding, leaked = first_settings(policy), 1.0, False, 0
+    notified: list[Device] = []
+    for minute in range(minutes):
+        batch = min(settings.rate_per_minute, devices - len(notified))
+        notified += [_device(chance, minute, failure_rate, delays) for _ in range(batch)]
+        leaked += batch if holding else 0
+        counts = Counts(
+            dict(Counter(_counter(each, minute) for each in _started(notified, minute)))
+        )
+        decision = review(
+            policy,
+            Situation(
+                job=job_of(
+                    job_counts_of(counts, queued=len(notified) - counts.of(*_STATUSES)),
+                    settings,
+                    is_concurrent=len(notified) < devices,
+                ),
+                counts=counts,
+                revision=minute + 1,
+                signals=0,
+                budget=policy.harm.budget(devices),
+                upper_bound=bound,
+            ),
+            60.0 * minute,
+        )
+        bound, holding = decision.evidence.upper_bound, decision.verdict is Verdict.HOLD
+        completed = counts.of(SUCCEEDED, FAILED) == devices
+        if completed or decision.verdict is Verdict.ABORT:
+            break
+        settings = replace(settings, rollout=decision.settings.rollout)
+    return Run(
+        aborted=decision.verdict is Verdict.ABORT,
+        exposed=len(notified),
+        leaked=leaked,
+        harmed=sum(each.fails for each in notified),
+        completed=completed,
+    )
+
+
+_STATUSES = (IN_PROGRESS, SUCCEEDED, FAILED)
+
+
+def _device(chance: Random, minute: int, failure_rate: float, delays: Delays) -> Device:
+    starts, fails = minute + chance.choice([0, 0, 1, 2]), chance.random() < failure_rate
+    return Device(starts, starts + (delays.failure if fails else delays.success), fails)
+
+
+def _started(notified: list[Device], minute: int) -> list[Device]:
+    return [each for each in notified if each.starts <= minute]
+
+
+def _counter(device: Device, minute: int) -> CounterKey:
+    if device.reports > minute:
+        return device.starts, IN_PROGRESS
+    return device.starts, FAILED if device.fails else SUCCEEDED
