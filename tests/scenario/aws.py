@@ -60,7 +60,6 @@ class Aws(MemoryJobs):
         self._after = after
         self._publish: Publish = lambda _: None
         self._notify: Notify = lambda *_: None
-        self._meanwhile: defaultdict[str, deque[Callable[[], None]]] = defaultdict(deque)
         self._shown: dict[str, tuple[float, Job]] = {}
         self._number = 0
         self._tallies: defaultdict[str, Counter[ExecutionStatus]] = defaultdict(Counter)
@@ -72,10 +71,6 @@ class Aws(MemoryJobs):
     def notifies(self, notify: Notify) -> None:
         """Tell this of each thing that gets the job: job id, its creation, thing, place."""
         self._notify = notify
-
-    def meanwhile(self, operation: str, action: Callable[[], None]) -> None:
-        """Let this happen when the operation's next request is on its way."""
-        self._meanwhile[operation].append(action)
 
     def updates(self) -> list[JobSettings]:
         """Return what was sent by UpdateJob, oldest first."""
@@ -245,11 +240,6 @@ class Aws(MemoryJobs):
         """Return how many things the targets hold, None if they are too many."""
         return super().count_targets(targets) if self.countable else None
 
-    def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
-        """Set tags."""
-        self._others_act("tag")
-        super().tag(job_arn, tags)
-
     def describe(self, job_id: str) -> Job:
         """Return the job; a cancelation shows late."""
         job = super().describe(job_id)
@@ -261,22 +251,16 @@ class Aws(MemoryJobs):
     def update(self, job_id: str, changes: JobSettings, *, namespace_id: str | None = None) -> None:
         """Change settings, audited."""
         self._audit("UpdateJob", job_id, changes)
-        self._others_act("update")
         super().update(job_id, changes, namespace_id=namespace_id)
 
     def cancel(self, job_id: str, *, reason_code: str, comment: str, force: bool = False) -> None:
         """Cancel the job, audited."""
         self._audit("CancelJob", job_id, None)
-        self._others_act("cancel")
         before = self._jobs.get(job_id)
         super().cancel(job_id, reason_code=reason_code, comment=comment, force=force)
         if before is not None and self.cancel_seconds:
             self._shown[job_id] = (self._clock.now() + self.cancel_seconds, before)
         self._after(self.cancel_seconds, lambda: self._tell_of_job(job_id, "CANCELED", "canceled"))
-
-    def _others_act(self, operation: str) -> None:
-        if self._meanwhile[operation]:
-            self._meanwhile[operation].popleft()()
 
     def _audit(self, operation: str, job_id: str, changes: JobSettings | None) -> None:
         """Note what must never happen: called before whatever others do meanwhile."""

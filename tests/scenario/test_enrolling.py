@@ -92,7 +92,7 @@ def test_two_enrolments_at_once_leave_one_rollout_and_its_tag(make_world: MakeWo
     """Refused because somebody was faster, an enrolment does not take the winner's tag away."""
     world = make_world(things=300)
     world.existing_job()
-    world.jobs.meanwhile(
+    world.between_jobs_calls.during(
         "tag", lambda: world.start_workflow("faster", {"jobId": JOB, "policy": "firmware"})
     )
     world.enroll()

@@ -24,6 +24,7 @@ from typing import Any
 from unittest import mock
 
 from tests.scenario.aws import Aws
+from tests.scenario.interference import Interference
 from tests.scenario.machine import (
     ALREADY_EXISTS,
     NOT_TAKEN,
@@ -142,6 +143,8 @@ class World(Surroundings):
     Attributes:
         jobs: AWS IoT Jobs.
         executions: Of the workflow, by name, in order of their start.
+        between_jobs_calls: What others do between two lines that call AWS IoT Jobs.
+        between_ledger_calls: The same for the ledger.
         dead_letters: Bodies of messages that a queue has given up on, by queue.
         violations: What should never have happened.
     """
@@ -160,6 +163,7 @@ class World(Surroundings):
         self.chance = Random(f"{seed} delivery")
         self.violations: list[str] = []
         self.ledger = MemoryLedger()
+        self.ledger.faults = self.between_ledger_calls = Interference()
         self.workflow = MemoryWorkflow()
         self.bus = CheckedBus(self.violations)
         self.policies = MemoryPolicies({str(policy["name"]): json.dumps(policy)})
@@ -168,6 +172,7 @@ class World(Surroundings):
         self.executions: dict[str, Execution] = {}
         self.dead_letters: defaultdict[str, list[str]] = defaultdict(list)
         self.jobs = Aws(self.clock, self.ledger, self.violations, after=self.after)
+        self.jobs.faults = self.between_jobs_calls = Interference()
         self.jobs.publishes(self._iot_event)
         self.jobs.groups["fleet"] = {f"thing-{number:05}" for number in range(things)}
         self.targets = ["arn:aws:iot:eu-central-1:111122223333:thinggroup/fleet"]
@@ -411,13 +416,18 @@ class World(Surroundings):
         """Return now as EventBridge writes it, in whole seconds."""
         return datetime.fromtimestamp(int(self.clock.now()), UTC).isoformat()[:-6] + "Z"
 
+    def instant(self) -> str:
+        """Return now as Step Functions writes it, in milliseconds."""
+        moment = datetime.fromtimestamp(self.clock.now(), UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
     # the workflow
 
     def _start(self) -> bool:
         fresh = [name for name in self.workflow.started if name not in self.executions]
         for name in fresh:
             execution = Execution(
-                self.workflow.arn(name), self.workflow.started[name], self, self.moment
+                self.workflow.arn(name), self.workflow.started[name], self, self.instant
             )
             self.executions[name] = execution
             self._go_on(execution, execution.run(), None)
