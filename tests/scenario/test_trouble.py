@@ -143,6 +143,45 @@ def test_a_take_back_that_aws_is_too_busy_for_is_made_up_for(make_world: MakeWor
     assert world.rate == 1
 
 
+def test_a_job_exchanged_during_a_decision_is_left_alone(make_world: MakeWorld) -> None:
+    """Deleted and created again between review and steer, the job is another one: not touched."""
+    world = make_world(things=400)
+    world.launch()
+    world.run_until(lambda: steered(world, 10))
+
+    def exchange() -> None:
+        world.jobs.delete(JOB)
+        world.clock.advance(1)
+        world.existing_job(rate=100)
+
+    world.between_ledger_calls.following("store_decision", exchange)
+    before = list(world.jobs.calls)
+    world.run_to_the_end(10)
+
+    assert world.end_states == ["JobDeletedByOthers"]
+    assert world.jobs.calls == before
+
+
+def test_an_abort_spares_a_job_that_was_exchanged(make_world: MakeWorld) -> None:
+    """CancelJob, which nothing takes back, is for the job that was decided about only."""
+    world = make_world(things=400)
+    world.launch()
+    world.run_until(lambda: steered(world, 10))
+
+    def exchange() -> None:
+        world.jobs.delete(JOB)
+        world.clock.advance(1)
+        world.existing_job(rate=100)
+
+    world.between_ledger_calls.following("store_decision", exchange)
+    before = list(world.jobs.calls)
+    world.abort()
+    world.run_to_the_end(10)
+
+    assert world.end_states == ["JobDeletedByOthers"]
+    assert world.jobs.calls == before
+
+
 def test_a_busy_cancelation_is_told_and_tried_again(make_world: MakeWorld) -> None:
     """An abort that AWS does not take at once is repeated until it does, with the way out told."""
     world = make_world(things=300)

@@ -13,7 +13,8 @@ from itertools import islice, pairwise
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.outcomes import Transition, sighting_of
 from tidegate.domain.review import Readiness
-from tidegate.domain.rollout import Listing, Rollout
+from tidegate.domain.rollout import Listing, Rollout, RolloutKey
+from tidegate.errors import NotFound
 from tidegate.ports import Jobs, Ledger
 from tidegate.service.record import fold_sightings
 
@@ -33,6 +34,15 @@ class Observation:
 
     readiness: Readiness
     events_missing: bool = False
+
+
+def described(jobs: Jobs, key: RolloutKey) -> Job | None:
+    """Return the rollout's job; None if it is gone, also where another has its id now."""
+    try:
+        job = jobs.describe(key.job_id)
+    except NotFound:
+        return None
+    return job if job.created_at == key.created_at else None
 
 
 def observe(

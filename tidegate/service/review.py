@@ -2,13 +2,12 @@
 
 from tidegate.documents.announcements import needs_attention
 from tidegate.domain.decision import Decision
-from tidegate.domain.jobs import Job, JobStatus
+from tidegate.domain.jobs import JobStatus
 from tidegate.domain.review import Readiness, Situation
 from tidegate.domain.review import review as decide
 from tidegate.domain.rollout import Rollout, RolloutKey
-from tidegate.errors import NotFound
 from tidegate.ports import Bus, Clock, Jobs, Ledger
-from tidegate.service.observe import Observation, observe
+from tidegate.service.observe import Observation, described, observe
 from tidegate.service.waiting import owned
 
 EVENTS_REMEDY = (
@@ -35,7 +34,7 @@ def review(
         RetryLater: AWS or the ledger throttles beyond bounded retries.
     """
     rollout = owned(ledger, key, generation)
-    job = _described(jobs, key)
+    job = described(jobs, key)
     observation = Observation(Readiness.COMPLETE)
     if job is not None and job.status is not JobStatus.DELETION_IN_PROGRESS:
         observation = observe(
@@ -68,15 +67,6 @@ def review(
     if not told:
         _raise_attention(rollout, decision, bus)
     return decision
-
-
-def _described(jobs: Jobs, key: RolloutKey) -> Job | None:
-    """Return the rollout's job; None if it is gone, also where another has its id now."""
-    try:
-        job = jobs.describe(key.job_id)
-    except NotFound:
-        return None
-    return job if job.created_at == key.created_at else None
 
 
 def _was_told(rollout: Rollout, ledger: Ledger) -> bool:

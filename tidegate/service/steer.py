@@ -25,6 +25,7 @@ from tidegate.domain.rollout import Ending, Rollout, RolloutKey
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings, RolloutRate, refusals
 from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger
+from tidegate.service.observe import described
 from tidegate.service.waiting import owned
 
 
@@ -107,12 +108,9 @@ class Steering:
     # UpdateJob
 
     def _update(self, rollout: Rollout, decision: Decision) -> Applied:
-        try:
-            job = self.jobs.describe(rollout.key.job_id)
-        except NotFound:
-            return Applied(Outcome.JOB_OVER)
-        if (over := _not_running(job)) is not None:
-            return over
+        job = described(self.jobs, rollout.key)
+        if job is None or job.status is not JobStatus.IN_PROGRESS:
+            return _not_running(job)
         standing = job.settings
         changes = standing.changes_to(decision.settings)
         if not changes:
@@ -156,11 +154,10 @@ class Steering:
 
     def _refused(self, rollout: Rollout, changes: JobSettings, problem: str) -> Applied:
         """AWS called the request invalid: is the job over, not begun, or is the request wrong?"""
-        try:
-            job = self.jobs.describe(rollout.key.job_id)
-        except NotFound:
-            return Applied(Outcome.JOB_OVER)
-        return _not_running(job) or self._fail_safe(rollout, changes, problem)
+        job = described(self.jobs, rollout.key)
+        if job is None or job.status is not JobStatus.IN_PROGRESS:
+            return _not_running(job)
+        return self._fail_safe(rollout, changes, problem)
 
     def _fail_safe(self, rollout: Rollout, changes: JobSettings, problem: str) -> Applied:
         """The settings cannot be installed as decided: slow down to the lowest rate, and say so."""
@@ -195,6 +192,9 @@ class Steering:
 
     def _cancel(self, rollout: Rollout, decision: Decision) -> Applied:
         try:
+            # Whatever has the job's id now: a cancelation cannot be taken back.
+            if described(self.jobs, rollout.key) is None:
+                return Applied(Outcome.JOB_OVER)
             self.jobs.cancel(
                 rollout.key.job_id,
                 reason_code=ABORT_REASON_CODE,
@@ -234,14 +234,9 @@ class Steering:
             raise RetryLater(message)
 
 
-def _not_running(job: Job) -> Applied | None:
-    match job.status:
-        case JobStatus.IN_PROGRESS:
-            return None
-        case JobStatus.SCHEDULED:
-            return Applied(Outcome.NOT_RUNNING)
-        case _:
-            return Applied(Outcome.JOB_OVER)
+def _not_running(job: Job | None) -> Applied:
+    scheduled = job is not None and job.status is JobStatus.SCHEDULED
+    return Applied(Outcome.NOT_RUNNING if scheduled else Outcome.JOB_OVER)
 
 
 def _announcement(rollout: Rollout, decision: Decision, sent: JobSettings) -> BusEvent:
