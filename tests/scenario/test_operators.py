@@ -150,6 +150,7 @@ def test_an_abort_is_final(make_world: MakeWorld) -> None:
 
     assert world.end_states == ["RolloutAborted"]
     assert len(world.jobs.updates()) == updates
+    assert world.problems() == []
     assert ReasonCode.ABORT_IN_PROGRESS in {
         reason.code for each in world.decisions for reason in each.reasons
     }

@@ -198,6 +198,21 @@ def test_a_busy_cancelation_is_told_and_tried_again(make_world: MakeWorld) -> No
     assert "aws iot cancel-job --job-id release-7" in attention["remedy"]
 
 
+def test_a_refused_cancelation_of_a_running_job_is_told(make_world: MakeWorld) -> None:
+    """An abort that AWS refuses, for want of a permission say, is not taken for done."""
+    world = make_world(things=300)
+    world.launch()
+    world.run(3)
+    world.jobs.faults.before("cancel", Refused("not authorized to perform iot:CancelJob"))
+    world.abort()
+    world.run_to_the_end(5)
+
+    assert world.end_states == ["RolloutAborted"]
+    attention = world.announced("Rollout Needs Attention")[0]
+    assert "not authorized to perform iot:CancelJob" in attention["problem"]
+    assert "aws iot cancel-job --job-id release-7" in attention["remedy"]
+
+
 @pytest.mark.parametrize(
     ("port", "operation"),
     [

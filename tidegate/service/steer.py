@@ -200,9 +200,11 @@ class Steering:
                 reason_code=ABORT_REASON_CODE,
                 comment=f"Tidegate, decision {decision.revision}: {decision.summary}",
             )
-        except (NotFound, Refused):
+        except NotFound:
             return Applied(Outcome.JOB_OVER)
-        except RetryLater as error:
+        except (Refused, RetryLater) as error:
+            if isinstance(error, Refused) and self._is_canceled(rollout, decision):
+                return Applied(Outcome.JOB_OVER)
             return Applied(
                 Outcome.UNAPPLIED,
                 problem=f"AWS did not cancel job {rollout.key.job_id}: {error}",
@@ -210,6 +212,14 @@ class Steering:
                 f"aws iot cancel-job --job-id {rollout.key.job_id}",
             )
         return Applied(Outcome.CANCEL_REQUESTED)
+
+    def _is_canceled(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether the job is over, or was canceled by the decision before and shows it late."""
+        before = self.ledger.applied(rollout.key, decision.revision - 1)
+        if before is not None and before["outcome"] in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER):
+            return True
+        job = described(self.jobs, rollout.key)
+        return job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED)
 
     # the bus
 
