@@ -213,6 +213,17 @@ def test_a_refused_cancelation_of_a_running_job_is_told(make_world: MakeWorld) -
     assert "aws iot cancel-job --job-id release-7" in attention["remedy"]
 
 
+def test_minutes_of_throttling_leave_a_rollout_attended(make_world: MakeWorld) -> None:
+    """An AWS that is busy for long is waited for: what it lets through then, goes on."""
+    world = make_world(things=300)
+    world.launch()
+    world.run_until(lambda: steered(world, 10))
+    world.ledger.faults.before("counts", *[RetryLater("Rate exceeded")] * 6)
+    world.run_to_the_end()
+
+    assert world.end_states == ["RolloutCompleted"]
+
+
 @pytest.mark.parametrize(
     ("port", "operation"),
     [
@@ -264,8 +275,8 @@ def test_a_lambda_that_fails_for_good_is_told(make_world: MakeWorld) -> None:
     world = make_world(things=300)
     world.launch()
     world.run_until(lambda: steered(world, 10))
-    world.ledger.faults.before("counts", *[Crash("a defect")] * 4)
-    world.run_to_the_end(5)
+    world.ledger.faults.before("counts", *[Crash("a defect")] * 9)
+    world.run_to_the_end(10)
 
     (attention,) = world.announced("Rollout Needs Attention")
     assert world.end_states == ["Unattended"]
