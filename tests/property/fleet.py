@@ -7,11 +7,13 @@ from random import Random
 from tests.unit.domain.examples import (
     FAILED,
     IN_PROGRESS,
+    REJECTED,
     SUCCEEDED,
     job_counts_of,
     job_of,
 )
 from tidegate.domain.decision import Verdict
+from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import Situation, first_settings, review
@@ -20,19 +22,28 @@ from tidegate.domain.rollout import Counts
 
 @dataclass(frozen=True)
 class Delays:
-    """How many minutes after its start a device reports."""
+    """
+    How long devices take, in minutes.
+
+    Attributes:
+        success: From start to success.
+        failure: From start to failure.
+        start: From notification to start, at the least; where given, devices that fail reject
+            the job at once in place of starting it.
+    """
 
     success: int
-    failure: int
+    failure: int = 0
+    start: int | None = None
 
 
 @dataclass(frozen=True)
 class Device:
-    """When a device that was notified starts and reports, and what."""
+    """When a device that was notified starts and reports, and what in the end."""
 
     starts: int
     reports: int
-    fails: bool
+    outcome: ExecutionStatus
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,9 @@ def release(
             policy,
             Situation(
                 job=job_of(
-                    job_counts_of(counts, queued=len(notified) - counts.of(*_STATUSES)),
+                    job_counts_of(
+                        counts, queued=len(notified) - counts.of(IN_PROGRESS, *_OUTCOMES)
+                    ),
                     settings,
                     is_concurrent=len(notified) < devices,
                 ),
@@ -86,7 +99,7 @@ def release(
             60.0 * minute,
         )
         bound, holding = decision.evidence.upper_bound, decision.verdict is Verdict.HOLD
-        completed = counts.of(SUCCEEDED, FAILED) == devices
+        completed = counts.of(*_OUTCOMES) == devices
         if completed or decision.verdict is Verdict.ABORT:
             break
         settings = replace(settings, rollout=decision.settings.rollout)
@@ -94,17 +107,22 @@ def release(
         aborted=decision.verdict is Verdict.ABORT,
         exposed=len(notified),
         leaked=leaked,
-        harmed=sum(each.fails for each in notified),
+        harmed=sum(each.outcome is not SUCCEEDED for each in notified),
         completed=completed,
     )
 
 
-_STATUSES = (IN_PROGRESS, SUCCEEDED, FAILED)
+_OUTCOMES = (SUCCEEDED, FAILED, REJECTED)
 
 
 def _device(chance: Random, minute: int, failure_rate: float, delays: Delays) -> Device:
-    starts, fails = minute + chance.choice([0, 0, 1, 2]), chance.random() < failure_rate
-    return Device(starts, starts + (delays.failure if fails else delays.success), fails)
+    fails = chance.random() < failure_rate
+    if fails and delays.start is not None:
+        return Device(minute, minute, REJECTED)
+    starts = minute + (delays.start or 0) + chance.choice([0, 0, 1, 2])
+    if fails:
+        return Device(starts, starts + delays.failure, FAILED)
+    return Device(starts, starts + delays.success, SUCCEEDED)
 
 
 def _started(notified: list[Device], minute: int) -> list[Device]:
@@ -112,6 +130,4 @@ def _started(notified: list[Device], minute: int) -> list[Device]:
 
 
 def _counter(device: Device, minute: int) -> CounterKey:
-    if device.reports > minute:
-        return device.starts, IN_PROGRESS
-    return device.starts, FAILED if device.fails else SUCCEEDED
+    return device.starts, device.outcome if device.reports <= minute else IN_PROGRESS

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.property.fleet import Delays, Run, release
-from tests.unit.domain.examples import POLICY
+from tests.unit.domain.examples import POLICY, REJECTED
 from tidegate.domain import review as reviewing
-from tidegate.domain.policy import Policy
 from tidegate.domain.review import EVIDENCE_SHARE
 from tidegate.domain.rollout import Tripwires
 
@@ -18,6 +17,7 @@ DELAYS = {
     "failures first": Delays(success=12, failure=1),
     "failures last": Delays(success=2, failure=15),
     "alike": Delays(success=4, failure=4),
+    "rejections first": Delays(success=2, start=15),
 }
 
 RATE, RISK, BUDGET, CONFIDENCE = 0.05, 0.2, 20, 0.9
@@ -35,6 +35,10 @@ STEERED = replace(
     pace=replace(POLICY.pace, start_per_minute=20, max_per_minute=100),
 )
 
+STEERED_BY_REJECTIONS = replace(
+    STEERED, harm=replace(STEERED.harm, statuses=STEERED.harm.statuses | {REJECTED})
+)
+
 few_or_many = pytest.mark.parametrize(
     "runs", [100, pytest.param(3_500, marks=pytest.mark.prove)], ids=["few", "many"]
 )
@@ -47,10 +51,9 @@ def nobody_to_wake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reviewing, "tripwires", lambda *_: Tripwires())
 
 
-def runs_of(
-    runs: int, failure_rate: float, delays: Delays, *, policy: Policy = STEERED
-) -> Iterator[Run]:
+def runs_of(runs: int, failure_rate: float, delays: Delays) -> Iterator[Run]:
     """Yield what became of so many releases with the same failure rate."""
+    policy = STEERED if delays.start is None else STEERED_BY_REJECTIONS
     for seed in range(runs):
         yield release(
             policy,
@@ -58,7 +61,7 @@ def runs_of(
             failure_rate=failure_rate,
             delays=delays,
             devices=300,
-            minutes=45,
+            minutes=90,
         )
 
 

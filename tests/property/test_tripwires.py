@@ -13,6 +13,7 @@ from tests.unit.domain.examples import (
     FAILED,
     IN_PROGRESS,
     POLICY,
+    REJECTED,
     SUCCEEDED,
     Starts,
     job_counts_of,
@@ -30,6 +31,7 @@ small_buckets = st.lists(
         {
             SUCCEEDED: st.integers(0, 30),
             FAILED: st.integers(0, 2),
+            REJECTED: st.integers(0, 2),
             IN_PROGRESS: st.integers(0, 2),
         }
     ),
@@ -60,6 +62,7 @@ def small_policies(draw: st.DrawFn) -> Policy:
             POLICY.harm,
             tolerated_rate=rate,
             acceptable_rate=rate,
+            statuses=draw(st.sampled_from([{FAILED}, {FAILED, REJECTED}]).map(frozenset)),
             false_abort_risk=draw(risks),
         ),
     )
@@ -92,9 +95,9 @@ def with_counts(situation: Situation, counts: Counts, newly_started: int) -> Sit
     return replace(situation, counts=counts, job=job)
 
 
-@given(small_policies(), small_situations())
+@given(small_policies(), small_situations(), st.sampled_from([FAILED, REJECTED]))
 def test_fewer_failures_than_the_tripwire_do_not_stop_a_release(
-    policy: Policy, situation: Situation
+    policy: Policy, situation: Situation, outcome: ExecutionStatus
 ) -> None:
     """Wherever the failures come from, below the wire the next review would not abort either."""
     decision = review(policy, situation, 0)
@@ -104,7 +107,7 @@ def test_fewer_failures_than_the_tripwire_do_not_stop_a_release(
     harmless = MORE_MAX if wire is None else min(MORE_MAX, wire - decision.evidence.harmed - 1)
 
     for more in range(1, harmless + 1):
-        for further in with_further(situation, FAILED, more):
+        for further in with_further(situation, outcome, more):
             assert review(policy, further, 0).verdict is not Verdict.ABORT
 
 

@@ -155,6 +155,20 @@ def log_e_totals(harmed: int, started: int, tolerated_rate: float) -> float:
     return max(0.0, log_e_above(harmed, started, tolerated_rate) - math.log(2.0))
 
 
+def log_e_in_both_orders(
+    log_e_by_start: float, harmed: int, exposed: int, tolerated_rate: float
+) -> float:
+    """
+    Return the log evidence where some harm comes from devices that never start: that reject.
+
+    A device rejects as soon as it hears of the job, and starts it when it gets round to it; so
+    among those that have done either, rejections seem to be many. The harm of those that started
+    is therefore weighed in order of start, and all harm in order of notification, in which the
+    devices exposed by now are a prefix of all. Each spends half of the false-abort risk.
+    """
+    return max(log_e_by_start - math.log(2.0), log_e_totals(harmed, exposed, tolerated_rate))
+
+
 def pessimistic_upper_bound(
     buckets: Sequence[Bucket], alpha: float, previous: float = 1.0
 ) -> float:

@@ -44,6 +44,11 @@ class Harm:
     budget_devices: int | None = None
     budget_share: float | None = None
 
+    @property
+    def once_started(self) -> frozenset[ExecutionStatus]:
+        """The harm of devices that started: a device that rejects never does."""
+        return self.statuses - {ExecutionStatus.REJECTED}
+
     def budget(self, fleet_size: int | None) -> float:
         """
         Return the budget in devices.

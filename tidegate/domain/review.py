@@ -14,6 +14,7 @@ from enum import Enum
 from tidegate.domain.decision import Decision, Evidence, Verdict
 from tidegate.domain.evidence import (
     Bucket,
+    log_e_in_both_orders,
     log_e_restarting,
     log_e_totals,
     pessimistic_upper_bound,
@@ -22,7 +23,7 @@ from tidegate.domain.fence import Fence, fence
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, Job, JobStatus
 from tidegate.domain.outcomes import UNPLACED
 from tidegate.domain.pace import exposure_cap, native_rate, rate_to_reach
-from tidegate.domain.policy import Policy
+from tidegate.domain.policy import Harm, Policy
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import AbortRequest, Counts, Ending, Hold, Tripwires
 from tidegate.domain.settings import JobSettings, RetryCriterion, RolloutRate
@@ -133,20 +134,22 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
 def weigh(policy: Policy, situation: Situation) -> Evidence:
     """Return the evidence: counts, and what they say under the policy."""
     harm, counts, job = policy.harm, situation.counts, situation.job
-    clear_statuses = REPORTED - harm.statuses
-    buckets = _buckets(counts, harm.statuses, clear_statuses)
-    harmed, cleared = counts.of(*harm.statuses), counts.of(*clear_statuses)
+    harmed, cleared = counts.of(*harm.statuses), counts.of(*(REPORTED - harm.statuses))
     counted = job.counts.started if job else 0
     started = max(counted, harmed + cleared + counts.of(ExecutionStatus.IN_PROGRESS))
+    exposed = max(job.counts.exposed if job else 0, started)
     counters_only = situation.readiness is not Readiness.COMPLETE
     if counters_only:
-        log_e = log_e_totals(harmed, started, harm.tolerated_rate)
+        log_e = log_e_totals(counts.of(*harm.once_started), started, harm.tolerated_rate)
         bounded_by = [Bucket(started, harmed, cleared)]
     else:
+        buckets = _buckets(counts, harm)
         log_e = log_e_restarting(buckets, harm.tolerated_rate)
         bounded_by = _with_the_unseen(buckets, started)
+    if harm.statuses != harm.once_started:
+        log_e = log_e_in_both_orders(log_e, harmed, exposed, harm.tolerated_rate)
     return Evidence(
-        exposed=max(job.counts.exposed if job else 0, started),
+        exposed=exposed,
         started=started,
         in_flight=max(0, started - harmed - cleared),
         succeeded=counts.of(ExecutionStatus.SUCCEEDED),
@@ -372,8 +375,7 @@ def _tripwires(case: _Case) -> Tripwires:
     if evidence.counters_only:
         buckets = [Bucket(evidence.started, evidence.harmed, evidence.cleared)]
     else:
-        known = _buckets(case.situation.counts, harm.statuses, REPORTED - harm.statuses)
-        buckets = _with_the_unseen(known, evidence.started)
+        buckets = _with_the_unseen(_buckets(case.situation.counts, harm), evidence.started)
     return tripwires(case.policy, evidence, buckets, case.situation.budget)
 
 
@@ -383,19 +385,19 @@ def _all_notified(case: _Case) -> bool:
     return job is not None and not job.is_concurrent and case.evidence.started > 0
 
 
-def _buckets(
-    counts: Counts,
-    harm: frozenset[ExecutionStatus],
-    clear: frozenset[ExecutionStatus],
-) -> list[Bucket]:
-    """Return the placed devices as buckets in order of start, empty ones included."""
+def _buckets(counts: Counts, harm: Harm) -> list[Bucket]:
+    """
+    Return the placed devices as buckets in order of start, empty ones included.
+
+    Devices whose harm is not that of a start are in flight, as far as this order goes.
+    """
     placed = [index for index, _ in counts.by_bucket if index != UNPLACED]
     started, harmed, cleared = ([0] * (max(placed, default=-1) + 1) for _ in range(3))
     for (index, status), number in counts.by_bucket.items():
         if index != UNPLACED:
             started[index] += number
-            harmed[index] += number if status in harm else 0
-            cleared[index] += number if status in clear else 0
+            harmed[index] += number if status in harm.once_started else 0
+            cleared[index] += number if status in REPORTED - harm.statuses else 0
     return [Bucket(*each) for each in zip(started, harmed, cleared, strict=True)]
 
 

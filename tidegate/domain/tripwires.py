@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from tidegate.domain.decision import Evidence
 from tidegate.domain.evidence import (
     Bucket,
+    log_e_in_both_orders,
     log_e_restarting,
     log_e_totals,
     pessimistic_upper_bound,
@@ -36,13 +37,15 @@ def tripwires(
     undecided = without_outcome + BATCHES_AHEAD * policy.pace.max_per_minute
 
     def aborts(more: int) -> bool:
+        harmed, newly_started = evidence.harmed + more, max(0, more - evidence.in_flight)
         if evidence.counters_only:
-            harmed, newly_started = evidence.harmed + more, max(0, more - evidence.in_flight)
             log_e = log_e_totals(harmed, evidence.started + newly_started, harm.tolerated_rate)
         else:
             worse = (_with_more(bucket, harmed=more) for bucket in buckets)
             newest = Bucket(more, more, 0)
             log_e = log_e_restarting([*worse, *_PASSING, newest], harm.tolerated_rate)
+        if harm.statuses != harm.once_started:
+            log_e = log_e_in_both_orders(log_e, harmed, evidence.exposed, harm.tolerated_rate)
         return log_e >= evidence.abort_at
 
     def unblocks(more: int) -> bool:

@@ -452,6 +452,30 @@ def test_rejections_count_as_the_policy_says() -> None:
     assert lenient.in_flight == severe.in_flight == 4
 
 
+def test_rejections_at_once_do_not_stop_what_the_slow_starters_would_clear() -> None:
+    """
+    Devices reject as soon as they hear of the job, and start it when they get round to it.
+
+    20 rejections among 50 devices heard of are many; among 1,000 that were notified they are the
+    2 % that is tolerated. 200 are not.
+    """
+    strict = replace(POLICY, harm=replace(POLICY.harm, statuses=POLICY.harm.statuses | {REJECTED}))
+    few = situation_of({REJECTED: 20, IN_PROGRESS: 30}, queued=950)
+    many = situation_of({REJECTED: 200, IN_PROGRESS: 30}, queued=770)
+
+    for readiness in (Readiness.COMPLETE, Readiness.UNPLACED):
+        assert decide(replace(few, readiness=readiness), strict).verdict is not Verdict.ABORT
+        assert decide(replace(many, readiness=readiness), strict).verdict is Verdict.ABORT
+
+
+def test_failures_of_the_started_stop_a_release_where_rejections_count_too() -> None:
+    """However many devices are still to start, those that did speak for themselves."""
+    strict = replace(POLICY, harm=replace(POLICY.harm, statuses=POLICY.harm.statuses | {REJECTED}))
+    situation = situation_of({SUCCEEDED: 80, REJECTED: 5}, {FAILED: 10}, queued=5000)
+
+    assert decide(situation, strict).verdict is Verdict.ABORT
+
+
 def test_devices_that_only_aws_knows_of_are_in_flight() -> None:
     """What DescribeJob counts as started and no list has shown yet has had no outcome yet."""
     situation = with_job(
