@@ -143,7 +143,8 @@ def _record_rollout(
     if any(change.of_job for change in own):
         ledger.signal(key)
         wake(key, cause="the job's status changed", ledger=ledger, workflow=workflow)
-    elif changed:
+    elif sightings:
+        # Also where nothing changed: a delivery before this one may have died before it woke.
         wake_if_due(key, ledger=ledger, workflow=workflow)
     return len(changed)
 
