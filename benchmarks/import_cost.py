@@ -28,9 +28,6 @@ ENVIRONMENT = {
     "TIDEGATE_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:111122223333:stateMachine:rollout",
 }
 
-#: enroll alone reads what people wrote, policies and launches: pydantic is worth its price there.
-LIMITS = {"enroll": 1.6}
-
 #: Imports a handler and makes what it takes from its environment.
 START = """
 import importlib
@@ -120,12 +117,11 @@ def main() -> int:
     status = 0
     print(f"{'handler':15}{'yardstick':>10}{'start':>10}{'ratio':>7}  clients")
     for handler, made in clients.items():
-        limit = LIMITS.get(handler, arguments.limit)
         yardstick, seconds = least[YARDSTICK, made], least[HANDLER, handler]
         ratio = seconds / yardstick
         verdict = ""
-        if ratio > limit:
-            status, verdict = 1, f": above {limit}"
+        if ratio > arguments.limit:
+            status, verdict = 1, f": above {arguments.limit}"
         print(
             f"{handler:15}{yardstick * 1000:7.0f} ms{seconds * 1000:7.0f} ms{ratio:7.2f}"
             f"  {', '.join(json.loads(made)) or 'none'}{verdict}"

@@ -5,25 +5,30 @@ Every port has two lives: ``adapters/aws`` and ``adapters/memory``. The contract
 assertions against both. Methods raise only errors of ``tidegate.errors``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from __future__ import annotations
 
-from tidegate.domain.decision import Decision
-from tidegate.domain.jobs import ExecutionSummary, Job, LaunchRequest
-from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
-from tidegate.domain.rollout import (
-    AbortRequest,
-    Counts,
-    Ending,
-    Hold,
-    HoldKind,
-    Listing,
-    Park,
-    Rollout,
-    RolloutKey,
-)
-from tidegate.domain.settings import JobSettings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    # Signatures only: whoever imports a port need not load the whole domain.
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tidegate.domain.decision import Decision
+    from tidegate.domain.jobs import ExecutionSummary, Job, LaunchRequest
+    from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+    from tidegate.domain.rollout import (
+        AbortRequest,
+        Counts,
+        Ending,
+        Hold,
+        HoldKind,
+        Listing,
+        Park,
+        Rollout,
+        RolloutKey,
+    )
+    from tidegate.domain.settings import JobSettings
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
 #: that carry it.

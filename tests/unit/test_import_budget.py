@@ -30,9 +30,6 @@ FORBIDDEN = frozenset(
     }
 )
 
-#: What one handler needs all the same: enroll reads policies, which people wrote.
-ALLOWED = {"enroll": frozenset({"pydantic"})}
-
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -68,10 +65,4 @@ def test_a_handler_imports_nothing_that_makes_its_start_slow(handler: str) -> No
     """No handler leads to a package that costs more to import than the handler's own work."""
     imported = imported_by(f"lambdas.{handler}")
 
-    assert not imported & (FORBIDDEN - ALLOWED.get(handler, frozenset()))
-
-
-@pytest.mark.parametrize("handler", sorted(ALLOWED))
-def test_an_exception_is_still_needed(handler: str) -> None:
-    """A handler keeps its exception only while it makes use of it."""
-    assert ALLOWED[handler] <= imported_by(f"lambdas.{handler}")
+    assert not imported & FORBIDDEN

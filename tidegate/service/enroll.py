@@ -7,7 +7,6 @@ from typing import Any
 from tidegate.documents.announcements import needs_attention, rollout_started
 from tidegate.documents.commands import Enrolment, Resume, parse_enrolment
 from tidegate.documents.launch import Launch
-from tidegate.documents.policy import parse_policy_json
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import first_settings
@@ -77,6 +76,9 @@ class Enrolling:
         return rollout
 
     def _policy(self, enrolment: Enrolment) -> Policy:
+        # Reading policies takes pydantic, which nothing but a new enrolment should pay for.
+        from tidegate.documents.policy import parse_policy_json  # noqa: PLC0415
+
         given = enrolment.policy
         if isinstance(given, Mapping):
             source = f"the policy given for job {enrolment.job_id}"

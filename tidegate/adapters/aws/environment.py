@@ -1,21 +1,26 @@
 """
 The adapters that a Lambda's environment calls for.
 
-Each is made when it is first asked for, with its own client and no other, and looks at variables
-when it needs them: a function that only reads the ledger need not know the bus.
+Each is imported and made when it is first asked for, with its own client and no other, and looks
+at variables when it needs them: a function that only publishes pays for no ledger.
 """
+
+from __future__ import annotations
 
 import os
 from functools import cache
+from typing import TYPE_CHECKING
 
-from tidegate.adapters.aws.bus import EventBridgeBus
 from tidegate.adapters.aws.clock import SystemClock
-from tidegate.adapters.aws.jobs import IotJobs
-from tidegate.adapters.aws.ledger import DynamoLedger
-from tidegate.adapters.aws.policies import ParameterPolicies
 from tidegate.adapters.aws.session import client, forget_clients
 from tidegate.adapters.aws.variables import Variables
-from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
+
+if TYPE_CHECKING:
+    from tidegate.adapters.aws.bus import EventBridgeBus
+    from tidegate.adapters.aws.jobs import IotJobs
+    from tidegate.adapters.aws.ledger import DynamoLedger
+    from tidegate.adapters.aws.policies import ParameterPolicies
+    from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
 
 
 def variables() -> Variables:
@@ -26,30 +31,40 @@ def variables() -> Variables:
 @cache
 def jobs() -> IotJobs:
     """Return AWS IoT Jobs of this account and region."""
+    from tidegate.adapters.aws.jobs import IotJobs
+
     return IotJobs(client("iot"), variables())
 
 
 @cache
 def ledger() -> DynamoLedger:
     """Return the ledger."""
+    from tidegate.adapters.aws.ledger import DynamoLedger
+
     return DynamoLedger(variables().ledger_table, client("dynamodb"), clock())
 
 
 @cache
 def bus() -> EventBridgeBus:
     """Return the bus."""
+    from tidegate.adapters.aws.bus import EventBridgeBus
+
     return EventBridgeBus(variables().bus_name, client("events"))
 
 
 @cache
 def workflow() -> StepFunctionsWorkflow:
     """Return the rollout workflow; to answer a token, nothing need be known of it."""
+    from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
+
     return StepFunctionsWorkflow(client("stepfunctions"), variables())
 
 
 @cache
 def policies() -> ParameterPolicies:
     """Return the named policies."""
+    from tidegate.adapters.aws.policies import ParameterPolicies
+
     return ParameterPolicies(variables().policy_prefix, client("ssm"))
 
 

@@ -49,6 +49,7 @@ def client(service_name: str) -> Any:
 def forget_clients() -> None:
     """Make clients anew from now on, as the environment then says."""
     _made.cache_clear()
+    _session.cache_clear()
 
 
 @cache
@@ -60,5 +61,10 @@ def _made(service_name: str) -> Any:  # noqa: ANN401 - each service's client is 
         retries={"mode": "standard", "total_max_attempts": attempts},
         user_agent_extra=USER_AGENT,
     )
-    session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
-    return session.client(service_name, config=config)
+    return _session().client(service_name, config=config)
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all clients: what a session reads of botocore's data, its clients share."""
+    return boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
