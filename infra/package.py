@@ -5,6 +5,7 @@ uv fetches wheels for the Lambda's platform whatever the machine is, so no Docke
 """
 
 import compileall
+import os
 import platform
 import shutil
 import subprocess
@@ -124,7 +125,13 @@ def install_libraries(folder: Path, target: Platform) -> None:
     ]
     try:
         done = subprocess.run(  # noqa: S603 - arguments of our own
-            command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS_MAX
+            command,
+            # Beside the option above, uv refuses the variable of the same meaning.
+            env={name: text for name, text in os.environ.items() if name != "UV_COMPILE_BYTECODE"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_SECONDS_MAX,
         )
     except subprocess.TimeoutExpired:
         message = f"uv did not install {LOCK} within {INSTALL_SECONDS_MAX} s: try again"
