@@ -120,11 +120,12 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
     deficit = max(0, job.counts.reported - counts.of(*REPORTED))
     if not reading.complete:
         return Readiness.INCOMPLETE if deficit else Readiness.UNPLACED
-    ledger.note_listing(
-        rollout.key, Listing(seen_until=reading.newest - OVERLAP_SECONDS, surplus=deficit)
-    )
     repeats = job.is_continuous or job.settings.attempts_per_thing > 1
-    if deficit and rollout.listing.surplus and not repeats:
+    missing = deficit > 0 and rollout.listing.surplus > 0 and not repeats
+    # What is still missing came into the list late: the next reading starts from nothing.
+    seen_until = 0.0 if missing else max(0.0, reading.newest - OVERLAP_SECONDS)
+    ledger.note_listing(rollout.key, Listing(seen_until=seen_until, surplus=deficit))
+    if missing:
         return Readiness.INCOMPLETE
     return Readiness.UNPLACED if counts.unplaced(*REPORTED) else Readiness.COMPLETE
 

@@ -83,8 +83,6 @@ class Steering:
             return Outcome.SUPERSEDED
         decision = self.ledger.decision(key, revision)
         applied = self._apply(rollout, decision)
-        if applied.outcome is Outcome.SUPERSEDED:
-            return applied.outcome
         self._announce(rollout, decision, applied)
         self.ledger.mark_applied(key, revision, at=self.clock.now(), result=_note(applied))
         return applied.outcome
@@ -225,7 +223,7 @@ class Steering:
 
     def _announce(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
         events = [_announcement(rollout, decision, applied.sent)]
-        if applied.problem is not None:
+        if applied.problem is not None and not self._was_told(rollout, decision):
             events.append(
                 needs_attention(
                     rollout.key.job_id,
@@ -242,6 +240,11 @@ class Steering:
                 "applying it again changes nothing and publishes it again"
             )
             raise RetryLater(message)
+
+    def _was_told(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether the decision before could not be applied either: people know by then."""
+        before = self.ledger.applied(rollout.key, decision.revision - 1)
+        return before is not None and before["outcome"] == Outcome.UNAPPLIED
 
 
 def _not_running(job: Job | None) -> Applied:
