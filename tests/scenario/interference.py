@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tidegate.adapters.memory.faults import Faults
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Interference(Faults):

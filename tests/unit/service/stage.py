@@ -161,7 +161,7 @@ def outcome(
     **members: object,
 ) -> dict[str, Any]:
     """Return the bus event of a thing's outcome so many seconds after the start."""
-    detail = {
+    detail: dict[str, Any] = {
         "version": "1",
         "jobId": job_id,
         "thingName": f"thing-{number}",
