@@ -1,6 +1,7 @@
 """One enrolled job and the services around it, to be called one at a time."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tests.scenario.interference import Interference
@@ -78,6 +79,12 @@ class Stage:
             enrolled_at=self.clock.now(),
         )
         self.ledger.claim(rollout, previous=None)
+
+    def succeed(self) -> None:
+        """Let the next generation of the workflow take the rollout over."""
+        known = self.rollout
+        successor = replace(known, generation=known.generation + 1, park=None)
+        self.ledger.claim(successor, previous=known)
 
     @property
     def rollout(self) -> Rollout:
