@@ -116,7 +116,7 @@ class Steering:
         if faults := refusals(changes, standing):
             problem = " ".join(fault.message for fault in faults)
             return self._fail_safe(rollout, changes, problem)
-        if changes.rollout and changes.rate_per_minute > standing.rate_per_minute:
+        if changes.rollout and changes.rate_per_minute > _slowest(standing):
             return self._raise(rollout, decision, changes, standing)
         return self._send(rollout, changes)
 
@@ -245,6 +245,12 @@ class Steering:
         """Whether the decision before could not be applied either: people know by then."""
         before = self.ledger.applied(rollout.key, decision.revision - 1)
         return before is not None and before["outcome"] == Outcome.UNAPPLIED
+
+
+def _slowest(standing: JobSettings) -> int:
+    """Return the rate that is certainly in force: of AWS's own growth, where it begins."""
+    growth = standing.rollout.exponential if standing.rollout else None
+    return growth.base_rate_per_minute if growth else standing.rate_per_minute
 
 
 def _not_running(job: Job | None) -> Applied:

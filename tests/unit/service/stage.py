@@ -60,7 +60,7 @@ class Stage:
         self.bus = MemoryBus()
         self.jobs.add(
             JOB,
-            settings=settings or JobSettings(rollout=RolloutRate(5)),
+            settings=JobSettings(rollout=RolloutRate(5)) if settings is None else settings,
             tags={POLICY_TAG: policy.name},
         )
         self.key = RolloutKey(JOB, int(START))
