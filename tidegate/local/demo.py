@@ -227,7 +227,7 @@ class Demo:
         table.add_row(
             f"  {escape(rollout.key.job_id)}",
             ProgressBar(total=FLEET_SIZE, completed=exposed, width=30),
-            f"{exposed}/{FLEET_SIZE} notified at {rate}/min",
+            f"{exposed}/{FLEET_SIZE} at {rate}/min",
             f"[green]{details['numberOfSucceededThings']} succeeded[/]",
             f"[red]{harmed} harmed[/]",
             f"{details['numberOfInProgressThings']} in flight",
