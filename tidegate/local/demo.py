@@ -275,7 +275,7 @@ def run(console: Console, *, port: int | None, keep: bool) -> None:
     began = time.monotonic()
     things = draw_things(FLEET_SIZE, seed=SEED)
     with EmbeddedCloud(port=port, minute_seconds=MINUTE_SECONDS, enforce_iam=True) as cloud:
-        console.print(f"[bold]Embedded cloud[/] at {cloud.endpoint_url}, account and IAM included;")
+        console.print(f"[bold]Embedded cloud[/] at {cloud.endpoint_url}, IAM enforced;")
         console.print(f"a minute of AWS IoT Jobs takes {MINUTE_SECONDS:g} seconds here.")
         with console.status("Deploying the stack that goes to AWS: cdk bootstrap, cdk deploy …"):
             context = {"target": "local", "minuteSeconds": f"{MINUTE_SECONDS:g}"}
@@ -303,7 +303,7 @@ def _release(release: Release, how: str, console: Console) -> None:
     console.print(f"\n[bold]Release {release.version}[/], {release.title}")
     ways = {
         "launch": "Launch Rollout on the bus: Tidegate creates the job, slow and fenced",
-        "enroll": "created elsewhere at 5/min, then Enroll Job on the bus: Tidegate takes over",
+        "enroll": "created elsewhere, then Enroll Job on the bus: Tidegate takes over",
     }
     console.print(
         f"  [dim]{ways[how]}; budget: {BUDGET} devices harmed beyond {ACCEPTABLE_RATE:.0%}[/]"
@@ -316,7 +316,7 @@ def _conclude(demo: Demo, release: Release, console: Console) -> None:
     demo.report(release)
     harmed = counts["numberOfFailedThings"] + counts["numberOfTimedOutThings"]
     started = harmed + counts["numberOfSucceededThings"] + counts["numberOfRejectedThings"]
-    beyond = harmed - ACCEPTABLE_RATE * started
+    beyond = max(0.0, harmed - ACCEPTABLE_RATE * started)
     style = "green" if decision.ending is release.ending else "red"
     job_status = "COMPLETED" if decision.ending is Ending.COMPLETED else "CANCELED"
     console.print(
