@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 #: eight take hundreds of commits a second; each one more makes ``counts`` read more items.
 SHARDS = 8
 
-#: Thing records go 400 days after their last write: longer than a rollout lives whose devices
-#: still report. Reports of a thing whose record is gone would count it once more.
-RECORD_DAYS = 400
+#: Thing records go some time after their last write. AWS keeps a job's executions for 730 days:
+#: a record that went before them would be counted again when the list is read anew.
+RECORD_DAYS = 800
 _DAY_SECONDS = 86_400
 
 #: Keys that BatchGetItem takes at once, and how often it may answer with only some of them.
