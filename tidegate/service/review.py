@@ -6,6 +6,7 @@ from tidegate.domain.jobs import JobStatus
 from tidegate.domain.review import Readiness, Situation
 from tidegate.domain.review import review as decide
 from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.errors import RetryLater
 from tidegate.ports import Bus, Clock, Jobs, Ledger
 from tidegate.service.observe import Observation, described, observe
 from tidegate.service.waiting import owned
@@ -63,9 +64,10 @@ def review(
         minute_seconds=minute_seconds,
     )
     decision = decide(rollout.policy, situation, clock.now())
-    ledger.store_decision(key, decision, generation=generation)
     if not told:
+        # Before it is stored: once it is, it counts as told.
         _raise_attention(rollout, decision, bus)
+    ledger.store_decision(key, decision, generation=generation)
     return decision
 
 
@@ -79,15 +81,14 @@ def _raise_attention(rollout: Rollout, decision: Decision, bus: Bus) -> None:
     """Tell people when something to look at appears, not at every review after it."""
     if decision.attention is None:
         return
-    bus.publish(
-        [
-            needs_attention(
-                rollout.key.job_id,
-                problem=decision.attention,
-                remedy=EVENTS_REMEDY,
-                at=decision.at,
-                key=rollout.key,
-                revision=decision.revision,
-            )
-        ]
+    attention = needs_attention(
+        rollout.key.job_id,
+        problem=decision.attention,
+        remedy=EVENTS_REMEDY,
+        at=decision.at,
+        key=rollout.key,
+        revision=decision.revision,
     )
+    if bus.publish([attention]):
+        message = f"the bus did not take what people should know of job {rollout.key.job_id}"
+        raise RetryLater(message)
