@@ -287,7 +287,6 @@ def test_a_job_that_went_away_is_reported_as_such(stage: ListingStage) -> None:
 def test_a_reading_that_breaks_off_starts_again(stage: ListingStage, error: RetryLater) -> None:
     """Pages folded so far stay; nothing is skipped the next time."""
     stage.report(SUCCEEDED, *range(12))
-    stage.jobs.faults.before("executions")
     stage.between_jobs_calls.following("executions", lambda: None)
     stage.between_jobs_calls.following(
         "executions", lambda: stage.jobs.faults.before("executions", error)
