@@ -219,8 +219,9 @@ class Enrolling:
             raise Refused(message)
         return size
 
-    def _tell(self, workflow_input: Mapping[str, Any], problem: str) -> None:
-        job_id = workflow_input.get("jobId")
+    def _tell(self, given: object, problem: str) -> None:
+        # A workflow can be started with any JSON.
+        job_id = given.get("jobId") if isinstance(given, Mapping) else None
         self.bus.publish(
             [
                 needs_attention(

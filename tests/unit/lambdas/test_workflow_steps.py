@@ -1,0 +1,217 @@
+"""The handlers behind the workflow's states: their results are what the definition goes by."""
+
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import enroll, park, review, steer
+from tests.scenario.machine import DEFINITION
+from tests.unit.service.stage import JOB, START, Stage
+from tidegate.domain.decision import Verdict
+from tidegate.domain.jobs import JobStatus
+from tidegate.domain.rollout import Ending, Hold, HoldKind
+from tidegate.errors import RetryLater
+from tidegate.service.steer import Outcome
+
+
+def rollout(generation: int = 1) -> dict[str, Any]:
+    """Return how the workflow names the rollout."""
+    return {"jobId": JOB, "createdAt": int(START), "generation": generation}
+
+
+# enroll
+
+
+def test_enroll_answers_with_what_the_workflow_carries_along(
+    stage: Stage, context: LambdaContext
+) -> None:
+    """Key, generation, the successor's name, and how many reviews there are to be."""
+    stage.jobs.add("new")
+    given = {"jobId": "new", "policy": "firmware", "reviews": 7}
+    arn = stage.workflow.start("mine", given)
+    answer = enroll.handler({"input": given, "executionArn": arn}, context)
+
+    assert answer == {
+        "enrolled": True,
+        "rollout": {
+            "jobId": "new",
+            "createdAt": int(START),
+            "generation": 1,
+            "successor": f"new-{int(START)}-2",
+            "reviews": 7,
+        },
+        "reviews": 7,
+        "problem": "",
+    }
+
+
+def test_enroll_answers_a_refusal_as_a_value(stage: Stage, context: LambdaContext) -> None:
+    """A refusal is no failure of the function: nothing is tried again, the workflow ends."""
+    arn = stage.workflow.start("second", {})
+    answer = enroll.handler(
+        {"input": {"jobId": JOB, "policy": "firmware"}, "executionArn": arn}, context
+    )
+
+    assert (answer["enrolled"], answer["rollout"], answer["reviews"]) == (False, {}, 0)
+    assert stage.owner in answer["problem"]
+    assert stage.problems
+
+
+@pytest.mark.parametrize("given", [[], "text", 7, None])
+def test_enroll_refuses_what_is_no_input(
+    stage: Stage, context: LambdaContext, given: object
+) -> None:
+    """The console lets people start a workflow with any JSON; they are told what is expected."""
+    answer = enroll.handler({"input": given, "executionArn": stage.owner}, context)
+
+    assert answer["enrolled"] is False
+    assert "an object is expected" in answer["problem"]
+
+
+def test_enroll_fails_where_trying_again_helps(stage: Stage, context: LambdaContext) -> None:
+    """Step Functions invokes it again."""
+    stage.jobs.add("new")
+    stage.jobs.faults.before("describe", RetryLater("throttled"))
+    arn = stage.workflow.start("mine", {})
+    with pytest.raises(RetryLater):
+        enroll.handler(
+            {"input": {"jobId": "new", "policy": "firmware"}, "executionArn": arn}, context
+        )
+
+
+# review
+
+
+def test_review_answers_with_the_decision_s_summary(stage: Stage, context: LambdaContext) -> None:
+    """Verdict, revision, and how long to wait; the whole decision is in the ledger."""
+    answer = review.handler({"rollout": rollout()}, context)
+
+    assert answer == {
+        "verdict": "proceed",
+        "revision": 1,
+        "waitSeconds": 48,
+        "summary": "nothing is known yet: starting at 10 per minute",
+        "ending": "",
+    }
+    assert stage.rollout.revision == 1
+
+
+def test_review_names_the_ending(stage: Stage, context: LambdaContext) -> None:
+    """By which the workflow chooses its end state."""
+    stage.jobs.change(JOB, status=JobStatus.COMPLETED)
+    answer = review.handler({"rollout": rollout()}, context)
+
+    assert (answer["verdict"], answer["ending"]) == ("complete", "completed")
+
+
+def test_review_cuts_a_summary_that_is_too_long(stage: Stage, context: LambdaContext) -> None:
+    """A state's data is bounded, whatever people write as their reason."""
+    stage.ledger.place_hold(stage.key, Hold(HoldKind.OPERATOR, "ann", "x" * 5000, START))
+
+    assert len(review.handler({"rollout": rollout()}, context)["summary"]) == 1000
+
+
+def test_review_answers_a_newer_owner_as_a_verdict(stage: Stage, context: LambdaContext) -> None:
+    """The old execution ends quietly: nothing failed."""
+    stage.succeed()
+    answer = review.handler({"rollout": rollout()}, context)
+
+    assert answer["verdict"] == "superseded"
+    assert stage.rollout.revision == 0
+
+
+# steer and park
+
+
+def test_steer_answers_with_the_outcome(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And counts it."""
+    stage.review()
+    answer = steer.handler({"rollout": rollout(), "revision": 1}, context)
+
+    assert answer == {"outcome": "applied"}
+    assert stage.job.settings.rate_per_minute == 10
+    assert "DecisionsApplied" in capsys.readouterr().out
+
+
+def test_steer_by_an_old_owner_is_superseded(stage: Stage, context: LambdaContext) -> None:
+    """It touches nothing, and the workflow reviews, to end there."""
+    stage.review()
+    stage.succeed()
+
+    assert steer.handler({"rollout": rollout(), "revision": 1}, context) == {
+        "outcome": "superseded"
+    }
+    assert stage.jobs.calls == []
+
+
+def test_park_keeps_the_token(stage: Stage, context: LambdaContext) -> None:
+    """With nothing to wake for, the workflow sleeps."""
+    stage.review()
+    stage.workflow.wait_on("token")
+    event = {"rollout": rollout(), "revision": 1, "taskToken": "token"}
+
+    assert park.handler(event, context) is None
+    assert stage.workflow.woken == []
+    parked = stage.rollout.park
+    assert parked is not None
+    assert parked.token == "token"
+
+
+def test_park_sends_an_old_owner_on(stage: Stage, context: LambdaContext) -> None:
+    """An execution that was taken over is woken at once, and finds out at its next review."""
+    stage.review()
+    stage.succeed()
+    stage.workflow.wait_on("token")
+    park.handler({"rollout": rollout(), "revision": 1, "taskToken": "token"}, context)
+
+    ((token, answer),) = stage.workflow.woken
+    assert token == "token"
+    assert "generation" in answer["cause"]
+    assert stage.rollout.park is None
+
+
+# what the definition knows
+
+
+def choices(state: str) -> str:
+    """Return the conditions of a choice as one text."""
+    return " ".join(each["Condition"] for each in DEFINITION["States"][state]["Choices"])
+
+
+def test_the_definition_has_a_way_for_every_verdict() -> None:
+    """Each verdict leads somewhere by name; the default is a newer owner."""
+    known = choices("Verdict?")
+
+    assert {each.value for each in Verdict if f"'{each.value}'" not in known} == set()
+    assert DEFINITION["States"]["Verdict?"]["Default"] == "TakenOver"
+
+
+def test_the_definition_has_an_end_for_every_ending() -> None:
+    """Each ending has its own end state; the default is a job canceled by others."""
+    known = choices("Ending?")
+    by_default = {each for each in Ending if f"'{each.value}'" not in known}
+
+    assert by_default == {Ending.CANCELED_OUTSIDE}
+    assert DEFINITION["States"]["Ending?"]["Default"] == "JobCanceledByOthers"
+
+
+def test_the_definition_knows_only_outcomes_that_there_are() -> None:
+    """What it looks for in steer's answer is what steer can answer."""
+    named = {word for word in choices("Steered?").split("'")[1::2] if word != ", "}
+
+    assert named == {Outcome.SUPERSEDED.value, Outcome.JOB_OVER.value}
+
+
+@pytest.mark.parametrize(
+    "state", [name for name, each in DEFINITION["States"].items() if each["Type"] == "Task"]
+)
+def test_every_task_is_tried_again_and_caught(state: str) -> None:
+    """Whatever a Lambda raises, nothing leaves the workflow without people being told."""
+    task = DEFINITION["States"][state]
+    caught = {error for catcher in task["Catch"] for error in catcher["ErrorEquals"]}
+
+    assert task["Retry"]
+    assert "States.ALL" in caught
