@@ -40,7 +40,7 @@ STEERED_BY_REJECTIONS = replace(
 )
 
 few_or_many = pytest.mark.parametrize(
-    "runs", [100, pytest.param(3_500, marks=pytest.mark.prove)], ids=["few", "many"]
+    "runs", [75, pytest.param(3_500, marks=pytest.mark.prove)], ids=["few", "many"]
 )
 any_delays = pytest.mark.parametrize("delays", DELAYS.values(), ids=DELAYS)
 
@@ -60,7 +60,7 @@ def runs_of(runs: int, failure_rate: float, delays: Delays) -> Iterator[Run]:
             seed=seed,
             failure_rate=failure_rate,
             delays=delays,
-            devices=300,
+            devices=250,
             minutes=90,
         )
 

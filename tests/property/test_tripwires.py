@@ -39,7 +39,7 @@ small_buckets = st.lists(
 )
 
 #: Further outcomes that are tried out.
-MORE_MAX = 4
+MORE_MAX = 3
 
 
 @st.composite
