@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tests.scenario.interference import undisturbed
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
@@ -264,6 +265,10 @@ class Aws(MemoryJobs):
 
     def _audit(self, operation: str, job_id: str, changes: JobSettings | None) -> None:
         """Note what must never happen: called before whatever others do meanwhile."""
+        with undisturbed(self._ledger):
+            self._audit_undisturbed(operation, job_id, changes)
+
+    def _audit_undisturbed(self, operation: str, job_id: str, changes: JobSettings | None) -> None:
         job = self._jobs.get(job_id)
         rollout = self._ledger.current([job_id]).get(job_id)
         if job is None:
@@ -289,7 +294,7 @@ class Aws(MemoryJobs):
         if raises and self._ledger.holds(rollout.key):
             problems.append(f"it raises the rate to {changes.rate_per_minute} against a hold")
         slowest = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
-        lowers = changes == JobSettings(rollout=changes.rollout) and not raises
+        lowers = changes == JobSettings(changes.rollout, changes.abort) and not raises
         decided = rollout.revision and not self._ledger.decision(
             rollout.key, rollout.revision
         ).settings.changes_to(changes)

@@ -111,9 +111,10 @@ def test_a_request_that_arrives_during_a_raise_takes_it_back(
     raised, taken_back, *later = world.jobs.updates()[sent:]
 
     assert raised.rate_per_minute > before
-    assert taken_back == JobSettings(rollout=RolloutRate(before))
+    assert taken_back == JobSettings(rollout=RolloutRate(1))
     if hold:
-        assert [each.rate_per_minute for each in later] == [1]
+        assert all(each.rollout is None for each in later)
+        assert world.rate == 1
         assert world.decisions[-1].summary == "operator hold by ann: stop it"
     else:
         assert later == []

@@ -124,7 +124,8 @@ class Decision:
             at=document["at"],
             verdict=Verdict(document["verdict"]),
             reasons=tuple(
-                Reason(ReasonCode(each["code"]), each["values"]) for each in document["reasons"]
+                Reason(ReasonCode(each["code"]), each["values"], each["text"])
+                for each in document["reasons"]
             ),
             evidence=Evidence(**document["evidence"]),
             settings=JobSettings.from_description(document["settings"]),

@@ -1,5 +1,6 @@
 """What AWS IoT Jobs says about a job and its executions, as values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -62,6 +63,10 @@ class JobCounts:
     canceled: int = 0
     removed: int = 0
 
+    def of(self, statuses: Iterable[ExecutionStatus]) -> int:
+        """Return the number of executions in any of these statuses."""
+        return sum(int(getattr(self, status.value.lower())) for status in statuses)
+
     @property
     def reported(self) -> int:
         """Executions with an outcome of the device's or its timer's."""
@@ -107,6 +112,11 @@ class Job:
     reason_code: str | None = None
     comment: str | None = None
     targets: tuple[str, ...] = ()
+
+    @property
+    def counts_things(self) -> bool:
+        """Whether AWS's counters are of things: without retries and without rejoining a group."""
+        return not self.is_continuous and self.settings.attempts_per_thing == 1
 
 
 @dataclass(frozen=True, slots=True)

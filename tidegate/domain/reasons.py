@@ -6,7 +6,7 @@ drift apart. The codes are listed with their sentences in docs/reasons.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Value = float | int | str
@@ -96,14 +96,22 @@ _SENTENCES: Mapping[ReasonCode, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason; ``text`` is its sentence with the numbers in it."""
+    """
+    One reason; ``text`` is its sentence with the numbers in it.
+
+    Attributes:
+        written: The sentence as it was stored, which a later wording does not change.
+    """
 
     code: ReasonCode
     values: Mapping[str, Value]
+    written: str | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
         """The reason as one line."""
+        if self.written is not None:
+            return self.written
         return _SENTENCES[self.code].format(**self.values)
 
 

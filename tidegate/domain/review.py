@@ -7,7 +7,7 @@ what may go on.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -50,7 +50,7 @@ class Readiness(Enum):
     """How far the ledger's counts can be relied upon."""
 
     COMPLETE = "complete"
-    #: Outcomes are known, but not the start of each.
+    #: Outcomes are known, perhaps to AWS's counters alone, but not the start of each.
     UNPLACED = "unplaced"
     #: AWS counts outcomes that the ledger does not know.
     INCOMPLETE = "incomplete"
@@ -134,13 +134,13 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
 def weigh(policy: Policy, situation: Situation) -> Evidence:
     """Return the evidence: counts, and what they say under the policy."""
     harm, counts, job = policy.harm, situation.counts, situation.job
-    harmed, cleared = counts.of(*harm.statuses), counts.of(*(REPORTED - harm.statuses))
+    harmed, cleared = _known(situation, harm.statuses), _known(situation, REPORTED - harm.statuses)
     counted = job.counts.started if job else 0
     started = max(counted, harmed + cleared + counts.of(ExecutionStatus.IN_PROGRESS))
     exposed = max(job.counts.exposed if job else 0, started)
     counters_only = situation.readiness is not Readiness.COMPLETE
     if counters_only:
-        log_e = log_e_totals(counts.of(*harm.once_started), started, harm.tolerated_rate)
+        log_e = log_e_totals(_known(situation, harm.once_started), started, harm.tolerated_rate)
         bounded_by = [Bucket(started, harmed, cleared)]
     else:
         buckets = _buckets(counts, harm)
@@ -152,7 +152,7 @@ def weigh(policy: Policy, situation: Situation) -> Evidence:
         exposed=exposed,
         started=started,
         in_flight=max(0, started - harmed - cleared),
-        succeeded=counts.of(ExecutionStatus.SUCCEEDED),
+        succeeded=_known(situation, (ExecutionStatus.SUCCEEDED,)),
         harmed=harmed,
         cleared=cleared,
         unplaced=counts.unplaced(*REPORTED),
@@ -252,11 +252,11 @@ def _standing(case: _Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Dec
 
 def _waits(case: _Case) -> tuple[Reason, ...]:
     """Return every reason not to go on now."""
-    situation, evidence = case.situation, case.evidence
+    situation = case.situation
     waits = [_held(each) for each in situation.holds]
     if situation.readiness is Readiness.INCOMPLETE:
         described = situation.job.counts.reported if situation.job else 0
-        recorded = evidence.harmed + evidence.cleared
+        recorded = situation.counts.of(*REPORTED)
         waits.append(reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described))
     return tuple(waits)
 
@@ -383,6 +383,18 @@ def _all_notified(case: _Case) -> bool:
     """Whether AWS creates no more executions: its flag alone is also false before it begins."""
     job = case.situation.job
     return job is not None and not job.is_concurrent and case.evidence.started > 0
+
+
+def _known(situation: Situation, statuses: Iterable[ExecutionStatus]) -> int:
+    """
+    Return the number of things with such an outcome.
+
+    Where the ledger is not complete, AWS's counters may know more, if they count things.
+    """
+    recorded, job = situation.counts.of(*statuses), situation.job
+    if situation.readiness is Readiness.COMPLETE or job is None or not job.counts_things:
+        return recorded
+    return max(recorded, job.counts.of(statuses))
 
 
 def _buckets(counts: Counts, harm: Harm) -> list[Bucket]:

@@ -91,10 +91,13 @@ class Listing:
         seen_until: Epoch seconds; every change up to here was read newest-first.
         surplus: Reported executions of DescribeJob in excess of things, at a complete reading:
             retries and re-executions, which AWS counts once each.
+        partial: A reading was longer than its page budget: some outcomes are known to AWS's
+            counters alone.
     """
 
     seen_until: float = 0.0
     surplus: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

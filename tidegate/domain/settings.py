@@ -81,6 +81,13 @@ class PresignedUrl:
     role_arn: str | None = None
     expires_in_seconds: int | None = None
 
+    def over(self, standing: "PresignedUrl") -> "PresignedUrl":
+        """Return this with what it leaves open as it stands: AWS fills its own defaults in."""
+        return PresignedUrl(
+            self.role_arn or standing.role_arn,
+            self.expires_in_seconds or standing.expires_in_seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RetryCriterion:
@@ -111,12 +118,15 @@ class JobSettings:
 
     def changes_to(self, desired: "JobSettings") -> "JobSettings":
         """Return the fields of ``desired`` that are set and differ from these."""
+        wanted = desired
+        if self.presigned_url and desired.presigned_url:
+            wanted = replace(desired, presigned_url=desired.presigned_url.over(self.presigned_url))
         return JobSettings(
             **{
-                each.name: getattr(desired, each.name)
+                each.name: getattr(wanted, each.name)
                 for each in fields(self)
-                if getattr(desired, each.name) is not None
-                and getattr(desired, each.name) != getattr(self, each.name)
+                if getattr(wanted, each.name) is not None
+                and getattr(wanted, each.name) != getattr(self, each.name)
             }
         )
 
@@ -170,10 +180,14 @@ class JobSettings:
         retries = (job.get("jobExecutionsRetryConfig") or {}).get("criteriaList")
         return cls(
             rollout=_rollout_from_description(job.get("jobExecutionsRolloutConfig") or {}),
-            abort=tuple(_abort_from_description(each) for each in abort) if abort else None,
+            abort=tuple(sorted(map(_abort_from_description, abort), key=_failure_type_of))
+            if abort
+            else None,
             timeout_minutes=(job.get("timeoutConfig") or {}).get("inProgressTimeoutInMinutes"),
             presigned_url=_presigned_from_description(job.get("presignedUrlConfig") or {}),
-            retries=tuple(_retry_from_description(each) for each in retries) if retries else None,
+            retries=tuple(sorted(map(_retry_from_description, retries), key=_failure_type_of))
+            if retries
+            else None,
             description=job.get("description"),
         )
 
@@ -407,6 +421,11 @@ def _retry_from_description(criterion: Mapping[str, Any]) -> RetryCriterion:
         failure_type=FailureType(criterion["failureType"]),
         number_of_retries=criterion["numberOfRetries"],
     )
+
+
+def _failure_type_of(criterion: AbortCriterion | RetryCriterion) -> str:
+    """Order criteria: at most one exists per failure type, and AWS promises no order."""
+    return criterion.failure_type.value
 
 
 def _presigned_to_request(presigned: PresignedUrl) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from tidegate.domain.policy import Policy
 from tidegate.domain.review import first_settings
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import NotFound, Refused
-from tidegate.ports import POLICY_TAG, Bus, Clock, Jobs, Ledger, Policies, Workflow
+from tidegate.errors import NotFound, Refused, RetryLater
+from tidegate.ports import POLICY_TAG, Bus, BusEvent, Clock, Jobs, Ledger, Policies, Workflow
 
 _OVER = (JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DELETION_IN_PROGRESS)
 
@@ -53,13 +53,14 @@ class Enrolling:
         except Refused as error:
             self._tell(workflow_input, str(error))
             raise
-        self.bus.publish([rollout_started(rollout, self.clock.now())])
+        self._publish(rollout_started(rollout, self.clock.now()))
         return rollout
 
     def _begin(self, enrolment: Enrolment, execution_arn: str) -> Rollout:
         policy = self._policy(enrolment)
         job_id = enrolment.job_id
         if enrolment.launch is not None:
+            policy = _in_namespace(policy, enrolment.launch)
             # Refused later, the job would be there already, and run with nobody to steer it.
             self._fleet_size(job_id, enrolment.launch.targets, policy)
             self._launch(job_id, enrolment.launch, policy)
@@ -222,17 +223,28 @@ class Enrolling:
     def _tell(self, given: object, problem: str) -> None:
         # A workflow can be started with any JSON.
         job_id = given.get("jobId") if isinstance(given, Mapping) else None
-        self.bus.publish(
-            [
-                needs_attention(
-                    job_id if isinstance(job_id, str) else "unknown",
-                    problem=f"not enrolled: {problem}",
-                    remedy="Mend what the problem names and send the command again; "
-                    "nothing was changed.",
-                    at=self.clock.now(),
-                )
-            ]
+        self._publish(
+            needs_attention(
+                job_id if isinstance(job_id, str) else "unknown",
+                problem=f"not enrolled: {problem}",
+                remedy="Mend what the problem names and send the command again; "
+                "nothing was changed.",
+                at=self.clock.now(),
+            )
         )
+
+    def _publish(self, event: BusEvent) -> None:
+        if self.bus.publish([event]):
+            message = f"the bus did not take {event.detail_type!r}; enrolling again publishes it"
+            raise RetryLater(message)
+
+
+def _in_namespace(policy: Policy, launch: Launch) -> Policy:
+    """Return the policy with the launch's namespace, so that later calls name it too."""
+    namespace_id = launch.passed_through.get("namespaceId")
+    if namespace_id is None or policy.job.namespace_id is not None:
+        return policy
+    return replace(policy, job=replace(policy.job, namespace_id=namespace_id))
 
 
 def _merged(given: JobSettings, decided: JobSettings) -> JobSettings:

@@ -20,8 +20,9 @@ from tidegate.service.record import fold_sightings
 
 #: Pages of 250 in one review: a job at 1,000 a minute changes about 3,000 executions a minute.
 PAGES_MAX = 15
-#: Pages of the first reading: a job enrolled midway may have a past.
-FIRST_PAGES_MAX = 40
+#: Pages of the first reading: a job enrolled midway may have a past. What does not fit is known by
+#: AWS's counters alone.
+FIRST_PAGES_MAX = 20
 #: An outcome this old that no event has told of was lost, not late.
 EVENT_LATE_MINUTES = 0.5
 #: Updates within the same second may straddle two readings.
@@ -118,16 +119,16 @@ class _Reading:
 def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) -> Readiness:
     counts = ledger.counts(rollout.key)
     deficit = max(0, job.counts.reported - counts.of(*REPORTED))
-    if not reading.complete:
-        return Readiness.INCOMPLETE if deficit else Readiness.UNPLACED
-    repeats = job.is_continuous or job.settings.attempts_per_thing > 1
-    missing = deficit > 0 and rollout.listing.surplus > 0 and not repeats
+    partial = rollout.listing.partial or not reading.complete
+    missing = deficit > 0 and rollout.listing.surplus > 0 and job.counts_things and not partial
     # What is still missing came into the list late: the next reading starts from nothing.
     seen_until = 0.0 if missing else max(0.0, reading.newest - OVERLAP_SECONDS)
-    ledger.note_listing(rollout.key, Listing(seen_until=seen_until, surplus=deficit))
+    ledger.note_listing(rollout.key, Listing(seen_until, surplus=deficit, partial=partial))
     if missing:
         return Readiness.INCOMPLETE
-    return Readiness.UNPLACED if counts.unplaced(*REPORTED) else Readiness.COMPLETE
+    if partial or counts.unplaced(*REPORTED):
+        return Readiness.UNPLACED
+    return Readiness.COMPLETE
 
 
 def _is_lost(change: Transition, latest: float) -> bool:

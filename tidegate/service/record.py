@@ -14,7 +14,7 @@ from tidegate.documents.events import (
 )
 from tidegate.domain.outcomes import Sighting, Transition, deltas, transitions
 from tidegate.domain.rollout import Rollout, RolloutKey
-from tidegate.errors import Contention, RetryLater
+from tidegate.errors import Contention, TidegateError
 from tidegate.ports import CHANGES_MAX, Ledger, Workflow
 from tidegate.service.waiting import wake, wake_if_due
 
@@ -79,7 +79,7 @@ def record(events: Sequence[Mapping[str, Any]], *, ledger: Ledger, workflow: Wor
             continue
         try:
             changed += _record_rollout(rollout, changes, ledger=ledger, workflow=workflow)
-        except RetryLater:
+        except TidegateError:
             failed.extend(change.index for change in changes)
     return Recorded(changed, ignored, tuple(sorted(failed)), tuple(faults.values()))
 

@@ -1,8 +1,11 @@
 """Review: look at the job and the ledger, decide, and store the decision before anything else."""
 
+from collections.abc import Callable
+from functools import partial
+
 from tidegate.documents.announcements import needs_attention
 from tidegate.domain.decision import Decision
-from tidegate.domain.jobs import JobStatus
+from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.review import Readiness, Situation
 from tidegate.domain.review import review as decide
 from tidegate.domain.rollout import Rollout, RolloutKey
@@ -36,22 +39,22 @@ def review(
     """
     rollout = owned(ledger, key, generation)
     job = described(jobs, key)
-    observation = Observation(Readiness.COMPLETE)
-    if job is not None and job.status is not JobStatus.DELETION_IN_PROGRESS:
-        observation = observe(
-            rollout,
-            job,
-            now=clock.now(),
-            jobs=jobs,
-            ledger=ledger,
-            minute_seconds=minute_seconds,
-        )
+    looking = partial(
+        observe, now=clock.now(), jobs=jobs, ledger=ledger, minute_seconds=minute_seconds
+    )
+    observation = _observe(rollout, job, looking)
+    # Outcomes came in meanwhile, of devices that have started meanwhile: who started is counted
+    # last, or a burst of fast failures would stand against too few starts.
+    counts, latest = ledger.counts(key), described(jobs, key)
+    if job is not None and latest is not None and latest.status is not job.status:
+        observation = _observe(rollout, latest, looking)
+        counts = ledger.counts(key)
     # Once people were told that events are off, it is looked at until they are on again.
     told = _was_told(rollout, ledger)
     events_enabled = not (observation.events_missing or told) or jobs.execution_events_enabled()
     situation = Situation(
-        job=job,
-        counts=ledger.counts(key),
+        job=latest,
+        counts=counts,
         revision=rollout.revision + 1,
         signals=rollout.signals,
         budget=rollout.policy.harm.budget(rollout.fleet_size),
@@ -69,6 +72,19 @@ def review(
         _raise_attention(rollout, decision, bus)
     ledger.store_decision(key, decision, generation=generation)
     return decision
+
+
+def _observe(
+    rollout: Rollout, job: Job | None, looking: Callable[[Rollout, Job], Observation]
+) -> Observation:
+    """Bring the ledger up to date, where there is a job and time for it."""
+    if job is None or job.status is JobStatus.DELETION_IN_PROGRESS:
+        return Observation(Readiness.COMPLETE)
+    if rollout.revision == 0 and job.status is JobStatus.IN_PROGRESS:
+        # A job that runs already goes at its own rate until the first settings are in: they do not
+        # wait for its past to be read.
+        return Observation(Readiness.UNPLACED if job.counts.started else Readiness.COMPLETE)
+    return looking(rollout, job)
 
 
 def _was_told(rollout: Rollout, ledger: Ledger) -> bool:

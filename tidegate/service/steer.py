@@ -7,7 +7,7 @@ raise that lost the race is taken back.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +27,8 @@ from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger
 from tidegate.service.observe import described
 from tidegate.service.waiting import owned
+
+_SLOWEST = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
 
 
 class Outcome(StrEnum):
@@ -112,26 +114,36 @@ class Steering:
         standing = job.settings
         changes = standing.changes_to(decision.settings)
         if not changes:
-            return Applied(Outcome.UNCHANGED)
+            return self._unchanged(rollout, decision)
         if faults := refusals(changes, standing):
             problem = " ".join(fault.message for fault in faults)
             return self._fail_safe(rollout, changes, problem)
         if changes.rollout and changes.rate_per_minute > _slowest(standing):
-            return self._raise(rollout, decision, changes, standing)
+            return self._raise(rollout, decision, changes)
         return self._send(rollout, changes)
 
-    def _raise(
-        self, rollout: Rollout, decision: Decision, changes: JobSettings, standing: JobSettings
-    ) -> Applied:
+    def _raise(self, rollout: Rollout, decision: Decision, changes: JobSettings) -> Applied:
         """Send a higher rate only if nothing newer exists, neither before nor after the call."""
         if self._overtaken(rollout, decision):
             return Applied(Outcome.SUPERSEDED)
         applied = self._send(rollout, changes)
-        if self._overtaken(rollout, decision):
-            before = JobSettings(rollout=standing.rollout or RolloutRate(standing.rate_per_minute))
-            self._send(rollout, before)
-            return Applied(Outcome.SUPERSEDED)
-        return applied
+        return self._take_back(rollout) if self._overtaken(rollout, decision) else applied
+
+    def _unchanged(self, rollout: Rollout, decision: Decision) -> Applied:
+        """Nothing is left to send; if it was sent by a call that died, its second look is due."""
+        raised = decision.settings.rate_per_minute > decision.replaces.rate_per_minute
+        if raised and self._overtaken(rollout, decision):
+            return self._take_back(rollout)
+        return Applied(Outcome.UNCHANGED)
+
+    def _take_back(self, rollout: Rollout) -> Applied:
+        """
+        Take a raise back that lost the race: to the lowest rate, which no hold can be below.
+
+        The rate before may be too high by now: whoever was faster may have lowered it. The review
+        that follows at once finds the right one.
+        """
+        return replace(self._send(rollout, _SLOWEST), outcome=Outcome.SUPERSEDED)
 
     def _send(self, rollout: Rollout, changes: JobSettings) -> Applied:
         namespace_id = rollout.policy.job.namespace_id
@@ -158,16 +170,19 @@ class Steering:
         return self._fail_safe(rollout, changes, problem)
 
     def _fail_safe(self, rollout: Rollout, changes: JobSettings, problem: str) -> Applied:
-        """The settings cannot be installed as decided: slow down to the lowest rate, and say so."""
-        slowest = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
-        sent = JobSettings()
-        try:
-            self.jobs.update(
-                rollout.key.job_id, slowest, namespace_id=rollout.policy.job.namespace_id
-            )
-            sent = slowest
-        except (Refused, RetryLater) as error:
-            problem = f"{problem} Slowing down failed too: {error}"
+        """The settings cannot be installed as decided: go slow behind the fence, and say so."""
+        sent, fenced = JobSettings(), replace(_SLOWEST, abort=changes.abort)
+        possible = [_SLOWEST] if refusals(fenced, JobSettings()) else [fenced, _SLOWEST]
+        for safest in dict.fromkeys(possible):
+            try:
+                self.jobs.update(
+                    rollout.key.job_id, safest, namespace_id=rollout.policy.job.namespace_id
+                )
+            except (Refused, RetryLater) as error:
+                problem = f"{problem} Slowing down failed too: {error}"
+            else:
+                sent = safest
+                break
         return Applied(
             Outcome.UNAPPLIED,
             sent=sent,

@@ -68,7 +68,7 @@ def owned(ledger: Ledger, key: RolloutKey, generation: int) -> Rollout:
     Return the rollout, if this generation of its workflow owns it.
 
     Raises:
-        Superseded: A newer generation does, or the rollout has ended.
+        Superseded: A newer generation does.
     """
     rollout = ledger.rollout(key)
     if rollout.generation != generation:

@@ -207,13 +207,18 @@ def test_a_job_that_is_gone_is_not_found_although_denied(
 def test_a_fresh_tag_takes_its_time(
     jobs: IotJobs, iot: Script, denied: Callable[[IotJobs], object]
 ) -> None:
-    """A job that carries the tag is Tidegate's: if IAM does not know yet, it will."""
+    """
+    A job that carries the tag is Tidegate's: if IAM does not know yet, it will.
+
+    Who may look but not change lacks a permission, and that is said.
+    """
     tags = [{"Key": "tidegate:policy", "Value": "firmware"}]
     iot.answer("list_job_executions_for_job", None, {"executionSummaries": []})
     iot.answer("list_tags_for_resource", {"resourceArn": ARN}, {"tags": tags})
 
-    with pytest.raises(RetryLater, match="tagged"):
+    with pytest.raises((RetryLater, Refused), match="tagged") as caught:
         denied(jobs)
+    assert isinstance(caught.value, RetryLater) is (denied is ASKS["describe_job"])
 
 
 def test_a_job_whose_tag_was_taken_away_is_refused(

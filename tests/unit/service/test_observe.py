@@ -128,7 +128,7 @@ def test_the_page_budget_bounds_a_review(stage: ListingStage) -> None:
     observed = stage.observe()
 
     assert stage.pages_read <= PAGES_MAX + 1
-    assert observed.readiness is Readiness.INCOMPLETE
+    assert observed.readiness is Readiness.UNPLACED
     assert stage.has(SUCCEEDED) == 4 * PAGES_MAX
 
 
@@ -162,16 +162,23 @@ def test_the_first_reading_with_anything_in_it_may_take_longer(stage: ListingSta
     assert stage.observe().readiness is Readiness.COMPLETE
 
 
-def test_what_an_unfinished_reading_saw_is_kept(stage: ListingStage) -> None:
-    """Reading goes on from the same place until it comes through."""
+def test_an_unfinished_reading_is_not_begun_again(stage: ListingStage) -> None:
+    """What is past the budget is left to AWS's counters for good; what follows is read."""
     stage.report(SUCCEEDED, 0)
     stage.observe()
-    before = stage.rollout.listing
     stage.clock.advance(60)
     stage.report(SUCCEEDED, *range(4 * PAGES_MAX + 10))
+    stage.clock.advance(10)
+    stage.report(SUCCEEDED, 500)
     stage.observe()
+    assert stage.rollout.listing.partial
+    stage.clock.advance(60)
+    stage.report(FAILED, 1000)
+    observed = stage.observe()
 
-    assert stage.rollout.listing == before
+    assert stage.pages_read <= 2
+    assert observed.readiness is Readiness.UNPLACED
+    assert stage.has(FAILED) == 1
 
 
 def test_an_outcome_that_aws_counts_and_does_not_list_may_be_late_once(

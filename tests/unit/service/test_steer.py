@@ -184,23 +184,23 @@ def test_no_raise_is_sent_past_something_newer(
 def test_a_raise_that_lost_the_race_is_taken_back(
     stage: Stage, higher: Decision, happen: Callable[[Stage], None], when: str
 ) -> None:
-    """What comes up during the call, or right after it, finds the rate that stood before."""
+    """What comes up during the call, or right after it, finds AWS's lowest rate."""
     getattr(stage.between_jobs_calls, when)("update", lambda: happen(stage))
 
     assert stage.steer(higher) is Outcome.SUPERSEDED
-    assert [each.rate_per_minute for each in stage.sent] == [10, 5]
-    assert stage.job.settings.rate_per_minute == 5
+    assert [each.rate_per_minute for each in stage.sent] == [10, 1]
+    assert stage.job.settings.rate_per_minute == 1
 
 
-def test_a_raise_is_taken_back_to_the_growth_that_stood(stage: Stage) -> None:
-    """Taken back is the whole rollout rate, AWS's own growth included."""
+def test_a_raise_is_taken_back_from_growth_too() -> None:
+    """Whatever stood before, AWS's own growth included, may be too high by now."""
     growth = RolloutRate(8, ExponentialRate(2, 1.5, notified_things=10))
     stage = Stage(settings=JobSettings(rollout=growth))
     decision = stage.review()
     stage.between_jobs_calls.during("update", lambda: hold(stage))
     stage.steer(decision)
 
-    assert stage.job.settings.rollout == growth
+    assert stage.job.settings.rollout == RolloutRate(1)
 
 
 def test_trading_growth_for_its_maximum_is_a_raise() -> None:

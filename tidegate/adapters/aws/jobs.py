@@ -26,7 +26,7 @@ from tidegate.domain.jobs import (
     LaunchRequest,
 )
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import Refused, RetryLater
+from tidegate.errors import Refused, RetryLater, TidegateError
 from tidegate.ports import POLICY_TAG
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class IotJobs:
 
     def describe(self, job_id: str) -> Job:
         """Return the job; raises NotFound."""
-        with self._granted("DescribeJob", job_id):
+        with self._granted("DescribeJob", job_id, denied=RetryLater):
             answer = self._client.describe_job(jobId=job_id)
         return _job(answer["job"])
 
@@ -88,13 +88,20 @@ class IotJobs:
             )
 
     @contextmanager
-    def _granted(self, operation: str, job_id: str) -> Iterator[None]:
+    def _granted(
+        self, operation: str, job_id: str, *, denied: type[TidegateError] = Refused
+    ) -> Iterator[None]:
         """
         Translate errors of a call that IAM grants by the job's tag.
 
         Of a job that is gone there is no tag to see, so IAM denies the call before AWS IoT could
         say that it does not exist. Its executions and its tags may be listed by name alone: the
         one tells whether it exists, the other whether it is Tidegate's.
+
+        Args:
+            operation: What was to be done.
+            job_id: To which job.
+            denied: What it means that a job which is Tidegate's is denied all the same.
         """
         try:
             with translated(f"{operation} {job_id}"):
@@ -102,9 +109,12 @@ class IotJobs:
         except Denied as error:
             next(self.executions(job_id), None)  # raises NotFound
             if POLICY_TAG in self.tags(self.arn(job_id)):
-                # IAM sees a new tag seconds later.
-                later = f"{error} (the job is tagged: IAM may not see it yet)"
-                raise RetryLater(later) from error
+                hint = (
+                    f"{error} (the job is tagged: either IAM does not see a new tag yet, or the "
+                    "function lacks a permission; the role of a presigned URL must be among the "
+                    "stack's presignRoleArns)"
+                )
+                raise denied(hint) from error
             message = (
                 f"job {job_id} does not carry the tag {POLICY_TAG} any more, without which IAM "
                 "lets Tidegate neither read nor change it: put the tag back, or look after the "

@@ -177,6 +177,7 @@ def rollout_of(item: Item) -> Rollout:
         listing=Listing(
             seen_until=float(members["listing"]["seen_until"]),
             surplus=members["listing"]["surplus"],
+            partial=members["listing"]["partial"],
         ),
         park=None
         if park is None
@@ -191,7 +192,11 @@ def rollout_of(item: Item) -> Rollout:
 
 def listing_members(listing: Listing) -> dict[str, Any]:
     """Return how far executions were read, as plain JSON."""
-    return {"seen_until": listing.seen_until, "surplus": listing.surplus}
+    return {
+        "seen_until": listing.seen_until,
+        "surplus": listing.surplus,
+        "partial": listing.partial,
+    }
 
 
 def abort_request_members(request: AbortRequest) -> dict[str, Any]:
