@@ -109,9 +109,13 @@ class Alarms(Construct):
             f"Messages wait in the queue {inbox.name} for {AGE_SECONDS_MAX} s and longer: "
             "reports or commands come late. Look at its Lambda's errors, throttles and logs.",
         )
-        self.watch_dead_end(inbox.dead_letters, f"{inbox.name}-dead-letters")
+        self.watch_dead_end(
+            inbox.dead_letters,
+            f"{inbox.name}-dead-letters",
+            f"Then start a redrive to the queue {inbox.name}, named as its destination.",
+        )
 
-    def watch_dead_end(self, queue: Queue, name: str) -> None:
+    def watch_dead_end(self, queue: Queue, name: str, remedy: str) -> None:
         """Tell of the first message that nothing could process."""
         self._alarm(
             name,
@@ -120,7 +124,7 @@ class Alarms(Construct):
             ),
             1,
             f"Messages that could not be processed are in the queue {name}. Mend the cause, which "
-            "is in the logs, then send them again with the queue's redrive.",
+            f"is in the logs. {remedy}",
         )
 
     def watch_handler(self, handler: Handler) -> None:

@@ -113,3 +113,4 @@ class Signal(Reaction):
         bus.give_to(self.handler)
         machine.let_start(self.handler)
         machine.let_wake(self.handler)
+        machine.let_look(self.handler)

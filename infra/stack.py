@@ -75,7 +75,12 @@ class TidegateStack(Stack):
         inboxes = (intake.inbox, record.inbox, signal.inbox)
         for inbox in inboxes:
             alarms.watch_inbox(inbox)
-        alarms.watch_dead_end(intake.rule_errors, "rule-errors")
+        alarms.watch_dead_end(
+            intake.rule_errors,
+            "rule-errors",
+            "Each holds the event that AWS IoT could not hand over, in base64: send that to the "
+            "events queue. What is lost, the next review reads from the job's executions.",
+        )
         for handler in (
             intake.handler,
             record.handler,

@@ -114,6 +114,7 @@ class Steps(Construct):
             name="review",
             description="Reads what devices reported, and decides how to go on.",
             memory_mb=512,
+            timeout_seconds=60,
         )
         self.steer = Handler(
             self,
@@ -263,6 +264,7 @@ class Workflow(Construct):
             # Inline, not as an asset, so that `cdk diff` shows what changes in it.
             definition_body=DefinitionBody.from_string(definition.read_text(encoding="utf-8")),
             definition_substitutions={
+                "Partition": Aws.PARTITION,
                 "BusName": bus.bus.event_bus_name,
                 "EnrollFunctionArn": steps.enroll.function.function_arn,
                 "ParkFunctionArn": steps.park.function.function_arn,

@@ -133,7 +133,7 @@ def test_time_runs_faster_only_where_asked(local: Synthesized) -> None:
     assert told["TIDEGATE_MINUTE_SECONDS"] == "1.5"
 
 
-@pytest.mark.parametrize(("module", "seconds"), [("steer", 60), ("intake", 30), ("review", 30)])
+@pytest.mark.parametrize(("module", "seconds"), [("steer", 60), ("intake", 30), ("review", 60)])
 def test_timeouts(aws: Synthesized, module: str, seconds: int) -> None:
     """Steer has longest, since it tries again while AWS IoT throttles."""
     assert by_module(aws)[module]["Timeout"] == seconds

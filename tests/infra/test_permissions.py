@@ -68,7 +68,8 @@ ROLES = {
     | LEDGER
     | BUS
     | consumes("Signal/Inbox/Queue")
-    | each(MACHINE, "states:SendTaskSuccess", "states:StartExecution"),
+    | each(MACHINE, "states:SendTaskSuccess", "states:StartExecution")
+    | each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution"),
     "Steps/Enroll/Role": basics("Steps/Enroll")
     | LEDGER
     | BUS

@@ -293,12 +293,11 @@ class Aws(MemoryJobs):
         raises = changes.rollout is not None and changes.rate_per_minute > standing
         if raises and self._ledger.holds(rollout.key):
             problems.append(f"it raises the rate to {changes.rate_per_minute} against a hold")
-        slowest = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
-        lowers = changes == JobSettings(changes.rollout, changes.abort) and not raises
+        slowest = JobSettings(RolloutRate(RATE_PER_MINUTE_MIN), changes.abort)
         decided = rollout.revision and not self._ledger.decision(
             rollout.key, rollout.revision
         ).settings.changes_to(changes)
-        if not decided and changes != slowest and not lowers:
+        if not decided and changes != slowest:
             problems.append(f"no stored decision says {changes.to_request()}")
         return problems
 

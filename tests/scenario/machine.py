@@ -18,9 +18,9 @@ ALREADY_EXISTS = "StepFunctions.ExecutionAlreadyExistsException"
 SDK_CLIENT_EXCEPTION = "StepFunctions.SdkClientException"
 NOT_TAKEN = "EventBridge.FailedEntry"
 
-_LAMBDA = "arn:aws:states:::lambda:invoke"
-_START = "arn:aws:states:::states:startExecution"
-_PUT_EVENTS = "arn:aws:states:::events:putEvents"
+_LAMBDA = "arn:${Partition}:states:::lambda:invoke"
+_START = "arn:${Partition}:states:::states:startExecution"
+_PUT_EVENTS = "arn:${Partition}:states:::events:putEvents"
 _WAITING = ".waitForTaskToken"
 
 

@@ -195,15 +195,16 @@ def test_a_faulty_command_is_set_aside(make_world: MakeWorld) -> None:
     assert world.end_states == ["RolloutCompleted"]
 
 
-def test_launching_twice_in_one_second_launches_once(make_world: MakeWorld) -> None:
-    """The same event delivered twice names the same execution."""
+def test_launching_twice_launches_once(make_world: MakeWorld) -> None:
+    """Two commands, be it within a second, make one rollout; the second is told why not another."""
     world = make_world(things=40)
     world.launch()
     world.launch()
     world.run_to_the_end()
 
-    assert world.end_states == ["RolloutCompleted"]
+    assert sorted(world.end_states) == ["EnrollmentRefused", "RolloutCompleted"]
     assert len(world.announced("Rollout Started")) == 1
+    assert any("is enrolled already" in problem for problem in world.problems())
 
 
 def test_an_abort_meant_for_an_earlier_job_does_not_stop_the_next(make_world: MakeWorld) -> None:

@@ -1,5 +1,6 @@
 """Signal: what people ask of a rollout, and what wakes it besides outcomes."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,19 @@ from tidegate.documents.commands import (
     ResumeRollout,
     parse_command,
 )
-from tidegate.domain.rollout import AbortRequest, Hold, HoldKind, Rollout, RolloutKey
+from tidegate.domain.rollout import (
+    EXECUTION_NAME_LENGTH_MAX,
+    AbortRequest,
+    Hold,
+    HoldKind,
+    Rollout,
+)
 from tidegate.errors import RetryLater
 from tidegate.ports import Bus, BusEvent, Ledger, Workflow
 from tidegate.service.waiting import wake
+
+#: EventBridge's ids are UUIDs; they become part of an execution's name.
+EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 
 Request = HoldRollout | ResumeRollout | AbortRollout
 
@@ -40,8 +50,7 @@ def signal(event: Mapping[str, Any], *, ledger: Ledger, workflow: Workflow, bus:
     at = _moment(event)
     match command:
         case LaunchRollout() | EnrollJob():
-            # One event has one time: delivered twice, it names the same execution.
-            name = RolloutKey(command.job_id, int(at)).execution_name(1)
+            name = _execution_name(command.job_id, event)
             workflow.start(name, command.enrolment().to_workflow_input())
         case HoldRollout() | ResumeRollout() | AbortRollout():
             _request(command, at, ledger=ledger, workflow=workflow, bus=bus)
@@ -57,6 +66,18 @@ def _moment(event: Mapping[str, Any]) -> float:
             "only the bus rule of the stack should write to this queue"
         )
         raise CommandError(message) from error
+
+
+def _execution_name(job_id: str, event: Mapping[str, Any]) -> str:
+    """Return a name that is the event's own: the same if it is delivered again, and no other's."""
+    event_id = event.get("id")
+    if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
+        message = (
+            f"a command whose id is {event_id!r} did not come by the bus, which gives each event a "
+            "UUID: only the bus rule of the stack should write to this queue"
+        )
+        raise CommandError(message)
+    return f"{job_id[: EXECUTION_NAME_LENGTH_MAX - len(event_id) - 1]}-{event_id}"
 
 
 def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow, bus: Bus) -> None:
@@ -80,6 +101,8 @@ def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow,
         case AbortRollout():
             ledger.request_abort(key, AbortRequest(command.by, command.reason, at))
     wake(key, cause=f"{command.by}: {_verb(command)}", ledger=ledger, workflow=workflow)
+    if not workflow.is_running(rollout.execution_arn):
+        _publish(bus, _unattended(command, rollout, at))
 
 
 def _unaskable(command: Request, rollout: Rollout | None, at: float) -> str | None:
@@ -92,6 +115,19 @@ def _unaskable(command: Request, rollout: Rollout | None, at: float) -> str | No
     if isinstance(command, AbortRollout) and at < rollout.key.created_at:
         return "asked before the job that has this id now was created"
     return None
+
+
+def _unattended(command: Request, rollout: Rollout, at: float) -> BusEvent:
+    """Return the answer to a request that is noted, but that nothing will act on by itself."""
+    return needs_attention(
+        command.job_id,
+        f"{command.by} asked to {_verb(command)} job {command.job_id}, which is noted, but the "
+        f"workflow that would do it does not run: {rollout.execution_arn}",
+        "Start the workflow again with the job's id and policy: it goes on from the ledger. To "
+        f"stop the job at once: aws iot cancel-job --job-id {command.job_id}",
+        at,
+        key=rollout.key,
+    )
 
 
 def _verb(command: Request) -> str:

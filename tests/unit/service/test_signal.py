@@ -202,6 +202,7 @@ def test_enrolling_starts_a_workflow_named_by_its_event(stage: Stage) -> None:
         event = {
             "source": OPERATOR_SOURCE,
             "detail-type": "Enroll Job",
+            "id": "6a9191a9-0b5b-4793-9987-29dacba35e66",
             "time": AT,
             "detail": {"jobId": "new", "policy": "firmware"},
         }
@@ -209,6 +210,6 @@ def test_enrolling_starts_a_workflow_named_by_its_event(stage: Stage) -> None:
 
     started = {name: given for name, given in stage.workflow.started.items() if name != "owner"}
     ((name, given),) = started.items()
-    assert name.startswith("new-")
+    assert name == "new-6a9191a9-0b5b-4793-9987-29dacba35e66"
     assert given["jobId"] == "new"
     assert given["policy"] == "firmware"
