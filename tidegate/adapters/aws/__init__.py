@@ -1,1 +1,1 @@
-"""The ports on AWS; nothing else in Tidegate imports boto3, and only ``session`` makes clients."""
+"""The ports on AWS; only ``session`` makes clients, and nothing else that AWS runs imports boto3."""
