@@ -284,6 +284,8 @@ class Aws(MemoryJobs):
     def _problems_of_update(self, job: Job, created_at: int, changes: JobSettings) -> list[str]:
         rollout = self._ledger.current([job.job_id])[job.job_id]
         assert rollout.key.created_at == created_at
+        if not rollout.revision:
+            return ["nothing was decided yet"]
         problems = []
         if rollout.aborting:
             problems.append("an abort was decided before")
@@ -293,11 +295,12 @@ class Aws(MemoryJobs):
         raises = changes.rollout is not None and changes.rate_per_minute > standing
         if raises and self._ledger.holds(rollout.key):
             problems.append(f"it raises the rate to {changes.rate_per_minute} against a hold")
-        slowest = JobSettings(RolloutRate(RATE_PER_MINUTE_MIN), changes.abort)
-        decided = rollout.revision and not self._ledger.decision(
-            rollout.key, rollout.revision
-        ).settings.changes_to(changes)
-        if not decided and changes != slowest:
+        said = self._ledger.decision(rollout.key, rollout.revision).settings
+        slowest = JobSettings(RolloutRate(RATE_PER_MINUTE_MIN))
+        if said.changes_to(changes) and changes not in (
+            slowest,
+            replace(slowest, abort=said.abort),
+        ):
             problems.append(f"no stored decision says {changes.to_request()}")
         return problems
 

@@ -79,3 +79,11 @@ def test_the_first_reason_sums_it_up() -> None:
     """People who read one line read the first reason; without any, the verdict."""
     assert DECISION.summary == DECISION.reasons[0].text
     assert replace(DECISION, reasons=()).summary == "proceed"
+
+
+def test_a_stored_sentence_stays_as_it_was() -> None:
+    """A later wording, or one that wants other values, leaves what was stored readable."""
+    document = DECISION.to_document()
+    document["reasons"][0] |= {"text": "as it was put then", "values": {}}
+
+    assert Decision.from_document(document).summary == "as it was put then"

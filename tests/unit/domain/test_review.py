@@ -616,3 +616,27 @@ def test_no_outcome_counts_twice() -> None:
     assert evidence.started == evidence.harmed + evidence.cleared + evidence.in_flight == 10
     assert evidence.exposed == 14
     assert counts_of({SUCCEEDED: 5}).of(SUCCEEDED) == 5
+
+
+def test_past_the_page_budget_aws_s_own_counters_count() -> None:
+    """What the ledger could not read, AWS has counted: it weighs, for and against the release."""
+    situation = replace(situation_of({SUCCEEDED: 10}), readiness=Readiness.UNPLACED)
+    better = decide(with_job(situation, counts=JobCounts(succeeded=5000)))
+    worse = decide(with_job(situation, counts=JobCounts(succeeded=10, failed=100)))
+
+    assert better.evidence.succeeded == 5000
+    assert better.evidence.upper_bound < 0.02
+    assert worse.verdict is Verdict.ABORT
+
+
+def test_counters_of_attempts_do_not_count_as_things() -> None:
+    """With retries AWS counts each attempt: what only its counters know stays in flight."""
+    retrying = JobSettings(retries=(RetryCriterion(FailureType.ALL, 2),))
+    situation = replace(situation_of({SUCCEEDED: 10}), readiness=Readiness.UNPLACED)
+    decision = decide(
+        with_job(situation, counts=JobCounts(succeeded=10, failed=100), settings=retrying)
+    )
+
+    assert decision.evidence.harmed == 0
+    assert decision.evidence.in_flight == 100
+    assert decision.verdict is Verdict.HOLD

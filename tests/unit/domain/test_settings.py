@@ -380,3 +380,24 @@ def test_attempts_are_the_first_and_all_retries() -> None:
 
     assert JobSettings().attempts_per_thing == 1
     assert JobSettings(retries=both).attempts_per_thing == 4
+
+
+def test_what_a_presigned_url_leaves_open_is_no_difference() -> None:
+    """AWS fills in how long a URL is valid; that is not sent back at every review."""
+    role = "arn:aws:iam::111122223333:role/presign"
+    standing = JobSettings(presigned_url=PresignedUrl(role, 3600))
+
+    assert not standing.changes_to(JobSettings(presigned_url=PresignedUrl(role)))
+    shorter = JobSettings(presigned_url=PresignedUrl(role, 60))
+    assert standing.changes_to(shorter) == shorter
+
+
+def test_the_order_of_criteria_is_no_difference() -> None:
+    """AWS promises no order for the criteria that it gives back."""
+    criteria = (
+        AbortCriterion(FailureType.FAILED, 20.0, 10),
+        AbortCriterion(FailureType.TIMED_OUT, 20.0, 10),
+    )
+    there = JobSettings(abort=criteria[::-1]).to_request()
+
+    assert JobSettings.from_description(there).abort == criteria

@@ -269,3 +269,24 @@ def test_a_job_of_somebody_else_s_is_not_taken_for_a_launch(stage: Stage) -> Non
     assert stage.operations() == ["create"]
     assert stage.tags == {}
     assert stage.ledger.current([JOB]) == {}
+
+
+def test_a_launch_s_namespace_goes_with_its_updates_too(stage: Stage) -> None:
+    """Named when the job is created, it is in the snapshot that steering goes by."""
+    stage.jobs.delete(JOB)
+    rollout = stage.enroll(
+        given={**LAUNCH, "launch": {**LAUNCH["launch"], "namespaceId": "fleet-7"}}
+    )
+
+    assert rollout.policy.job.namespace_id == "fleet-7"
+
+
+def test_a_bus_that_does_not_take_the_news_is_tried_again(stage: Stage) -> None:
+    """That a rollout has begun is told, if not at once."""
+    stage.bus.refuses = lambda _: True
+    with pytest.raises(RetryLater, match="Rollout Started"):
+        stage.enroll()
+    stage.bus.refuses = lambda _: False
+    stage.enroll()
+
+    assert len(stage.bus.details("Rollout Started")) == 1

@@ -8,7 +8,7 @@ from tests.unit.service.stage import JOB, Stage, job_change, outcome
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNPLACED, Sighting
 from tidegate.domain.rollout import Ending, RolloutKey
-from tidegate.errors import Contention, RetryLater
+from tidegate.errors import Contention, Refused, RetryLater
 from tidegate.ports import CHANGES_MAX
 from tidegate.service.record import COMMIT_TRIES_MAX, fold_sightings
 
@@ -253,3 +253,14 @@ def test_a_token_that_is_void_is_forgotten(stage: Stage) -> None:
 
     assert stage.workflow.woken == []
     assert stage.rollout.park is None
+
+
+def test_a_rollout_that_is_refused_does_not_hold_up_the_others(stage: Stage) -> None:
+    """A missing permission of one rollout's workflow sets its own events aside, no others."""
+    other = RolloutKey("other", stage.key.created_at)
+    stage.claim(other)
+    stage.ledger.faults.before("commit", Refused("AccessDeniedException"))
+    recorded = stage.record(outcome(1), outcome(1, job_id="other"))
+
+    assert recorded.failed == (0,)
+    assert stage.ledger.counts(other).of(SUCCEEDED) == 1

@@ -213,3 +213,28 @@ def test_enrolling_starts_a_workflow_named_by_its_event(stage: Stage) -> None:
     assert name == "new-6a9191a9-0b5b-4793-9987-29dacba35e66"
     assert given["jobId"] == "new"
     assert given["policy"] == "firmware"
+
+
+def test_a_request_that_nothing_will_act_on_is_answered(stage: Stage) -> None:
+    """Noted for a workflow that died: whoever asked is told, and how to stop the job at once."""
+    stage.workflow.end(stage.owner)
+    stage.ask("Abort Rollout", AFTER, by="on-call", reason="smoke")
+
+    assert stage.rollout.abort_request is not None
+    (attention,) = stage.problems
+    assert "does not run" in attention["problem"]
+    assert "aws iot cancel-job" in attention["remedy"]
+
+
+@pytest.mark.parametrize("event_id", [None, "", "a b", 7])
+def test_an_enrolment_without_an_event_s_id_is_refused(stage: Stage, event_id: object) -> None:
+    """What did not come by the bus could start a workflow twice."""
+    event = {
+        "source": OPERATOR_SOURCE,
+        "detail-type": "Enroll Job",
+        "id": event_id,
+        "time": AT,
+        "detail": {"jobId": "new", "policy": "firmware"},
+    }
+    with pytest.raises(CommandError, match="did not come by the bus"):
+        signal(event, ledger=stage.ledger, workflow=stage.workflow, bus=stage.bus)

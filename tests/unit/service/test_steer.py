@@ -441,3 +441,32 @@ def test_a_hold_is_told_as_a_hold(stage: Stage) -> None:
     (told,) = stage.bus.details("Rollout Held")
     assert told["reasons"][0]["text"] == "operator hold by ann: odd"  # type: ignore[index]
     assert told["sent"]["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 1}  # type: ignore[index]
+
+
+def test_a_job_that_is_slowed_down_is_fenced_all_the_same(stage: Stage, higher: Decision) -> None:
+    """Only what AWS refuses is left out: the abort criteria stand behind the lowest rate."""
+    stage.jobs.faults.before("update", Refused("no permission to pass the role"))
+    stage.steer(higher)
+
+    assert stage.job.settings.abort == higher.settings.abort
+
+
+def test_people_are_told_once_while_settings_stay_refused(stage: Stage, higher: Decision) -> None:
+    """A request that is refused at every review is not told at every one."""
+    stage.jobs.faults.before("update", Refused("one"))
+    stage.steer(higher)
+    stage.jobs.faults.before("update", Refused("two"))
+    stage.steer(stage.review())
+
+    assert len(stage.problems) == 1
+
+
+def test_a_raise_whose_call_died_gets_its_second_look(stage: Stage, higher: Decision) -> None:
+    """Dying between UpdateJob and the look after it leaves no raise that a hold forbids."""
+    stage.jobs.faults.after("update", RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.steer(higher)
+    hold(stage)
+
+    assert stage.steer(higher) is Outcome.SUPERSEDED
+    assert stage.job.settings.rate_per_minute == 1
