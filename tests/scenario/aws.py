@@ -113,7 +113,7 @@ class Aws(MemoryJobs):
         execution = self._executions[job_id].get((thing_name, 1))
         if execution is not None and execution.status not in TERMINAL:
             self.report(job_id, thing_name, status)
-            self._look(job_id)
+            self.look(job_id)
 
     def _begin(self, job: Job) -> None:
         targets = sorted(
@@ -150,7 +150,7 @@ class Aws(MemoryJobs):
         grown = growth.base_rate_per_minute * growth.increment_factor**steps
         return min(int(grown), settings.rate_per_minute)
 
-    def _look(self, job_id: str) -> None:
+    def look(self, job_id: str) -> None:
         """Do what AWS does after an outcome: stop by the criteria, or complete."""
         if not self._runs(job_id):
             return

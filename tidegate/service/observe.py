@@ -83,7 +83,7 @@ def observe(
     latest = now - EVENT_LATE_MINUTES * minute_seconds
     return Observation(
         readiness=_readiness(rollout, job, reading, ledger),
-        events_missing=since > 0 and any(_is_lost(each, latest) for each in lost),
+        events_missing=any(_is_lost(each, rollout.enrolled_at, latest) for each in lost),
     )
 
 
@@ -131,7 +131,7 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
     return Readiness.COMPLETE
 
 
-def _is_lost(change: Transition, latest: float) -> bool:
+def _is_lost(change: Transition, enrolled_at: float, latest: float) -> bool:
     """Whether the list told of an outcome that an event should have told of long ago."""
     known = change.before is not None and change.before.status in REPORTED
-    return change.after.status in REPORTED and not known and change.after.at <= latest
+    return change.after.status in REPORTED and not known and enrolled_at < change.after.at <= latest

@@ -1,1 +1,1 @@
-"""The ports on AWS; only ``session`` makes clients, and nothing else that AWS runs imports boto3."""
+"""The ports on AWS; ``session`` makes all clients, and nothing else in a Lambda imports boto3."""
