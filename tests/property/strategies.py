@@ -157,7 +157,7 @@ counter_keys = st.tuples(
 counts = st.dictionaries(counter_keys, st.integers(1, 40), max_size=12).map(Counts)
 
 
-HOLD = Hold(HoldKind.OPERATOR, "ada", "support is short of people", 0)
+HOLD = Hold(HoldKind.OPERATOR, "on-call", "support is short of people", 0)
 
 
 @st.composite
@@ -190,7 +190,7 @@ def situations(draw: st.DrawFn) -> Situation:
         job=draw(st.just(replace(situation.job, status=status)) | st.none()),
         readiness=draw(st.sampled_from(Readiness)),
         holds=draw(st.sampled_from([(), (HOLD,), (HOLD, HOLD)])),
-        abort_request=draw(st.none() | st.just(AbortRequest("ada", "wrong image", 0))),
+        abort_request=draw(st.none() | st.just(AbortRequest("on-call", "wrong image", 0))),
         aborting=draw(st.booleans()),
     )
 

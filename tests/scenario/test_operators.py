@@ -19,26 +19,26 @@ def test_a_hold_binds_until_somebody_resumes(make_world: MakeWorld) -> None:
     world = make_world(things=400)
     world.launch()
     world.run_until(lambda: bool(world.jobs.updates()) and world.rate > 20)
-    world.hold("customers complain", by="ann")
+    world.hold("customers complain", by="night-shift")
     world.run(0.1)
 
     assert world.rate == 1
     held = world.decisions[-1]
     assert held.verdict is Verdict.HOLD
-    assert held.summary == "operator hold by ann: customers complain"
+    assert held.summary == "operator hold by night-shift: customers complain"
     assert held.reasons[1].code is ReasonCode.HOLD_LEAKS
 
     exposed = world.outcomes().total()
     world.run(30)
     assert world.rate == 1
     assert world.outcomes().total() <= exposed + 31
-    assert world.announced("Rollout Held")[-1]["reasons"][0]["values"]["by"] == "ann"
+    assert world.announced("Rollout Held")[-1]["reasons"][0]["values"]["by"] == "night-shift"
 
-    world.resume("was a fault of the dashboard", by="bob")
+    world.resume("was a fault of the dashboard", by="plant-7")
     world.run(0.1)
     assert world.rate > 1
     (resumed,) = world.announced("Rollout Resumed")
-    assert (resumed["by"], resumed["reason"]) == ("bob", "was a fault of the dashboard")
+    assert (resumed["by"], resumed["reason"]) == ("plant-7", "was a fault of the dashboard")
     world.run_to_the_end()
     assert world.end_states == ["RolloutCompleted"]
 
@@ -60,11 +60,13 @@ def test_one_resume_lifts_the_holds_of_all_operators(make_world: MakeWorld) -> N
     world = make_world(things=400)
     world.launch()
     world.run(4)
-    world.hold(by="ann")
-    world.hold(by="cem")
+    world.hold(by="night-shift")
+    world.hold(by="site-3")
     world.run(2)
     reasons = [each.text for each in world.decisions[-1].reasons]
-    assert {"operator hold by ann: looks odd", "operator hold by cem: looks odd"} <= set(reasons)
+    assert {"operator hold by night-shift: looks odd", "operator hold by site-3: looks odd"} <= set(
+        reasons
+    )
 
     world.resume()
     world.run(2)
@@ -84,7 +86,7 @@ def test_a_hold_that_arrives_twice_and_late_is_not_in_force(make_world: MakeWorl
             "detail-type": "Hold Rollout",
             "source": OPERATOR_SOURCE,
             "time": world.moment(),
-            "detail": {"jobId": JOB, "by": "ann", "reason": "looks odd"},
+            "detail": {"jobId": JOB, "by": "night-shift", "reason": "looks odd"},
         }
     )
     world.run(1)
@@ -102,14 +104,14 @@ def test_a_request_to_abort_stops_the_rollout_at_once(make_world: MakeWorld) -> 
     world = make_world(things=400)
     world.launch()
     world.run(5)
-    world.abort("wrong image", by="eve")
+    world.abort("wrong image", by="release-desk")
     world.run_to_the_end(1)
 
     assert world.end_states == ["RolloutAborted"]
     assert world.rollout.ending is Ending.ABORTED
     job = world.jobs.describe(JOB)
     assert job.status is JobStatus.CANCELED
-    assert "eve asked to abort: wrong image" in (job.comment or "")
+    assert "release-desk asked to abort: wrong image" in (job.comment or "")
 
 
 def test_an_abort_overrules_a_hold(make_world: MakeWorld) -> None:
@@ -160,11 +162,11 @@ def test_asking_for_something_of_an_unknown_job_is_answered(make_world: MakeWorl
     """Whoever holds a job that is not enrolled learns that nothing is held, and the remedy."""
     world = make_world()
     world.existing_job()
-    world.hold(by="ann")
+    world.hold(by="night-shift")
     world.run(1)
 
     (attention,) = world.announced("Rollout Needs Attention")
-    assert "ann asked to hold job release-7" in attention["problem"]
+    assert "night-shift asked to hold job release-7" in attention["problem"]
     assert "never enrolled" in attention["problem"]
     assert "Enroll Job" in attention["remedy"]
     assert world.jobs.calls == []
@@ -218,7 +220,7 @@ def test_an_abort_meant_for_an_earlier_job_does_not_stop_the_next(make_world: Ma
             "detail-type": "Abort Rollout",
             "source": OPERATOR_SOURCE,
             "time": world.moment(),
-            "detail": {"jobId": JOB, "by": "eve", "reason": "wrong image"},
+            "detail": {"jobId": JOB, "by": "release-desk", "reason": "wrong image"},
         }
     )
     world.jobs.delete_by_hand(JOB)
@@ -230,4 +232,4 @@ def test_an_abort_meant_for_an_earlier_job_does_not_stop_the_next(make_world: Ma
 
     assert world.end_states == ["JobDeletedByOthers", None]
     assert world.rollout.abort_request is None
-    assert any("eve asked to abort" in each for each in world.problems())
+    assert any("release-desk asked to abort" in each for each in world.problems())

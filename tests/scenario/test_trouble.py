@@ -101,7 +101,7 @@ def test_a_request_that_arrives_during_a_raise_takes_it_back(
             "detail-type": "Hold Rollout" if hold else "Abort Rollout",
             "source": "tidegate.operator",
             "time": world.moment(),
-            "detail": {"jobId": JOB, "by": "ann", "reason": "stop it"},
+            "detail": {"jobId": JOB, "by": "night-shift", "reason": "stop it"},
         }
         world.invoke("signal", {"Records": [{"messageId": "1", "body": json.dumps(payload)}]})
 
@@ -115,7 +115,7 @@ def test_a_request_that_arrives_during_a_raise_takes_it_back(
     if hold:
         assert all(each.rollout is None for each in later)
         assert world.rate == 1
-        assert world.decisions[-1].summary == "operator hold by ann: stop it"
+        assert world.decisions[-1].summary == "operator hold by night-shift: stop it"
     else:
         assert later == []
         world.run_to_the_end(1)
@@ -130,7 +130,7 @@ def test_a_take_back_that_aws_is_too_busy_for_is_made_up_for(make_world: MakeWor
 
     def hold() -> None:
         world.ledger.place_hold(
-            world.rollout.key, Hold(HoldKind.OPERATOR, "ann", "odd", world.clock.now())
+            world.rollout.key, Hold(HoldKind.OPERATOR, "night-shift", "odd", world.clock.now())
         )
 
     world.between_jobs_calls.during("update", hold)

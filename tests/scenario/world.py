@@ -218,15 +218,19 @@ class World(Surroundings):
         """Ask Tidegate to steer an existing job."""
         self.tell("Enroll Job", job_id, policy=self.policy["name"] if policy is None else policy)
 
-    def hold(self, reason: str = "looks odd", *, by: str = "ann", job_id: str = JOB) -> None:
+    def hold(
+        self, reason: str = "looks odd", *, by: str = "night-shift", job_id: str = JOB
+    ) -> None:
         """Ask Tidegate not to go on."""
         self.tell("Hold Rollout", job_id, by=by, reason=reason)
 
-    def resume(self, reason: str = "all fine", *, by: str = "bob", job_id: str = JOB) -> None:
+    def resume(self, reason: str = "all fine", *, by: str = "plant-7", job_id: str = JOB) -> None:
         """Lift the operators' holds."""
         self.tell("Resume Rollout", job_id, by=by, reason=reason)
 
-    def abort(self, reason: str = "wrong image", *, by: str = "eve", job_id: str = JOB) -> None:
+    def abort(
+        self, reason: str = "wrong image", *, by: str = "release-desk", job_id: str = JOB
+    ) -> None:
         """Ask Tidegate to stop the rollout for good."""
         self.tell("Abort Rollout", job_id, by=by, reason=reason)
 

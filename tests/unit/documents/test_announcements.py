@@ -69,7 +69,7 @@ def decided(
     )
 
 
-HELD = reason(ReasonCode.HELD, kind="operator", by="ada", why="storm")
+HELD = reason(ReasonCode.HELD, kind="operator", by="on-call", why="storm")
 SENT = JobSettings(rollout=RolloutRate(90))
 
 
@@ -176,7 +176,7 @@ def test_an_end_is_told_with_how_it_came(build: Any, ending: Ending) -> None:  #
     event = build(KEY, decision, AT)
 
     assert event.detail["ending"] == ending.value
-    assert event.detail["reasons"][0]["text"] == "operator hold by ada: storm"
+    assert event.detail["reasons"][0]["text"] == "operator hold by on-call: storm"
     assert_valid(event)
 
 
@@ -189,9 +189,9 @@ def test_the_verdict_to_abort_is_an_ending_by_itself() -> None:
 
 def test_a_resumption_says_who_and_why() -> None:
     """Whoever reads the bus learns who lifted the holds."""
-    event = rollout_resumed(KEY, "ada", "back to normal", AT)
+    event = rollout_resumed(KEY, "on-call", "back to normal", AT)
 
-    assert (event.detail["by"], event.detail["reason"]) == ("ada", "back to normal")
+    assert (event.detail["by"], event.detail["reason"]) == ("on-call", "back to normal")
     assert_valid(event)
 
 
@@ -248,4 +248,4 @@ def test_what_fits_is_not_marked_as_cut() -> None:
 @given(st.floats(0, 4_000_000_000))
 def test_every_moment_is_told_as_the_schema_says(at: float) -> None:
     """Time is UTC to the millisecond, in one form, whole seconds included."""
-    assert_valid(rollout_resumed(KEY, "ada", "why not", at))
+    assert_valid(rollout_resumed(KEY, "on-call", "why not", at))

@@ -38,7 +38,7 @@ LAUNCH: dict[str, Any] = {
     "targets": [GROUP],
     "documentSource": "https://s3.amazonaws.com/b/k",
 }
-BY: dict[str, Any] = {"jobId": "fw-2", "by": "ada", "reason": "storm"}
+BY: dict[str, Any] = {"jobId": "fw-2", "by": "on-call", "reason": "storm"}
 
 
 def event_of(kind: str, detail: object) -> dict[str, Any]:
@@ -71,9 +71,9 @@ def told_of(kind: str, detail: object) -> str:
 @pytest.mark.parametrize(
     ("kind", "detail", "command"),
     [
-        ("Hold Rollout", BY, HoldRollout("fw-2", "ada", "storm")),
-        ("Resume Rollout", BY | {"version": "1"}, ResumeRollout("fw-2", "ada", "storm")),
-        ("Abort Rollout", BY, AbortRollout("fw-2", "ada", "storm")),
+        ("Hold Rollout", BY, HoldRollout("fw-2", "on-call", "storm")),
+        ("Resume Rollout", BY | {"version": "1"}, ResumeRollout("fw-2", "on-call", "storm")),
+        ("Abort Rollout", BY, AbortRollout("fw-2", "on-call", "storm")),
         ("Enroll Job", {"jobId": "fw-2", "policy": "firmware"}, EnrollJob("fw-2", "firmware")),
         (
             "Enroll Job",

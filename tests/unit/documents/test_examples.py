@@ -132,7 +132,7 @@ def test_the_guide_to_events_shows_how_to_send_a_command() -> None:
             "detail-type": entry["DetailType"],
             "detail": json.loads(entry["Detail"]),
         }
-    ) == HoldRollout("firmware-2-4", "ada", "support is short of people today")
+    ) == HoldRollout("firmware-2-4", "on-call", "support is short of people today")
 
 
 @pytest.mark.parametrize("guide", ["policy.md", "events.md"])

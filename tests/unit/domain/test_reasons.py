@@ -63,10 +63,12 @@ def test_a_reason_without_its_numbers_is_refused() -> None:
 
 def test_what_people_write_is_shown_as_it_is() -> None:
     """Braces in a reason that an operator gave are text, not places for numbers."""
-    held = reason(ReasonCode.HELD, kind="operator", by="ada", why="{rate} {0}")
+    held = reason(ReasonCode.HELD, kind="operator", by="on-call", why="{rate} {0}")
 
-    assert held.text == "operator hold by ada: {rate} {0}"
-    assert held == Reason(ReasonCode.HELD, {"kind": "operator", "by": "ada", "why": "{rate} {0}"})
+    assert held.text == "operator hold by on-call: {rate} {0}"
+    assert held == Reason(
+        ReasonCode.HELD, {"kind": "operator", "by": "on-call", "why": "{rate} {0}"}
+    )
 
 
 def test_the_documentation_lists_every_sentence() -> None:

@@ -52,8 +52,8 @@ CLEAN: Starts = {SUCCEEDED: 2000}
 #: One that must be stopped.
 BAD: Starts = {FAILED: 8, SUCCEEDED: 2}
 
-HOLD = Hold(HoldKind.OPERATOR, by="ada", reason="support is short of people", since=NOW - 60)
-ABORT_REQUEST = AbortRequest(by="ada", reason="wrong image", at=NOW - 1)
+HOLD = Hold(HoldKind.OPERATOR, by="on-call", reason="support is short of people", since=NOW - 60)
+ABORT_REQUEST = AbortRequest(by="on-call", reason="wrong image", at=NOW - 1)
 
 
 def decide(situation: Situation, policy: Policy = POLICY) -> Decision:
@@ -186,7 +186,7 @@ def test_an_operator_who_asks_to_abort_is_obeyed_whatever_the_evidence() -> None
     decision = decide(replace(situation_of(CLEAN), abort_request=ABORT_REQUEST))
 
     assert decision.verdict is Verdict.ABORT
-    assert [each.text for each in decision.reasons] == ["ada asked to abort: wrong image"]
+    assert [each.text for each in decision.reasons] == ["on-call asked to abort: wrong image"]
 
 
 def test_an_abort_once_decided_is_never_taken_back() -> None:
@@ -242,18 +242,18 @@ def test_a_hold_slows_to_the_lowest_rate_and_says_that_it_leaks() -> None:
     assert decision.verdict is Verdict.HOLD
     assert decision.settings.rollout == RolloutRate(1)
     assert decision.settings.abort
-    assert decision.summary == "operator hold by ada: support is short of people"
+    assert decision.summary == "operator hold by on-call: support is short of people"
     assert ReasonCode.HOLD_LEAKS in codes(decision)
 
 
 def test_holds_stack() -> None:
     """Whoever looks at a rollout sees everybody who wants it to wait."""
-    holds = (HOLD, replace(HOLD, by="bob", reason="plant is down"))
+    holds = (HOLD, replace(HOLD, by="plant-7", reason="plant is down"))
     decision = decide(replace(situation_of(GOING_WELL), holds=holds))
 
     assert [each.text for each in decision.reasons][:2] == [
-        "operator hold by ada: support is short of people",
-        "operator hold by bob: plant is down",
+        "operator hold by on-call: support is short of people",
+        "operator hold by plant-7: plant is down",
     ]
 
 

@@ -139,18 +139,18 @@ def test_signal_does_what_can_be_done(
 ) -> None:
     """One command that cannot be done does not keep the others from it."""
     bodies = [
-        command("Hold Rollout", jobId=JOB, by="ann", reason="odd"),
+        command("Hold Rollout", jobId=JOB, by="night-shift", reason="odd"),
         command("Hold Rollout", jobId=JOB),
         *NO_EVENTS,
         json.dumps(
             {**json.loads(command("Hold Rollout", jobId=JOB, by="a", reason="b")), "time": 1}
         ),
-        command("Abort Rollout", jobId=JOB, by="eve", reason="bricks"),
+        command("Abort Rollout", jobId=JOB, by="release-desk", reason="bricks"),
     ]
     answer = signal.handler(sqs(*bodies), context)
 
     assert failed(answer) == [*range(1, 3 + len(NO_EVENTS))]
-    assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["ann"]
+    assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["night-shift"]
     assert stage.rollout.abort_request is not None
     assert metrics(capsys.readouterr().out) == {"CommandsFailed": 2 + len(NO_EVENTS)}
 
@@ -158,10 +158,12 @@ def test_signal_does_what_can_be_done(
 def test_signal_comes_again_where_aws_is_busy(stage: Stage, context: LambdaContext) -> None:
     """A hold that the ledger did not take is delivered again, alone."""
     stage.ledger.faults.before("place_hold", RetryLater("throttled"))
-    bodies = [command("Hold Rollout", jobId=JOB, by=by, reason="odd") for by in ("ann", "bob")]
+    bodies = [
+        command("Hold Rollout", jobId=JOB, by=by, reason="odd") for by in ("night-shift", "plant-7")
+    ]
 
     assert failed(signal.handler(sqs(*bodies), context)) == [0]
-    assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["bob"]
+    assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["plant-7"]
 
 
 def test_an_empty_batch_is_no_failure(stage: Stage, context: LambdaContext) -> None:

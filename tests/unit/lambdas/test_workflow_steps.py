@@ -107,7 +107,7 @@ def test_review_names_the_ending(stage: Stage, context: LambdaContext) -> None:
 
 def test_review_cuts_a_summary_that_is_too_long(stage: Stage, context: LambdaContext) -> None:
     """A state's data is bounded, whatever people write as their reason."""
-    stage.ledger.place_hold(stage.key, Hold(HoldKind.OPERATOR, "ann", "x" * 5000, START))
+    stage.ledger.place_hold(stage.key, Hold(HoldKind.OPERATOR, "night-shift", "x" * 5000, START))
 
     assert len(review.handler({"rollout": rollout()}, context)["summary"]) == 1000
 

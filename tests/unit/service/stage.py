@@ -145,7 +145,7 @@ class Stage:
 
     def ask(self, command: str, at: str = "2026-09-21T14:20:00Z", **members: object) -> None:
         """Send an operator's command of that time."""
-        detail = {"jobId": JOB, "by": "ann", "reason": "looks odd", **members}
+        detail = {"jobId": JOB, "by": "night-shift", "reason": "looks odd", **members}
         event = {
             "source": OPERATOR_SOURCE,
             "detail-type": command,

@@ -26,12 +26,12 @@ def stage() -> Stage:
 
 def test_a_hold_is_in_force_and_wakes(stage: Stage) -> None:
     """Who and why are kept with the second of the event."""
-    stage.ask("Hold Rollout", AT, by="ann", reason="odd")
+    stage.ask("Hold Rollout", AT, by="night-shift", reason="odd")
 
     (hold,) = stage.ledger.holds(stage.key)
-    assert hold == Hold(HoldKind.OPERATOR, "ann", "odd", since=hold.since)
+    assert hold == Hold(HoldKind.OPERATOR, "night-shift", "odd", since=hold.since)
     assert hold.since > START
-    assert stage.workflow.woken == [("token", {"cause": "ann: hold"})]
+    assert stage.workflow.woken == [("token", {"cause": "night-shift: hold"})]
 
 
 def test_the_same_hold_again_is_one_hold(stage: Stage) -> None:
@@ -44,13 +44,13 @@ def test_the_same_hold_again_is_one_hold(stage: Stage) -> None:
 
 def test_a_resume_lifts_what_was_placed_before(stage: Stage) -> None:
     """All holds of operators, whoever placed them; the bus hears who lifted them and why."""
-    stage.ask("Hold Rollout", AT, by="ann")
-    stage.ask("Hold Rollout", AT, by="cem")
-    stage.ask("Resume Rollout", AFTER, by="bob", reason="all fine")
+    stage.ask("Hold Rollout", AT, by="night-shift")
+    stage.ask("Hold Rollout", AT, by="site-3")
+    stage.ask("Resume Rollout", AFTER, by="plant-7", reason="all fine")
 
     assert stage.ledger.holds(stage.key) == []
     (resumed,) = stage.bus.details("Rollout Resumed")
-    assert (resumed["by"], resumed["reason"]) == ("bob", "all fine")  # type: ignore[index]
+    assert (resumed["by"], resumed["reason"]) == ("plant-7", "all fine")  # type: ignore[index]
 
 
 def test_a_late_duplicate_of_a_lifted_hold_is_not_in_force(stage: Stage) -> None:
@@ -89,12 +89,12 @@ def test_hold_and_resume_of_one_second_hold(stage: Stage) -> None:
 
 def test_the_first_request_to_abort_stays(stage: Stage) -> None:
     """Whoever was first is named in all that follows."""
-    stage.ask("Abort Rollout", AT, by="ann", reason="bricks")
-    stage.ask("Abort Rollout", AFTER, by="bob", reason="me too")
+    stage.ask("Abort Rollout", AT, by="night-shift", reason="bricks")
+    stage.ask("Abort Rollout", AFTER, by="plant-7", reason="me too")
 
     request = stage.rollout.abort_request
     assert request is not None
-    assert (request.by, request.reason) == ("ann", "bricks")
+    assert (request.by, request.reason) == ("night-shift", "bricks")
 
 
 @pytest.mark.parametrize("command", ["Hold Rollout", "Resume Rollout", "Abort Rollout"])
@@ -104,7 +104,7 @@ def test_a_request_for_a_job_that_is_unknown_is_answered(stage: Stage, command: 
 
     verb = command.partition(" ")[0].lower()
     (attention,) = stage.problems
-    assert f"ann asked to {verb} job unknown" in attention["problem"]
+    assert f"night-shift asked to {verb} job unknown" in attention["problem"]
     assert "never enrolled" in attention["problem"]
     assert stage.workflow.woken == []
 
@@ -160,7 +160,7 @@ def test_a_command_without_a_time_is_refused(stage: Stage, time: object) -> None
         "source": OPERATOR_SOURCE,
         "detail-type": "Hold Rollout",
         "time": time,
-        "detail": {"jobId": JOB, "by": "ann", "reason": "odd"},
+        "detail": {"jobId": JOB, "by": "night-shift", "reason": "odd"},
     }
     with pytest.raises(CommandError, match="without a time of its own"):
         signal(event, ledger=stage.ledger, workflow=stage.workflow, bus=stage.bus)

@@ -141,12 +141,12 @@ def test_an_old_decision_touches_nothing(stage: Stage, higher: Decision) -> None
 
 def hold(stage: Stage) -> None:
     """Hold the rollout."""
-    stage.ledger.place_hold(stage.key, Hold(HoldKind.OPERATOR, "ann", "odd", 5.0))
+    stage.ledger.place_hold(stage.key, Hold(HoldKind.OPERATOR, "night-shift", "odd", 5.0))
 
 
 def abort(stage: Stage) -> None:
     """Ask to abort the rollout."""
-    stage.ledger.request_abort(stage.key, AbortRequest("ann", "odd", 5.0))
+    stage.ledger.request_abort(stage.key, AbortRequest("night-shift", "odd", 5.0))
 
 
 def end(stage: Stage) -> None:
@@ -368,7 +368,7 @@ def test_an_abort_cancels_the_job_once(stage: Stage) -> None:
     (call,) = stage.jobs.calls
     assert call.arguments == {
         "reason_code": "TIDEGATE_ABORT",
-        "comment": "Tidegate, decision 1: ann asked to abort: odd",
+        "comment": "Tidegate, decision 1: night-shift asked to abort: odd",
         "force": False,
     }
 
@@ -434,12 +434,12 @@ def test_dying_at_the_end_and_trying_again_ends(
 def test_a_hold_is_told_as_a_hold(stage: Stage) -> None:
     """The bus hears who holds the rollout, and what UpdateJob was sent for it."""
     stage.report(ExecutionStatus.IN_PROGRESS, 1)
-    stage.ask("Hold Rollout", by="ann", reason="odd")
+    stage.ask("Hold Rollout", by="night-shift", reason="odd")
     decision = stage.review()
     stage.steer(decision)
 
     (told,) = stage.bus.details("Rollout Held")
-    assert told["reasons"][0]["text"] == "operator hold by ann: odd"  # type: ignore[index]
+    assert told["reasons"][0]["text"] == "operator hold by night-shift: odd"  # type: ignore[index]
     assert told["sent"]["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 1}  # type: ignore[index]
 
 
