@@ -33,10 +33,15 @@ def test_changes_are_the_differences_and_nothing_else(
 ) -> None:
     """What is sent differs from what stands, is wanted, and leaves no wish open."""
     changes = standing.changes_to(desired)
+    wanted = desired.to_request()
+    if "presignedUrlConfig" in wanted:
+        # A wish may leave a member of it open, which then stays as it stands.
+        before = standing.to_request().get("presignedUrlConfig", {})
+        wanted["presignedUrlConfig"] = {**before, **wanted["presignedUrlConfig"]}
 
     for name, value in changes.to_request().items():
         assert standing.to_request().get(name) != value
-        assert desired.to_request()[name] == value
+        assert wanted[name] == value
     in_force = JobSettings.from_description({**standing.to_request(), **changes.to_request()})
     assert not in_force.changes_to(desired)
     assert bool(changes) == bool(changes.to_request())

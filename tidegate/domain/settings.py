@@ -112,6 +112,13 @@ class JobSettings:
     retries: tuple[RetryCriterion, ...] | None = None
     description: str | None = None
 
+    def __post_init__(self) -> None:
+        """Put criteria in one order: AWS promises none, and a different one is no difference."""
+        if self.abort is not None:
+            object.__setattr__(self, "abort", tuple(sorted(self.abort, key=_failure_type_of)))
+        if self.retries is not None:
+            object.__setattr__(self, "retries", tuple(sorted(self.retries, key=_failure_type_of)))
+
     def __bool__(self) -> bool:
         """Whether any field is set."""
         return any(getattr(self, each.name) is not None for each in fields(self))
@@ -180,14 +187,10 @@ class JobSettings:
         retries = (job.get("jobExecutionsRetryConfig") or {}).get("criteriaList")
         return cls(
             rollout=_rollout_from_description(job.get("jobExecutionsRolloutConfig") or {}),
-            abort=tuple(sorted(map(_abort_from_description, abort), key=_failure_type_of))
-            if abort
-            else None,
+            abort=tuple(_abort_from_description(each) for each in abort) if abort else None,
             timeout_minutes=(job.get("timeoutConfig") or {}).get("inProgressTimeoutInMinutes"),
             presigned_url=_presigned_from_description(job.get("presignedUrlConfig") or {}),
-            retries=tuple(sorted(map(_retry_from_description, retries), key=_failure_type_of))
-            if retries
-            else None,
+            retries=tuple(_retry_from_description(each) for each in retries) if retries else None,
             description=job.get("description"),
         )
 
@@ -424,7 +427,7 @@ def _retry_from_description(criterion: Mapping[str, Any]) -> RetryCriterion:
 
 
 def _failure_type_of(criterion: AbortCriterion | RetryCriterion) -> str:
-    """Order criteria: at most one exists per failure type, and AWS promises no order."""
+    """Order criteria, of which AWS takes at most one per failure type."""
     return criterion.failure_type.value
 
 
