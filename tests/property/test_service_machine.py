@@ -335,7 +335,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(["Hold Rollout", "Hold Rollout", "Resume Rollout"]),
-        by=st.sampled_from(["ann", "bob"]),
+        by=st.sampled_from(["on-call", "night-shift"]),
     )
     def operator(self, kind: str, by: str) -> None:
         """Somebody holds or resumes."""
@@ -345,7 +345,7 @@ class ServiceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.clock.now() > START + 240)
     def operator_aborts(self) -> None:
         """Somebody asks to abort."""
-        self._tell(self._command("Abort Rollout", "eve"))
+        self._tell(self._command("Abort Rollout", "release-manager"))
 
     @rule(place=places)
     @precondition(lambda self: self.commands)
@@ -379,9 +379,9 @@ class ServiceMachine(RuleBasedStateMachine):
             # In the middle of a request to AWS, IAM alone sees to it, by the tag.
             port, operation = "ledger", "store_decision"
         acts: Mapping[str, Callable[[], None]] = {
-            "hold": lambda: self._tell(self._command("Hold Rollout", "zoe")),
-            "resume": lambda: self._tell(self._command("Resume Rollout", "zoe")),
-            "abort": lambda: self._tell(self._command("Abort Rollout", "zoe")),
+            "hold": lambda: self._tell(self._command("Hold Rollout", "support")),
+            "resume": lambda: self._tell(self._command("Resume Rollout", "support")),
+            "abort": lambda: self._tell(self._command("Abort Rollout", "support")),
             "take over": self.successor_enrolls,
             "exchange": lambda: self.others_end_the_job("exchanged"),
             "events": lambda: self._record(list(self.events), again=True),

@@ -80,6 +80,7 @@ class Execution:
         arn: Of the execution.
         given: What it was started with.
         states: Names of the states it entered, oldest first.
+        history: How many events Step Functions keeps of it so far.
         is_over: Whether it has reached an end state: the last of its states.
         cause: Why it failed, if it did.
     """
@@ -89,6 +90,7 @@ class Execution:
     around: Surroundings
     moment: Callable[[], str]
     states: list[str] = field(default_factory=list)
+    history: int = 1
     is_over: bool = False
     cause: str | None = None
     _variables: dict[str, Any] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class Execution:
         name, data = DEFINITION["StartAt"], dict(self.given)
         while True:
             self.states.append(name)
+            self.history += 2  # entered and exited
             state = DEFINITION["States"][name]
             match state["Type"]:
                 case "Succeed":
@@ -150,6 +153,8 @@ class Execution:
         data: Any,  # noqa: ANN401
     ) -> Generator[Pause | Wait, Mapping[str, Any] | None, Any]:
         resource, arguments = state["Resource"], state["Arguments"]
+        # Scheduled, started, and succeeded, failed or timed out; submitted where it waits.
+        self.history += 4 if resource.endswith(_WAITING) else 3
         token = f"{self.arn}#{self._tokens}"
         if resource.endswith(_WAITING):
             self._tokens += 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.scenario.world import JOB, POLICY, World, fleet
+from tidegate.documents.commands import REVIEWS_MAX
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import JobStatus
 from tidegate.domain.reasons import ReasonCode
@@ -264,6 +265,20 @@ def test_an_abort_that_lasts_is_handed_on_too(make_world: MakeWorld) -> None:
 
     assert world.end_states[-1] == "RolloutAborted"
     assert all(each.states.count("Review") <= 3 for each in world.executions.values())
+
+
+@pytest.mark.parametrize("status", [JobStatus.SCHEDULED, JobStatus.IN_PROGRESS])
+def test_a_history_stays_within_what_step_functions_keeps(
+    make_world: MakeWorld, status: JobStatus
+) -> None:
+    """The most reviews that may be asked for fit, with some room for retries."""
+    world = make_world(things=2000, devices=fleet(silent_rate=0.9))
+    world.existing_job(status=status)
+    world.start_workflow("mine", {"jobId": JOB, "policy": "firmware", "reviews": 50})
+    world.run_until(lambda: len(world.executions) == 2)
+    (first, _) = world.executions.values()
+
+    assert first.history / 50 * REVIEWS_MAX < 24_000
 
 
 def refused(world: World) -> str:
