@@ -45,7 +45,6 @@ class Aws(MemoryJobs):
 
     Attributes:
         cancel_seconds: How long DescribeJob shows a canceled job as running still.
-        has_fence: Whether AWS looks at the abort criteria.
         countable: Whether targets are few enough to be counted.
     """
 
@@ -55,7 +54,7 @@ class Aws(MemoryJobs):
         """Start without jobs."""
         super().__init__(clock)
         self.cancel_seconds = 0.0
-        self.has_fence = self.countable = True
+        self.countable = True
         self._ledger = ledger
         self._violations = violations
         self._after = after
@@ -155,7 +154,7 @@ class Aws(MemoryJobs):
         if not self._runs(job_id):
             return
         job, counts = self._jobs[job_id], self._counted(job_id)
-        if self.has_fence and any(_fires(each, counts) for each in job.settings.abort or ()):
+        if any(_fires(each, counts) for each in job.settings.abort or ()):
             self.end_by_criteria(job_id)
         elif (
             not job.is_concurrent

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.scenario.world import POLICY, Device, Fleet, World, fleet
+from tests.scenario.world import JOB, POLICY, Device, Fleet, World, fleet
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.reasons import ReasonCode
@@ -172,6 +172,29 @@ def test_growth_left_to_aws_stays_below_what_the_evidence_allows(make_world: Mak
     assert world.end_states == ["RolloutCompleted"]
     assert any(each.exponential for each in sent)
     assert max(each.maximum_per_minute for each in sent) <= 200
+
+
+def test_two_rollouts_at_once_keep_to_themselves(make_world: MakeWorld) -> None:
+    """A bad release is stopped while a good one beside it completes, on the same devices."""
+
+    def device(place: int, chance: Random) -> Device:
+        return Device(ExecutionStatus.SUCCEEDED, ends_after=chance.uniform(1.0, 3.0))
+
+    world = make_world(things=150, devices=device)
+    world.launch()
+    world.launch("bad-one")
+    world.run(1.5)
+    for number in range(5):
+        name = f"thing-{number:05}"
+        created_at = world.jobs.describe("bad-one").created_at
+        world.jobs.device_reports("bad-one", created_at, name, ExecutionStatus.FAILED)
+    world.run_to_the_end()
+
+    endings = {
+        job_id: rollout.ending for job_id, rollout in world.ledger.current([JOB, "bad-one"]).items()
+    }
+    assert endings == {JOB: Ending.COMPLETED, "bad-one": Ending.ABORTED}
+    assert world.recorded() == {ExecutionStatus.SUCCEEDED: 150}
 
 
 def test_the_same_seed_tells_the_same_story(make_world: MakeWorld) -> None:

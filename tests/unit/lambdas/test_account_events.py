@@ -33,7 +33,7 @@ class CloudFormation:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     def request(self, kind: str, **members: object) -> dict[str, Any]:
