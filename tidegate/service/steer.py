@@ -238,7 +238,7 @@ class Steering:
 
     def _announce(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
         events = [_announcement(rollout, decision, applied.sent)]
-        if applied.problem is not None and not self._was_told(rollout, decision):
+        if applied.problem is not None and not self._was_told(rollout, decision, applied):
             events.append(
                 needs_attention(
                     rollout.key.job_id,
@@ -256,10 +256,10 @@ class Steering:
             )
             raise RetryLater(message)
 
-    def _was_told(self, rollout: Rollout, decision: Decision) -> bool:
-        """Whether the decision before could not be applied either: people know by then."""
+    def _was_told(self, rollout: Rollout, decision: Decision, applied: Applied) -> bool:
+        """Whether the decision before came to the same problem: people know what to do by then."""
         before = self.ledger.applied(rollout.key, decision.revision - 1)
-        return before is not None and before["outcome"] == Outcome.UNAPPLIED
+        return before is not None and before["remedy"] == applied.remedy
 
 
 def _slowest(standing: JobSettings) -> int:

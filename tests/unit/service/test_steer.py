@@ -470,3 +470,16 @@ def test_a_raise_whose_call_died_gets_its_second_look(stage: Stage, higher: Deci
 
     assert stage.steer(higher) is Outcome.SUPERSEDED
     assert stage.job.settings.rate_per_minute == 1
+
+
+def test_another_problem_than_before_is_told(stage: Stage, higher: Decision) -> None:
+    """Knowing that settings were not taken, people do not know yet that an abort was not."""
+    stage.jobs.faults.before("update", RetryLater("Rate exceeded"))
+    stage.steer(higher)
+    abort(stage)
+    for _ in range(2):
+        stage.jobs.faults.before("cancel", RetryLater("Rate exceeded"))
+        stage.steer(stage.review())
+
+    assert ["UpdateJob" in each["remedy"] for each in stage.problems] == [True, False]
+    assert "aws iot cancel-job" in stage.problems[1]["remedy"]
