@@ -131,7 +131,7 @@ class Steering:
 
     def _unchanged(self, rollout: Rollout, decision: Decision) -> Applied:
         """Nothing is left to send; if it was sent by a call that died, its second look is due."""
-        raised = decision.settings.rate_per_minute > decision.replaces.rate_per_minute
+        raised = decision.settings.rate_per_minute > _slowest(decision.replaces)
         if raised and self._overtaken(rollout, decision):
             return self._take_back(rollout)
         return Applied(Outcome.UNCHANGED)
