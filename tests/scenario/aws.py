@@ -1,6 +1,6 @@
 """AWS IoT Jobs as a rollout meets it: minutely batches, its own abort criteria, events, audits."""
 
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -62,7 +62,6 @@ class Aws(MemoryJobs):
         self._notify: Notify = lambda *_: None
         self._shown: dict[str, tuple[float, Job]] = {}
         self._number = 0
-        self._tallies: defaultdict[str, Counter[ExecutionStatus]] = defaultdict(Counter)
 
     def publishes(self, publish: Publish) -> None:
         """Hand events, where the account publishes them, to this."""
@@ -177,15 +176,6 @@ class Aws(MemoryJobs):
     def _runs(self, job_id: str) -> bool:
         return self._jobs[job_id].status is JobStatus.IN_PROGRESS
 
-    def delete(self, job_id: str) -> None:
-        """Take a job away with all that belongs to it."""
-        super().delete(job_id)
-        self._tallies.pop(job_id, None)
-
-    def _counted(self, job_id: str) -> JobCounts:
-        tally = self._tallies[job_id]
-        return JobCounts(**{each.value.lower(): tally[each] for each in ExecutionStatus})
-
     # events
 
     def report(
@@ -196,10 +186,6 @@ class Aws(MemoryJobs):
         **members: Any,  # noqa: ANN401
     ) -> ExecutionSummary:
         """Put an execution into a status now; AWS publishes that only if it is an outcome."""
-        known = self._executions[job_id].get((thing_name, members.get("execution_number", 1)))
-        if known is not None:
-            self._tallies[job_id][known.status] -= 1
-        self._tallies[job_id][status] += 1
         summary = super().report(job_id, thing_name, status, **members)
         if status in TERMINAL and self.events["JOB_EXECUTION"]:
             self._publish(

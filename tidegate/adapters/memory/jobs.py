@@ -1,5 +1,6 @@
 """A small model of AWS IoT Jobs: what it answers, not what its devices do."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -74,6 +75,8 @@ class MemoryJobs:
         self._jobs: dict[str, Job] = {}
         self._tags: dict[str, dict[str, str]] = {}
         self._executions: dict[str, dict[tuple[str, int], ExecutionSummary]] = {}
+        #: Executions by status, kept up at each report: a fleet is not counted at each look.
+        self._tallies: dict[str, Counter[ExecutionStatus]] = {}
         self._counts: dict[str, JobCounts] = {}
 
     # what a test sets
@@ -105,6 +108,7 @@ class MemoryJobs:
         self._jobs[job_id] = job
         self._tags[job.arn] = dict(tags or {})
         self._executions[job_id] = {}
+        self._tallies[job_id] = Counter()
         return job
 
     def change(self, job_id: str, **changes: object) -> None:
@@ -116,6 +120,7 @@ class MemoryJobs:
         self._jobs.pop(job_id, None)
         self._tags.pop(self.arn(job_id), None)
         self._executions.pop(job_id, None)
+        self._tallies.pop(job_id, None)
         self._counts.pop(job_id, None)
 
     def report(
@@ -134,8 +139,8 @@ class MemoryJobs:
         """
         now = self._clock.now()
         executions = self._executions[job_id]
-        queued = ExecutionSummary(thing_name, ExecutionStatus.QUEUED, now, now)
-        before = executions.get((thing_name, execution_number), queued)
+        known = executions.get((thing_name, execution_number))
+        before = known or ExecutionSummary(thing_name, ExecutionStatus.QUEUED, now, now)
         starts = status not in {
             ExecutionStatus.QUEUED,
             ExecutionStatus.REJECTED,
@@ -151,6 +156,10 @@ class MemoryJobs:
             retry_attempt=retry_attempt,
         )
         executions[thing_name, execution_number] = after
+        tally = self._tallies[job_id]
+        tally[status] += 1
+        if known is not None:
+            tally[known.status] -= 1
         return after
 
     def count_as(self, job_id: str, counts: JobCounts | None) -> None:
@@ -305,10 +314,8 @@ class MemoryJobs:
         return replace(job, counts=counts or self._counted(job_id))
 
     def _counted(self, job_id: str) -> JobCounts:
-        statuses = [each.status for each in self._executions[job_id].values()]
-        return JobCounts(
-            **{status.value.lower(): statuses.count(status) for status in ExecutionStatus}
-        )
+        tally = self._tallies[job_id]
+        return JobCounts(**{status.value.lower(): tally[status] for status in ExecutionStatus})
 
     def _tags_of(self, job_arn: str) -> dict[str, str]:
         if job_arn not in self._tags:
