@@ -17,7 +17,7 @@ export CDK_DISABLE_VERSION_CHECK := 1
 python := .venv/bin/python
 pytest := $(python) -m pytest
 sync := .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes
-installed := .venv/.installed .venv-cloud/.installed node_modules/.installed
+installed := .venv/.linked .venv-cloud/.installed node_modules/.installed
 
 ##@ Try
 
@@ -65,6 +65,11 @@ setup: ## Install everything into this folder: once, and again when a lock file 
 
 .venv/.installed: .venv/.uv requirements-dev.txt
 	@$(sync) --python $(python) requirements-dev.txt
+	@touch $@
+
+# The sync above removes what no lock names, so the command `tidegate` comes after it.
+.venv/.linked: .venv/.installed pyproject.toml
+	@.venv/bin/uv pip install --quiet --offline --no-deps --python $(python) --editable .
 	@touch $@
 
 .venv-cloud/.installed: .venv/.uv tidegate/local/requirements.txt
