@@ -105,10 +105,10 @@ class Behaviours:
     cancel_lag_minutes: int = 0
     timeout_lag_minutes: int = 0
     list_order: ListOrder = ListOrder.NEWEST_FIRST
+    retry_numbering: RetryNumbering = RetryNumbering.SAME
+    events_doubled: float = 0.01
+    event_delay_seconds: float = 5.0
 
 
 #: What AWS most likely does.
 AWS_LIKE = Behaviours()
-    retry_numbering: RetryNumbering = RetryNumbering.SAME
-    events_doubled: float = 0.01
-    event_delay_seconds: float = 5.0
