@@ -21,12 +21,20 @@ from tidegate.lab.rules.gandalf import GandalfLite
 from tidegate.lab.rules.hawkbit import HAWKBIT_CANARY, HAWKBIT_GROUPS
 from tidegate.lab.rules.kayenta import Kayenta
 from tidegate.lab.rules.mender import MenderPhases
+from tidegate.lab.rules.native import CONSTANT, CONSTANT_ABORTING, EXPONENTIAL
+from tidegate.lab.rules.native_variants import CONSTANT_5_20, EXPONENTIAL_SUCCEEDED, SLOW
 from tidegate.lab.rules.nodewright import NODEWRIGHT_EXPONENTIAL, NODEWRIGHT_LINEAR
 from tidegate.lab.rules.rings import Rings
 from tidegate.lab.rules.sequential import BAYES_ARRIVAL, SPRT_ARRIVAL, Msprt
 from tidegate.lab.rules.shifting import APPCONFIG_LINEAR, CODEDEPLOY_CANARY
 
 _ALL: tuple[Rule, ...] = (
+    CONSTANT,
+    CONSTANT_ABORTING,
+    CONSTANT_5_20,
+    SLOW,
+    EXPONENTIAL,
+    EXPONENTIAL_SUCCEEDED,
     AlarmCancel(),
     HAWKBIT_GROUPS,
     HAWKBIT_CANARY,

@@ -24,9 +24,9 @@ class Aimd:
     and decrease algorithms for congestion avoidance in computer networks", Computer Networks and
     ISDN Systems 17 (1989).
 
-    In a fleet on AWS: a lost packet becomes a minute in which the share of harmed devices among
-    the outcomes is above what is tolerated; a minute without outcomes is a good one. A native
-    abort criterion stands all the while, since the rule itself never stops anything.
+    In a fleet on AWS: a lost packet becomes a share of harmed devices, among the outcomes of the
+    last minutes, above what is tolerated; no outcomes are no loss. A native abort criterion stands
+    all the while, since the rule itself never stops anything.
 
     Attributes:
         name: What people type.
@@ -34,18 +34,20 @@ class Aimd:
         first_per_minute: The rate to begin with.
         step_per_minute: What a good minute adds.
         factor: What a bad minute multiplies by.
-        tolerated_percent: Harmed among a minute's outcomes, above which it is a bad one.
+        tolerated_percent: Harmed among the last outcomes, above which a minute is a bad one.
+        window_minutes: Whose outcomes are the last ones.
         criterion: The native abort criterion.
     """
 
     is_native: ClassVar[bool] = False
 
     name: str = "aimd"
-    title: str = "AIMD +10/min, x1/2, abort 10 %/100"
+    title: str = "AIMD, 10 a minute more or half the rate, abort at 10 % of 100"
     first_per_minute: int = 10
     step_per_minute: int = 10
     factor: float = 0.5
     tolerated_percent: float = 2.0
+    window_minutes: int = 10
     criterion: AbortCriterion = _CRITERION
 
     def begin(self, plan: Plan) -> Decide:
@@ -61,6 +63,9 @@ class Aimd:
         return decide
 
     def _next_rate(self, rate_per_minute: int, sight: Sight) -> int:
-        if arrived(sight, sight.minute - 1).harmed_percent > self.tolerated_percent:
+        if (
+            arrived(sight, sight.minute - self.window_minutes).harmed_percent
+            > self.tolerated_percent
+        ):
             return max(RATE_PER_MINUTE_MIN, int(rate_per_minute * self.factor))
         return min(RATE_PER_MINUTE_MAX, rate_per_minute + self.step_per_minute)

@@ -68,7 +68,7 @@ class AlarmCancel:
     is_native: ClassVar[bool] = False
 
     name: str = "aws-alarm-cancel"
-    title: str = "IoT const 100/min, abort 11 %/1, alarm >11 % in 3 of 5 min"
+    title: str = "AWS, 100 a minute, abort at 11 % of 1, cancel on an alarm"
     rate_per_minute: int = 100
     criterion: AbortCriterion = _CRITERION
     alarm: Alarm = _ALARM

@@ -128,7 +128,9 @@ class _ArgoRollout:
         )
 
 
-ARGO_0 = ArgoAnalysis("argo-0", "Argo Rollouts 20 % steps, >5 % at 5 min, failureLimit 0")
+ARGO_0 = ArgoAnalysis(
+    "argo-0", "Argo Rollouts, steps of 20 %, success 95 % at 5 min, failureLimit 0"
+)
 ARGO_3 = ArgoAnalysis(
-    "argo-3", "Argo Rollouts 20 % steps, >5 % at 5 min, failureLimit 3", failure_limit=3
+    "argo-3", "Argo Rollouts, steps of 20 %, success 95 % at 5 min, failureLimit 3", failure_limit=3
 )

@@ -113,7 +113,7 @@ class _FlaggerRollout:
             self.stages.open_next(sight)
 
 
-FLAGGER_1 = Flagger("flagger-1", "Flagger 10..50 % at 1 min, <99 % success, threshold 1")
+FLAGGER_1 = Flagger("flagger-1", "Flagger, 10 to 50 %, success 99 % at 1 min, threshold 1")
 FLAGGER_5 = Flagger(
-    "flagger-5", "Flagger 10..50 % at 1 min, <99 % success, threshold 5", threshold=5
+    "flagger-5", "Flagger, 10 to 50 %, success 99 % at 1 min, threshold 5", threshold=5
 )

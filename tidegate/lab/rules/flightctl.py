@@ -40,7 +40,7 @@ class FlightctlBatches:
     is_native: ClassVar[bool] = False
 
     name: str = "flightctl-batches"
-    title: str = "Flight Control 1 %, 10 %, rest, success 90 %"
+    title: str = "Flight Control, 1 %, 10 %, the rest, success 90 %"
     percentages: tuple[int, ...] = (1, 11, 100)
     success_threshold_percent: int = 90
     timeout_minutes: int = DAY_MINUTES

@@ -53,7 +53,7 @@ class GandalfLite:
     is_native: ClassVar[bool] = False
 
     name: str = "gandalf-lite"
-    title: str = "Gandalf-lite, 1/10/50/100 %, bake 60 min, excess 10"
+    title: str = "Gandalf-lite, 1/10/50/100 %, bake 60 min, 10 excess faults"
     percentages: tuple[int, ...] = (1, 10, 50, 100)
     bake_minutes: int = 60
     windows_minutes: tuple[int, ...] = (60, 1440, 4320)

@@ -103,11 +103,11 @@ class _HawkBitRollout:
 
 #: The REST API's example asks for five groups; the defaults of both conditions.
 HAWKBIT_GROUPS = HawkBitGroups(
-    "hawkbit-groups", "hawkBit 5 equal groups, success 50 %, error 50 %", (20, 40, 60, 80, 100)
+    "hawkbit-groups", "hawkBit, 5 equal groups, success 50 %, error 50 %", (20, 40, 60, 80, 100)
 )
 HAWKBIT_CANARY = HawkBitGroups(
     "hawkbit-canary",
-    "hawkBit 1/10/40/100 %, success 80 %, error 10 %",
+    "hawkBit, 1/10/40/100 %, success 80 %, error 10 %",
     (1, 10, 40, 100),
     success_percent=80,
     error_percent=10,

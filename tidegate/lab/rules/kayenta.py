@@ -55,7 +55,7 @@ class Kayenta:
     is_native: ClassVar[bool] = False
 
     name: str = "kayenta"
-    title: str = "Kayenta 98 %, 1/10/50/100 %, 3 h each, looks at 1 h"
+    title: str = "Kayenta, 1/10/50/100 %, each judged hourly for 3 hours"
     percentages: tuple[int, ...] = (1, 10, 50, 100)
     lifetime_minutes: int = 180
     interval_minutes: int = 60

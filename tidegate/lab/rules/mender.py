@@ -32,7 +32,7 @@ class MenderPhases:
     is_native: ClassVar[bool] = False
 
     name: str = "mender-phases"
-    title: str = "Mender 10 %, the rest after 2 hours"
+    title: str = "Mender, 10 %, the rest after 2 hours"
     percentages: tuple[int, ...] = (10, 100)
     delays_minutes: tuple[int, ...] = (120,)
 

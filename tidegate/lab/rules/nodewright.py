@@ -1,11 +1,11 @@
 """Batches that grow and shrink with their own results: NVIDIA nodewright."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, arrived, notified, pause
+from tidegate.lab.rules.outcomes import Tally, arrived, pause
+from tidegate.lab.rules.stages import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class _NodewrightRollout:
         fleet_size: Devices in all.
         size: Devices in the newest batch.
         before: Outcomes of all batches before it.
+        throttle: What keeps to the batch.
         failed_in_a_row: Batches that failed since the last one that did not.
         stopped: Why no further batch starts, or None.
     """
@@ -80,6 +81,7 @@ class _NodewrightRollout:
     fleet_size: int
     size: int
     before: Tally
+    throttle: Throttle = field(default_factory=Throttle)
     failed_in_a_row: int = 0
     stopped: str | None = None
 
@@ -90,8 +92,7 @@ class _NodewrightRollout:
             self._judge(tally)
         if self.stopped is not None:
             return pause(self.stopped)
-        left = self.before.ended + self.size - notified(sight)
-        rate = max(0, min(RATE_PER_MINUTE_MAX, left))
+        rate = self.throttle.rate_up_to(self.before.ended + self.size, sight)
         return Order(rate, marks={"batch_size": self.size})
 
     def _is_complete(self, tally: Tally) -> bool:
@@ -116,8 +117,8 @@ class _NodewrightRollout:
 
 
 NODEWRIGHT_LINEAR = Nodewright(
-    "nodewright-linear", "nodewright linear, 1 device more or less a batch", "linear", 1
+    "nodewright-linear", "nodewright, linear, 1 more or less a batch", "linear", 1
 )
 NODEWRIGHT_EXPONENTIAL = Nodewright(
-    "nodewright-exponential", "nodewright exponential, x2 or half a batch", "exponential", 2
+    "nodewright-exponential", "nodewright, exponential, double or half a batch", "exponential", 2
 )

@@ -38,7 +38,7 @@ class Rings:
     is_native: ClassVar[bool] = False
 
     name: str = "rings"
-    title: str = "Rings 1/10/50/100 %, bake 60 min, gate 2 %, abort 10 %/20"
+    title: str = "Rings, 1/10/50/100 %, bake 60 min, gate 2 %, abort at 10 % of 20"
     percentages: tuple[int, ...] = (1, 10, 50, 100)
     bake_minutes: int = 60
     gate_percent: float = 2.0

@@ -46,7 +46,7 @@ class Msprt:
     is_native: ClassVar[bool] = False
 
     name: str = "msprt"
-    title: str = "mSPRT 95 % on mature devices, 1/5/10/25/50/100 % hourly"
+    title: str = "mSPRT, 1/5/10/25/50/100 % by the hour, 95 % sure"
     percentages: tuple[int, ...] = (1, 5, 10, 25, 50, 100)
     step_minutes: int = 60
     alpha: float = 0.05
@@ -183,8 +183,11 @@ class PosteriorProbability:
         Return the posterior probability.
 
         The posterior is a beta distribution with whole parameters, whose tail is a binomial sum:
-        the chance of at most as many harmed among one device more, at the tolerated rate.
+        the chance of at most as many harmed among one device more, at the tolerated rate. It is
+        0 while none is harmed: the uniform prior alone would stop every rollout at once.
         """
+        if not tally.harmed:
+            return 0.0
         trials = tally.ended + 1
         harmed = np.arange(1, tally.harmed + 1)
         odds = math.log(self.tolerated) - math.log1p(-self.tolerated)
@@ -241,11 +244,11 @@ class OnArrival:
 
 SPRT_ARRIVAL = OnArrival(
     "sprt-arrival",
-    "SPRT 2 v 5 %, alpha 1 %, arrival order, exp 10x1.5 succ",
+    "SPRT, 2 against 5 %, as outcomes arrive, 10 a minute x1.5",
     LogLikelihoodRatio(),
 )
 BAYES_ARRIVAL = OnArrival(
     "bayes-arrival",
-    "Bayes P(p > 2 %) >= 0.95, arrival order, exp 10x1.5 succ",
+    "Bayes, 95 % sure of over 2 %, as outcomes arrive, 10 a minute x1.5",
     PosteriorProbability(),
 )

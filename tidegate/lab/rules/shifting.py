@@ -88,14 +88,14 @@ class _ClockedRollout:
 
 APPCONFIG_LINEAR = ClockedShift(
     "appconfig-linear",
-    "AppConfig linear 20 %/6 min, bake 30 min, alarm >5 % in 5 min",
+    "AppConfig, 20 % each 6 min, bake 30 min, alarm above 5 %",
     (20, 40, 60, 80, 100),
     step_minutes=6,
     bake_minutes=30,
 )
 CODEDEPLOY_CANARY = ClockedShift(
     "codedeploy-canary",
-    "CodeDeploy canary 10 %/5 min, alarm >5 % in 5 min",
+    "CodeDeploy, 10 %, the rest after 5 min, alarm above 5 %",
     (10, 100),
     step_minutes=5,
     bake_minutes=0,

@@ -27,6 +27,33 @@ def limits_of(fleet_size: int, percentages: Sequence[int]) -> tuple[int, ...]:
 
 
 @dataclass(slots=True)
+class Throttle:
+    """
+    Rates that never take a rollout beyond a limit, whenever AWS begins to use them.
+
+    Products that choose their devices notify no more than they chose. AWS may still use the rate
+    before for this minute's batch, and this one until an order of the next minute is in force. So
+    what is ordered is what the batch before it leaves, and the very first order, which AWS may
+    use twice, is for half of the devices. A limit is reached a minute later for that.
+
+    Attributes:
+        ordered_per_minute: The order before, None before the first.
+    """
+
+    ordered_per_minute: int | None = None
+
+    def rate_up_to(self, limit: int, sight: Sight) -> int:
+        """Return the rate to order in this minute; to be called once in each."""
+        left = max(0, limit - notified(sight))
+        if self.ordered_per_minute is None:
+            left //= 2
+        else:
+            left = max(0, left - self.ordered_per_minute)
+        self.ordered_per_minute = min(RATE_PER_MINUTE_MAX, left)
+        return self.ordered_per_minute
+
+
+@dataclass(slots=True)
 class Stages:
     """
     Stages of one rollout, and when each was opened.
@@ -34,10 +61,12 @@ class Stages:
     Attributes:
         limits: Devices notified once each stage is through, growing.
         opened_at_minutes: When each stage was opened; the first one at once.
+        throttle: What keeps to the limits.
     """
 
     limits: tuple[int, ...]
     opened_at_minutes: list[int] = field(default_factory=lambda: [0])
+    throttle: Throttle = field(default_factory=Throttle)
 
     @property
     def current(self) -> int:
@@ -71,9 +100,9 @@ class Stages:
         since = self.minutes_since_notified(sight)
         return not self.is_last and since is not None and since >= minutes
 
-    def rate_per_minute(self, sight: Sight, most_per_minute: int = RATE_PER_MINUTE_MAX) -> int:
-        """Return the rate that notifies what is left of the open stages, as fast as allowed."""
-        return max(0, min(most_per_minute, self.limits[self.current] - notified(sight)))
+    def rate_per_minute(self, sight: Sight) -> int:
+        """Return the rate to order, once a minute: AWS's greatest until the stages are through."""
+        return self.throttle.rate_up_to(self.limits[self.current], sight)
 
     def tally(self, sight: Sight, stage: int) -> Tally:
         """
