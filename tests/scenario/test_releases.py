@@ -11,6 +11,7 @@ from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.rollout import Ending
+from tidegate.lab.aws import Notice
 
 MakeWorld = Callable[..., World]
 
@@ -185,9 +186,9 @@ def test_two_rollouts_at_once_keep_to_themselves(make_world: MakeWorld) -> None:
     world.launch("bad-one")
     world.run(1.5)
     for number in range(5):
-        name = f"thing-{number:05}"
         created_at = world.jobs.describe("bad-one").created_at
-        world.jobs.device_reports("bad-one", created_at, name, ExecutionStatus.FAILED)
+        notice = Notice("bad-one", created_at, f"thing-{number:05}", place=number)
+        world.jobs.device_reports(notice, ExecutionStatus.FAILED)
     world.run_to_the_end()
 
     endings = {

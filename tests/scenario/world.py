@@ -47,6 +47,7 @@ from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.rollout import Rollout
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.errors import TidegateError
+from tidegate.lab.aws import Notice
 from tidegate.ports import BusEvent
 
 # Handlers make their loggers and metrics when they are imported, which happens further down.
@@ -330,8 +331,8 @@ class World(Surroundings):
 
     # devices
 
-    def _notify(self, job_id: str, created_at: int, thing_name: str, place: int) -> None:
-        device = self._devices(place, self._device_chance)
+    def _notify(self, notice: Notice) -> None:
+        device = self._devices(notice.place, self._device_chance)
         if device.starts_after is None:
             return
         steps = [(device.starts_after, ExecutionStatus.IN_PROGRESS)]
@@ -340,7 +341,7 @@ class World(Surroundings):
         for minutes, status in steps:
 
             def act(status: ExecutionStatus = status) -> None:
-                self.jobs.device_reports(job_id, created_at, thing_name, status)
+                self.jobs.device_reports(notice, status)
 
             self.after(minutes * MINUTE_SECONDS, act)
 

@@ -135,12 +135,15 @@ class MemoryJobs:
         """
         Put an execution into a status now, whatever it was before.
 
-        The first report that is not QUEUED, REJECTED, CANCELED or REMOVED starts it.
+        The first report that is not QUEUED, REJECTED, CANCELED or REMOVED starts it; another
+        attempt begins afresh.
         """
         now = self._clock.now()
         executions = self._executions[job_id]
         known = executions.get((thing_name, execution_number))
-        before = known or ExecutionSummary(thing_name, ExecutionStatus.QUEUED, now, now)
+        before = ExecutionSummary(thing_name, ExecutionStatus.QUEUED, now, now)
+        if known is not None and known.retry_attempt == retry_attempt:
+            before = known
         starts = status not in {
             ExecutionStatus.QUEUED,
             ExecutionStatus.REJECTED,
@@ -205,24 +208,7 @@ class MemoryJobs:
             if job.status not in {JobStatus.IN_PROGRESS, JobStatus.SCHEDULED}:
                 message = f"Job {job_id} in status {job.status} cannot be canceled."
                 raise Refused(message)
-            for (thing_name, number), execution in list(self._executions[job_id].items()):
-                if execution.status is ExecutionStatus.QUEUED or (
-                    force and execution.status not in TERMINAL
-                ):
-                    self.report(
-                        job_id,
-                        thing_name,
-                        ExecutionStatus.CANCELED,
-                        execution_number=number,
-                        retry_attempt=execution.retry_attempt,
-                    )
-            self._jobs[job_id] = replace(
-                job,
-                status=JobStatus.CANCELED,
-                reason_code=reason_code or None,
-                comment=comment or None,
-                is_concurrent=False,
-            )
+            self._cancel(job, reason_code=reason_code, comment=comment, force=force)
 
     def create(self, request: LaunchRequest) -> str:
         """Create a job without executions; one that exists with these settings counts as done."""
@@ -276,11 +262,7 @@ class MemoryJobs:
         while start < total:
             with self.faults.around("executions"):
                 self._known(job_id)
-                rows = sorted(
-                    self._executions[job_id].values(),
-                    key=lambda each: (each.updated_at, each.thing_name),
-                    reverse=True,
-                )
+                rows = self._listed(job_id)
                 page = rows[start : start + self.page_size]
             yield page
             start, total = start + self.page_size, len(rows)
@@ -301,6 +283,35 @@ class MemoryJobs:
             self.events |= {"JOB": True, "JOB_EXECUTION": True}
 
     # inside
+
+    def _cancel(self, job: Job, *, reason_code: str, comment: str, force: bool = False) -> None:
+        """End a job before its time, and its executions that may be ended."""
+        for (thing_name, number), execution in list(self._executions[job.job_id].items()):
+            if execution.status is ExecutionStatus.QUEUED or (
+                force and execution.status not in TERMINAL
+            ):
+                self.report(
+                    job.job_id,
+                    thing_name,
+                    ExecutionStatus.CANCELED,
+                    execution_number=number,
+                    retry_attempt=execution.retry_attempt,
+                )
+        self.change(
+            job.job_id,
+            status=JobStatus.CANCELED,
+            reason_code=reason_code or None,
+            comment=comment or None,
+            is_concurrent=False,
+        )
+
+    def _listed(self, job_id: str) -> list[ExecutionSummary]:
+        """Return the job's executions in the order in which they are listed."""
+        return sorted(
+            self._executions[job_id].values(),
+            key=lambda each: (each.updated_at, each.thing_name),
+            reverse=True,
+        )
 
     def _known(self, job_id: str) -> Job:
         if job_id not in self._jobs:
