@@ -1,0 +1,216 @@
+"""
+The page that a simulation leaves: one HTML file that needs nothing but itself.
+
+Whatever comes from outside, such as names and reasons, is escaped; only the files beside this
+module are put in as they are. The page's own policy forbids its browser to load anything.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from tidegate.lab.charts import Picture, picture
+from tidegate.lab.fleet import Fleet
+from tidegate.lab.summary import PERCENTILE
+from tidegate.lab.table import Row, columns, is_bad
+from tidegate.lab.trial import Trial
+from tidegate.lab.wording import devices_worded, mean_worded, share_worded, time_worded
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What the page tells.
+
+    Attributes:
+        fleet: The devices, and the truth about the release.
+        tolerated_rate: A release that fails more often ought to be stopped.
+        rows: What came of each rule; the first is the one that was asked about.
+        first: The first trial of that rule, with its trace.
+        command: How to get the same again, if that can be said.
+    """
+
+    fleet: Fleet
+    tolerated_rate: float
+    rows: tuple[Row, ...]
+    first: Trial
+    command: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the release ought to be stopped."""
+        return is_bad(self.fleet, self.tolerated_rate)
+
+
+def render(report: Report) -> str:
+    """
+    Return the page as HTML.
+
+    Raises:
+        ValueError: The first trial has no trace.
+    """
+    shown = columns(is_bad=report.is_bad)
+    page = {
+        "title": _title(report),
+        "headline": headline(report),
+        "facts": list(fleet_facts(report.fleet)),
+        "command": report.command,
+        "caption": _caption(report),
+        "columns": shown,
+        "rows": [
+            {
+                "name": row.name,
+                "title": row.title,
+                "cells": [column.cell(row.summary) for column in shown],
+            }
+            for row in report.rows
+        ],
+        "rollout": _rollout(report, picture(report.first)),
+    }
+    return _template().render(
+        page=page,
+        styles=_asset("uPlot.min.css", "page.css"),
+        library=_asset("uPlot.iife.min.js"),
+        script=_asset("page.js"),
+    )
+
+
+def headline(report: Report) -> str:
+    """Return what came out, in a sentence or two."""
+    return f"{_of_subject(report)} {_of_others(report)}".strip()
+
+
+def _of_subject(report: Report) -> str:
+    row = report.rows[0]
+    summary = row.summary
+    harm = (
+        f"it harms {mean_worded(summary.harmed)} devices on average "
+        f"({PERCENTILE}th percentile {devices_worded(summary.harmed_p95)})"
+    )
+    stopped, finished = summary.stopped.value, summary.finished.value
+    runs = f"{summary.trials} runs" if summary.trials > 1 else "the one run"
+    if not report.is_bad:
+        wrongly = f"stops it in {share_worded(stopped)} of {runs}" if stopped else "never stops it"
+        after = time_worded(summary.minutes_to_finish)
+        until = f", and notifies all of the fleet within {after} (median)" if finished else ""
+        return f"The release is tolerable: {row.name} {wrongly}{until}; {harm}."
+    if not stopped:
+        return f"The release is bad, but {row.name} never stops it, and {harm}."
+    after = time_worded(summary.minutes_to_stop)
+    return (
+        f"The release is bad: {row.name} stops it in {share_worded(stopped)} of {runs}, after "
+        f"{after} (median); {harm}."
+    )
+
+
+def _of_others(report: Report) -> str:
+    others = report.rows[1:]
+    if not others:
+        return ""
+    if report.is_bad:
+        best = min(others, key=lambda row: row.summary.harmed.value)
+        return f"Of the others, {best.name} harms fewest: {mean_worded(best.summary.harmed)}."
+    finishing = [row for row in others if row.summary.minutes_to_finish is not None]
+    if not finishing:
+        return "None of the others finishes."
+    best = min(finishing, key=lambda row: row.summary.minutes_to_finish or 0.0)
+    return (
+        f"Of the others, {best.name} is through first: "
+        f"{time_worded(best.summary.minutes_to_finish)}, with "
+        f"{share_worded(best.summary.stopped.value)} stopped."
+    )
+
+
+def fleet_facts(fleet: Fleet) -> Iterator[str]:
+    """Yield what the fleet is like, a sentence each."""
+    failures = fleet.failures
+    kinds = ", ".join(f"{share_worded(each.share)} {each.status}" for each in failures.kinds)
+    yield (
+        f"{devices_worded(fleet.size)} devices of the fleet {fleet.name}: "
+        f"{share_worded(failures.rate)} fail ({kinds}); in-progress timeout "
+        f"{time_worded(fleet.timeout_minutes)}."
+    )
+    if fleet.offline:
+        rate = fleet.offline.failure_rate
+        failing = "" if rate is None else f", and {share_worded(rate)} of them fail"
+        yield f"{share_worded(fleet.offline.share)} are offline at first{failing}."
+    for cohort in fleet.cohorts:
+        if cohort.failure_rate is not None:
+            yield (
+                f"{share_worded(cohort.share)} are {cohort.name}, of which "
+                f"{share_worded(cohort.failure_rate)} fail."
+            )
+    for drift in fleet.drift:
+        yield (
+            f"Once {share_worded(drift.after_share)} are notified, "
+            f"{share_worded(drift.failure_rate)} fail."
+        )
+
+
+def _title(report: Report) -> str:
+    fleet = report.fleet
+    return (
+        f"{report.rows[0].name}: {devices_worded(fleet.size)} devices, fleet {fleet.name}, "
+        f"{share_worded(fleet.failures.rate)} failing"
+    )
+
+
+def _caption(report: Report) -> str:
+    runs = report.rows[0].summary.trials
+    return (
+        f"{devices_worded(runs)} runs of each, all with the same seeds; ± is the standard error. "
+        "Times are medians over the runs in which it happened."
+    )
+
+
+def _rollout(report: Report, drawn: Picture) -> dict[str, Any]:
+    last = drawn.minutes[-1] if drawn.minutes else 0
+    left_out = f"{drawn.left_out} more in between are left out." if drawn.left_out else ""
+    return {
+        "title": f"One rollout: {report.rows[0].name}, first of the runs",
+        "charts": drawn.charts,
+        "decisions": drawn.decisions,
+        "note": left_out,
+        "data": {
+            "minutes": drawn.minutes,
+            "charts": [
+                {
+                    "is_log": chart.is_log,
+                    "unit": chart.unit,
+                    "series": [asdict(series) for series in chart.series],
+                }
+                for chart in drawn.charts
+            ],
+            "marks": [
+                {"number": each.number, "minute": min(each.minute, last)}
+                for each in drawn.decisions
+            ],
+        },
+    }
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")
+
+
+def _asset(*names: str) -> Markup:
+    """Return files of ours as they are, to stand in a style or a script."""
+    return Markup("").join(
+        Markup((_ASSETS / name).read_text(encoding="utf-8"))  # noqa: S704 - likewise
+        for name in names
+    )
