@@ -33,8 +33,8 @@ class Throttle:
 
     Products that choose their devices notify no more than they chose. AWS may still use the rate
     before for this minute's batch, and this one until an order of the next minute is in force. So
-    what is ordered is what the batch before it leaves, and the very first order, which AWS may
-    use twice, is for half of the devices. A limit is reached a minute later for that.
+    what is ordered is what the batch before leaves. The very first order may be used twice; where
+    that would be too much, nobody is notified yet, and the rollout begins two minutes later.
 
     Attributes:
         ordered_per_minute: The order before, None before the first.
@@ -45,12 +45,13 @@ class Throttle:
     def rate_up_to(self, limit: int, sight: Sight) -> int:
         """Return the rate to order in this minute; to be called once in each."""
         left = max(0, limit - notified(sight))
+        rate = min(RATE_PER_MINUTE_MAX, left)
         if self.ordered_per_minute is None:
-            left //= 2
+            rate = rate if 2 * rate <= left else 0
         else:
-            left = max(0, left - self.ordered_per_minute)
-        self.ordered_per_minute = min(RATE_PER_MINUTE_MAX, left)
-        return self.ordered_per_minute
+            rate = min(rate, max(0, left - self.ordered_per_minute))
+        self.ordered_per_minute = rate
+        return rate
 
 
 @dataclass(slots=True)
@@ -88,12 +89,12 @@ class Stages:
         self.opened_at_minutes.append(sight.minute)
 
     def minutes_since_notified(self, sight: Sight) -> int | None:
-        """Return for how long all devices of the open stages have been notified, None if not."""
+        """Return the time since the batch that notified the open stages to the end, if one has."""
         by_now = sight.notified.sum(axis=0).cumsum()
         limit = self.limits[self.current]
         if not by_now.size or by_now[-1] < limit:
             return None
-        return sight.minute - 1 - int(np.searchsorted(by_now, limit))
+        return sight.minute - int(np.searchsorted(by_now, limit))
 
     def has_next_after(self, sight: Sight, minutes: int) -> bool:
         """Whether the open stages have been notified for so long, and another one is to come."""
