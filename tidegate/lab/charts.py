@@ -6,12 +6,13 @@ All of it is plain data, thinned out where nothing changes, so that a long rollo
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from tidegate.domain.settings import AbortCriterion
 from tidegate.lab.trial import Trace, Trial
 from tidegate.lab.wording import devices_worded
 
@@ -22,15 +23,15 @@ POINTS_MAX = 1500
 DECISIONS_MAX = 40
 _DECISIONS_LAST = 15
 
-#: Figures of a rule without a chart of their own that are drawn at most.
-_OTHERS_MAX = 4
-
 #: Digits of a figure that is no count.
 _DIGITS = 4
 
 #: A figure of a minute; None where there is none.
 Value: TypeAlias = float | None
 Form: TypeAlias = Literal["line", "dash", "dot", "mixed"]
+
+#: Lines of one chart differ in these, and there are no more of them.
+_FORMS: tuple[Form, ...] = ("line", "dash", "dot", "mixed")
 
 #: Marks that stand in a chart of their own, or are no figures.
 _KNOWN_MARKS = frozenset(
@@ -60,7 +61,6 @@ class Series:
         form: How the line is broken, so that lines differ in more than colour.
         colour: Name of the colour in the style sheet.
         unit: What a value is followed by.
-        is_right: Whether it has the scale on the right.
         has_steps: Whether a value holds until the next one.
     """
 
@@ -69,13 +69,12 @@ class Series:
     form: Form = "line"
     colour: str = "series-1"
     unit: str = ""
-    is_right: bool = False
     has_steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Some series over the minutes, on one scale or two."""
+    """Some series over the minutes, on one scale."""
 
     name: str
     title: str
@@ -148,7 +147,7 @@ def _charts(trace: Trace) -> Iterator[Chart]:
     yield Chart(
         "exposure",
         "Exposure",
-        "Devices so far: notified, started, at work now, and how many the rule would allow.",
+        "Devices: notified and started so far, and those that are at work.",
         (
             Series("notified", _counts(trace.notified)),
             Series("started", _counts(trace.started), "dash", "series-2"),
@@ -187,12 +186,17 @@ def _charts(trace: Trace) -> Iterator[Chart]:
     )
     yield Chart(
         "fence",
-        "Abort criteria in AWS",
-        "AWS by itself stops the job at this share of failures (scale on the left), once this "
-        "many devices have an outcome (scale on the right).",
-        tuple(_fence(trace)),
+        "Abort criteria in AWS: share",
+        "AWS by itself stops the job at this share of failures, be the rule alive or not.",
+        tuple(_fence(trace, lambda criterion: criterion.threshold_percentage, "%")),
         is_log=False,
         unit="%",
+    )
+    yield Chart(
+        "fence-minimum",
+        "Abort criteria in AWS: outcomes",
+        "It does so once this many devices have an outcome.",
+        tuple(_fence(trace, lambda criterion: criterion.min_executed_things, "")),
     )
     yield Chart(
         "others", "Figures of the rule", "As the rule keeps them.", _others(trace), is_log=False
@@ -215,27 +219,23 @@ def _bound(trace: Trace) -> Chart:
     )
 
 
-def _fence(trace: Trace) -> Iterator[Series]:
+def _fence(
+    trace: Trace, figure_of: Callable[[AbortCriterion], float], unit: str
+) -> Iterator[Series]:
+    """Yield a figure of the criteria in force, a series for each type of failure."""
     minutes = len(trace.notified)
-    types = {each.failure_type for _, criteria in trace.criteria for each in criteria}
-    for index, failure_type in enumerate(sorted(types), start=1):
-        thresholds: list[Value] = [None] * minutes
-        minimums: list[Value] = [None] * minutes
+    types = sorted({each.failure_type for _, criteria in trace.criteria for each in criteria})
+    for index, (failure_type, form) in enumerate(zip(types, _FORMS, strict=False), start=1):
+        values: list[Value] = [None] * minutes
         for since, criteria in trace.criteria:
-            found = [each for each in criteria if each.failure_type == failure_type]
-            threshold = found[0].threshold_percentage if found else None
-            minimum = found[0].min_executed_things if found else None
-            thresholds[since:] = [threshold] * (minutes - since)
-            minimums[since:] = [minimum] * (minutes - since)
-        colour, which = f"series-{index}", f"{failure_type} " if len(types) > 1 else ""
-        yield Series(f"{which}share", tuple(thresholds), "line", colour, "%", has_steps=True)
+            found = [figure_of(each) for each in criteria if each.failure_type == failure_type]
+            values[since:] = [found[0] if found else None] * (minutes - since)
         yield Series(
-            f"{which}outcomes", tuple(minimums), "dash", colour, is_right=True, has_steps=True
+            failure_type.value, tuple(values), form, f"series-{index}", unit, has_steps=True
         )
 
 
 def _others(trace: Trace) -> tuple[Series, ...]:
-    forms: tuple[Form, ...] = ("line", "dash", "dot", "mixed")
     names = [
         name
         for name in trace.marks
@@ -249,7 +249,7 @@ def _others(trace: Trace) -> tuple[Series, ...]:
             f"series-{index}",
             has_steps=True,
         )
-        for index, (name, form) in enumerate(zip(names[:_OTHERS_MAX], forms, strict=False), start=1)
+        for index, (name, form) in enumerate(zip(names, _FORMS, strict=False), start=1)
     )
 
 

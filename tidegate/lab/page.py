@@ -17,7 +17,7 @@ from markupsafe import Markup
 from tidegate.lab.charts import Picture, picture
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.summary import PERCENTILE
-from tidegate.lab.table import Row, columns, is_bad
+from tidegate.lab.table import Column, Row, columns, is_bad
 from tidegate.lab.trial import Trial
 from tidegate.lab.wording import devices_worded, mean_worded, share_worded, time_worded
 
@@ -48,6 +48,11 @@ class Report:
         """Whether the release ought to be stopped."""
         return is_bad(self.fleet, self.tolerated_rate)
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The table's columns."""
+        return columns(is_bad=self.is_bad, summaries=[row.summary for row in self.rows])
+
 
 def render(report: Report) -> str:
     """
@@ -56,19 +61,18 @@ def render(report: Report) -> str:
     Raises:
         ValueError: The first trial has no trace.
     """
-    shown = columns(is_bad=report.is_bad)
     page = {
         "title": _title(report),
         "headline": headline(report),
         "facts": list(fleet_facts(report.fleet)),
         "command": report.command,
         "caption": _caption(report),
-        "columns": shown,
+        "columns": report.columns,
         "rows": [
             {
                 "name": row.name,
                 "title": row.title,
-                "cells": [column.cell(row.summary) for column in shown],
+                "cells": [column.cell(row.summary) for column in report.columns],
             }
             for row in report.rows
         ],
@@ -101,6 +105,13 @@ def _of_subject(report: Report) -> str:
         after = time_worded(summary.minutes_to_finish)
         until = f", and notifies all of the fleet within {after} (median)" if finished else ""
         return f"The release is tolerable: {row.name} {wrongly}{until}; {harm}."
+    apart = summary.quarantined.value
+    if apart > stopped:
+        until = f"stops it in {share_worded(stopped)}" if stopped else "does not stop it"
+        return (
+            f"A part of the release is bad: {row.name} sets such a part apart in "
+            f"{share_worded(apart)} of {runs} and {until}; {harm}."
+        )
     if not stopped:
         return f"The release is bad, but {row.name} never stops it, and {harm}."
     after = time_worded(summary.minutes_to_stop)

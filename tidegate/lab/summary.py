@@ -48,6 +48,7 @@ class Summary:
         harmed_p95: Devices harmed, 95th percentile.
         harmed_beyond_base: Devices harmed in the part of the fleet that fails more, mean.
         exposed: Devices notified, mean.
+        quarantined: Share of trials in which a cohort was quarantined.
         stopped: Share of trials that were stopped, by the rule or by AWS.
         minutes_to_stop: Median.
         finished: Share of trials in which all of the fleet was notified.
@@ -61,6 +62,7 @@ class Summary:
     harmed_p95: float
     harmed_beyond_base: Estimate
     exposed: Estimate
+    quarantined: Estimate
     stopped: Estimate
     minutes_to_stop: float | None
     finished: Estimate
@@ -83,6 +85,7 @@ def summarise(trials: Sequence[Trial]) -> Summary:
         harmed_p95=float(np.percentile(harmed, PERCENTILE)),
         harmed_beyond_base=mean([trial.harmed_beyond_base for trial in trials]),
         exposed=mean([trial.exposed for trial in trials]),
+        quarantined=share([bool(trial.quarantined) for trial in trials]),
         stopped=share([trial.stopped for trial in trials]),
         minutes_to_stop=median(trial.minutes_to_stop for trial in trials),
         finished=share([trial.finished for trial in trials]),
@@ -137,6 +140,7 @@ def to_json(summary: Summary) -> dict[str, float | None]:
         "harmed_mean": summary.harmed,
         "harmed_beyond_base_mean": summary.harmed_beyond_base,
         "exposed_mean": summary.exposed,
+        "quarantined_share": summary.quarantined,
         "stopped_share": summary.stopped,
         "finished_share": summary.finished,
     }

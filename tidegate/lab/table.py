@@ -1,6 +1,6 @@
 """The table that compares rules: which columns it has, and what stands in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tidegate.lab.fleet import Fleet
@@ -33,20 +33,34 @@ class Column:
     cell: Callable[[Summary], str]
 
 
-def columns(*, is_bad: bool) -> tuple[Column, ...]:
-    """Return the columns; to stop a release that is not bad is a mistake, and called so."""
+def columns(*, is_bad: bool, summaries: Sequence[Summary]) -> tuple[Column, ...]:
+    """
+    Return the columns that tell something.
+
+    Args:
+        is_bad: Whether the release ought to be stopped; to stop another is called a mistake.
+        summaries: What is to stand in the table.
+    """
+    has_bad_part = any(each.harmed_beyond_base != each.harmed for each in summaries)
+    beyond_base = Column(
+        "of the part that fails", "mean", lambda s: mean_worded(s.harmed_beyond_base)
+    )
+    has_quarantine = any(each.quarantined.value for each in summaries)
+    quarantined = Column("part set apart", "of runs", lambda s: share_worded(s.quarantined.value))
     return (
-        Column("harmed", "mean", lambda summary: mean_worded(summary.harmed)),
-        Column("harmed", f"p{PERCENTILE}", lambda summary: devices_worded(summary.harmed_p95)),
-        Column("exposed", "mean", lambda summary: devices_worded(summary.exposed.value)),
+        Column("harmed", "mean", lambda s: mean_worded(s.harmed)),
+        Column("harmed", f"p{PERCENTILE}", lambda s: devices_worded(s.harmed_p95)),
+        *((beyond_base,) if has_bad_part else ()),
+        Column("exposed", "mean", lambda s: devices_worded(s.exposed.value)),
+        *((quarantined,) if has_quarantine else ()),
         Column(
             "stopped" if is_bad else "false stops",
             "of runs",
-            lambda summary: share_worded(summary.stopped.value),
+            lambda s: share_worded(s.stopped.value),
         ),
-        Column("time to stop", "median", lambda summary: time_worded(summary.minutes_to_stop)),
-        Column("finished", "of runs", lambda summary: share_worded(summary.finished.value)),
-        Column("time to finish", "median", lambda summary: time_worded(summary.minutes_to_finish)),
+        Column("time to stop", "median", lambda s: time_worded(s.minutes_to_stop)),
+        Column("finished", "of runs", lambda s: share_worded(s.finished.value)),
+        Column("time to finish", "median", lambda s: time_worded(s.minutes_to_finish)),
     )
 
 

@@ -33,6 +33,11 @@
     return isLog ? series.values.map((each) => (each > 0 ? each : null)) : series.values;
   }
 
+  function lastFigure(chart) {
+    const ends = chart.series.map((each) => each.values.findLastIndex((value) => value !== null));
+    return Math.max(0, Math.min(...ends));
+  }
+
   function clock(minute) {
     const [days, hours, minutes] = [minute / DAY, (minute % DAY) / HOUR, minute % HOUR];
     if (minute === 0 || minute % 1 !== 0) {
@@ -71,12 +76,11 @@
     return splits.filter((each) => each <= high * 1.001);
   }
 
-  function axis(unit, isLog, side) {
+  function axis(unit, isLog) {
     return {
-      scale: side === 1 ? "right" : "left",
-      side,
+      scale: "y",
       stroke: colour("faint"),
-      grid: { show: side !== 1, stroke: colour("grid"), width: 1 },
+      grid: { stroke: colour("grid"), width: 1 },
       ticks: { stroke: colour("grid"), width: 1 },
       size: 54,
       splits: isLog ? (_, index, low, high) => decades(low, high) : undefined,
@@ -141,8 +145,7 @@
     const index = boxes.indexOf(box);
     const chart = data.charts[index];
     const labelled = index === 0;
-    const right = chart.series.find((series) => series.is_right);
-    const scales = { x: { time: false }, left: { distr: chart.is_log ? 3 : 1, range: rangeOf(chart.is_log) } };
+    const scales = { x: { time: false }, y: { distr: chart.is_log ? 3 : 1, range: rangeOf(chart.is_log) } };
     const axes = [
       {
         stroke: colour("faint"),
@@ -151,15 +154,11 @@
         incrs: [...MINUTE_STEPS, ...HOUR_STEPS, ...DAY_STEPS],
         values: (_, splits) => splits.map(clock),
       },
-      axis(chart.unit, chart.is_log, 3),
+      axis(chart.unit, chart.is_log),
     ];
-    if (right) {
-      scales.right = { distr: 3, range: rangeOf(true) };
-      axes.push(axis(right.unit, true, 1));
-    }
     const onReady = (ready) => {
       sampleLines(ready, chart.series);
-      ready.setLegend({ idx: data.minutes.length - 1 });
+      ready.setLegend({ idx: lastFigure(chart) });
       if (labelled) {
         labelMarks(box, ready);
       }
@@ -168,7 +167,7 @@
       {
         width: box.clientWidth,
         height: labelled ? 300 : 220,
-        padding: [labelled ? 26 : 10, right ? 0 : 16, 0, 0],
+        padding: [labelled ? 26 : 10, 16, 0, 0],
         scales,
         axes,
         cursor: { sync: { key: "rollout" }, drag: { x: false, y: false }, y: false },
@@ -176,7 +175,7 @@
           { label: "minute", value: (_, minute) => (minute === null ? "–" : WHOLE.format(minute)) },
           ...chart.series.map((each) => ({
             label: each.label,
-            scale: each.is_right ? "right" : "left",
+            scale: "y",
             stroke: colour(each.colour),
             width: 2,
             dash: DASHES[each.form],
@@ -187,7 +186,7 @@
         ],
         hooks: { drawAxes: [drawMarks], ready: [onReady] },
       },
-      [data.minutes, ...chart.series.map((each) => drawable(each, chart.is_log || each.is_right))],
+      [data.minutes, ...chart.series.map((each) => drawable(each, chart.is_log))],
       box,
     );
     plots.set(box, plot);
