@@ -39,15 +39,8 @@ class Fault:
         return ": ".join(part for part in (place, self.path, self.message) if part)
 
 
-class PolicyError(Refused):
-    """
-    A policy cannot be kept as it is written; every fault is listed, one a line.
-
-    try:
-        document = parse_policy_yaml(text, source="policies/firmware.yaml")
-    except PolicyError as error:
-        print(error)   # or look at error.faults one by one
-    """
+class DocumentError(Refused):
+    """A document cannot be read as it is written; every fault is listed, one a line."""
 
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:
         self.source = source
@@ -56,6 +49,22 @@ class PolicyError(Refused):
         if len(self.faults) > FAULTS_SHOWN_MAX:
             lines.append(f"{source}: and {len(self.faults) - FAULTS_SHOWN_MAX} more")
         super().__init__("\n".join(lines))
+
+
+class PolicyError(DocumentError):
+    """
+    A policy cannot be kept as it is written.
+
+    try:
+        document = parse_policy_yaml(text, source="policies/firmware.yaml")
+    except PolicyError as error:
+        print(error)   # or look at error.faults one by one
+    """
+
+
+def in_order(faults: Sequence[Fault]) -> list[Fault]:
+    """Return faults as they stand in the text; those without a line come first."""
+    return sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0))
 
 
 def written(path: Path) -> str:

@@ -5,12 +5,10 @@ Every fault is reported at once, with its line and column where the text had lin
 accepted here is kept: a key that nothing acts on is refused as unknown.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -22,11 +20,9 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails
 
-from tidegate.documents.faults import Fault, Path, PolicyError, written
+from tidegate.documents.faults import Fault, Path, PolicyError, in_order, written
 from tidegate.documents.quantities import (
-    FAULT,
     Budget,
     Confidence,
     IncrementFactor,
@@ -43,6 +39,7 @@ from tidegate.documents.quantities import (
     refuse_what_aws_refuses,
     text_schema,
 )
+from tidegate.documents.reading import validated
 from tidegate.documents.shapes import NAMESPACE_ID, POLICY_NAME, shown
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
@@ -55,6 +52,9 @@ from tidegate.domain.settings import (
     JobSettings,
     PresignedUrl,
 )
+
+if TYPE_CHECKING:
+    from pydantic_core import InitErrorDetails
 
 __all__ = [
     "POLICY_CHARACTERS_MAX",
@@ -72,9 +72,6 @@ POLICY_CHARACTERS_MAX = 32_768
 HARM_STATUSES = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.REJECTED)
 
 ROLE_ARN = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@/-]+")
-
-#: Levels of nesting that are looked at; a policy has four.
-_DEPTH_MAX = 16
 
 _ALL_STATUSES = ", ".join(HARM_STATUSES)
 
@@ -371,19 +368,11 @@ def parse_policy_yaml(text: str, *, source: str) -> PolicyDocument:
     tree = read_yaml(text)
     faults = list(tree.faults)
     if tree.is_readable:
-        document, findings = _validated(tree.value)
-        for path, trap in tree.traps.items():
-            found = findings.get(path)
-            what_is_right = f": {trap.remedy}" if found is None else f"; {found.message}"
-            findings[path] = _Finding(trap.readings + what_is_right)
-        faults += [
-            Fault(written(path), *tree.place_of(path, key=finding.is_about_key), finding.message)
-            for path, finding in findings.items()
-            if path not in tree.spoilt
-        ]
+        document, findings = validated(tree.value, PolicyDocument, _SECTIONS)
+        faults += tree.placed(findings)
         if document is not None and not faults:
             return document
-    raise PolicyError(source, sorted(faults, key=lambda fault: (fault.line, fault.column)))
+    raise PolicyError(source, in_order(faults))
 
 
 def parse_policy_json(text_or_mapping: str | Mapping[str, Any], *, source: str) -> PolicyDocument:
@@ -402,7 +391,7 @@ def parse_policy_json(text_or_mapping: str | Mapping[str, Any], *, source: str) 
     if isinstance(text_or_mapping, str):
         _refuse_what_is_too_long(text_or_mapping, source)
         value = _read_json(text_or_mapping, source, faults)
-    document, findings = _validated(value)
+    document, findings = validated(value, PolicyDocument, _SECTIONS)
     faults += [
         Fault(written(path), None, None, finding.message) for path, finding in findings.items()
     ]
@@ -445,44 +434,6 @@ def _read_json(text: str, source: str, faults: list[Fault]) -> object:
     raise PolicyError(source, [fault])
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """What is wrong at a path, and whether it is the key itself that should not be there."""
-
-    message: str
-    is_about_key: bool = False
-
-
-def _validated(value: object) -> tuple[PolicyDocument | None, dict[Path, _Finding]]:
-    """Return the document, None if anything is wrong, and what is wrong by path."""
-    findings: dict[Path, _Finding] = {}
-    plain = _without_nulls(value, (), findings)
-    try:
-        document = PolicyDocument.model_validate(plain)
-    except ValidationError as error:
-        for each in error.errors(include_url=False, include_context=False):
-            path, finding = _finding(each)
-            findings.setdefault(path, finding)
-        return None, findings
-    return document, findings
-
-
-def _without_nulls(value: object, path: Path, findings: dict[Path, _Finding]) -> object:
-    """Return plain data without keys that have no value, which are noted instead."""
-    if not isinstance(value, Mapping) or len(path) > _DEPTH_MAX:
-        return value
-    plain: dict[str, object] = {}
-    for key, item in value.items():
-        inside = (*path, str(key))
-        if item is None:
-            findings[inside] = _Finding(
-                "no value: write one, or leave the key out", is_about_key=True
-            )
-        else:
-            plain[str(key)] = _without_nulls(item, inside, findings)
-    return plain
-
-
 _SECTIONS: Mapping[Path, type[_Section]] = {
     (): PolicyDocument,
     ("harm",): HarmSection,
@@ -491,25 +442,3 @@ _SECTIONS: Mapping[Path, type[_Section]] = {
     ("job",): JobSection,
     ("job", "presigned_url"): PresignedUrlSection,
 }
-
-
-def _finding(error: ErrorDetails) -> tuple[Path, _Finding]:
-    path: Path = error["loc"]
-    match error["type"]:
-        case "missing":
-            return path, _Finding("missing, but needed")
-        case "extra_forbidden":
-            return path, _Finding(_unknown(path), is_about_key=True)
-        case "model_type":
-            known = ", ".join(_SECTIONS[path].model_fields)
-            return path, _Finding(f"{shown(error['input'])}, but keys are needed here: {known}")
-        case kind:
-            assert kind == FAULT, error
-            return path, _Finding(error["msg"])
-
-
-def _unknown(path: Path) -> str:
-    known = sorted(_SECTIONS[path[:-1]].model_fields)
-    close = difflib.get_close_matches(str(path[-1]), known, n=1)
-    guess = f" (is {close[0]} meant?)" if close else ""
-    return f"unknown key{guess}: known here are {', '.join(known)}"

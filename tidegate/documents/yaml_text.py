@@ -6,7 +6,7 @@ twice, and words that YAML 1.1, which many editors and tools still speak, reads 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from tidegate.documents.faults import Fault, Path, written
+from tidegate.documents.reading import Finding
 from tidegate.documents.shapes import shown
 
 #: Levels of nesting; a policy has four.
@@ -78,6 +79,24 @@ class Tree:
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, (1, 1))
+
+    def placed(self, findings: Mapping[Path, Finding]) -> list[Fault]:
+        """
+        Return what is wrong with the values, each fault where it stands.
+
+        Words that are not sure to be what was meant are faults as well; values that are spoilt
+        have theirs already.
+        """
+        found = dict(findings)
+        for path, trap in self.traps.items():
+            finding = found.get(path)
+            what_is_right = f": {trap.remedy}" if finding is None else f"; {finding.message}"
+            found[path] = Finding(trap.readings + what_is_right)
+        return [
+            Fault(written(path), *self.place_of(path, key=each.is_about_key), each.message)
+            for path, each in found.items()
+            if path not in self.spoilt
+        ]
 
 
 class _UnreadableError(Exception):

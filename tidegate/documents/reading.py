@@ -1,0 +1,102 @@
+"""Holds what somebody wrote against a model, and says of each fault what would be right."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tidegate.documents.faults import Path
+from tidegate.documents.quantities import FAULT
+from tidegate.documents.shapes import shown
+
+#: Levels of nesting that are looked at; no document has half as many.
+_DEPTH_MAX = 16
+
+#: Stands for any index in the path of a section.
+ANY = 0
+
+Sections = Mapping[Path, type[BaseModel]]
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong at a path, and whether it is the key itself that should not be there."""
+
+    message: str
+    is_about_key: bool = False
+
+
+def validated(
+    value: object, model: type[_Document], sections: Sections
+) -> tuple[_Document | None, dict[Path, Finding]]:
+    """
+    Return the document, None if anything is wrong, and what is wrong by path.
+
+    Args:
+        value: Plain objects, lists and scalars.
+        model: What the document shall be.
+        sections: Models of all objects in it, by path, with ANY for an index.
+    """
+    findings: dict[Path, Finding] = {}
+    plain = _without_nulls(value, (), findings)
+    try:
+        document = model.model_validate(plain)
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_context=False):
+            path, finding = _finding(each, sections)
+            findings.setdefault(path, finding)
+        return None, findings
+    return document, findings
+
+
+def _without_nulls(value: object, path: Path, findings: dict[Path, Finding]) -> object:
+    """Return plain data without keys that have no value, which are noted instead."""
+    if len(path) > _DEPTH_MAX:
+        return value
+    if isinstance(value, list):
+        return [_without_nulls(item, (*path, n), findings) for n, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    plain: dict[str, object] = {}
+    for key, item in value.items():
+        inside = (*path, str(key))
+        if item is None:
+            findings[inside] = Finding(
+                "no value: write one, or leave the key out", is_about_key=True
+            )
+        else:
+            plain[str(key)] = _without_nulls(item, inside, findings)
+    return plain
+
+
+def _finding(error: ErrorDetails, sections: Sections) -> tuple[Path, Finding]:
+    path: Path = error["loc"]
+    match error["type"]:
+        case "missing":
+            return path, Finding("missing, but needed")
+        case "extra_forbidden":
+            return path, Finding(_unknown(path, sections), is_about_key=True)
+        case "model_type":
+            known = ", ".join(_section(path, sections).model_fields)
+            return path, Finding(f"{shown(error['input'])}, but keys are needed here: {known}")
+        case "list_type":
+            return path, Finding(f"{shown(error['input'])}, but a list is needed here")
+        case kind:
+            assert kind == FAULT, error
+            return path, Finding(error["msg"])
+
+
+def _unknown(path: Path, sections: Sections) -> str:
+    known = sorted(_section(path[:-1], sections).model_fields)
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    guess = f" (is {close[0]} meant?)" if close else ""
+    return f"unknown key{guess}: known here are {', '.join(known)}"
+
+
+def _section(path: Path, sections: Sections) -> type[BaseModel]:
+    return sections[tuple(ANY if isinstance(part, int) else part for part in path)]
