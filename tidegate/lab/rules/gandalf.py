@@ -19,9 +19,9 @@ class GandalfLite:
     Faults in windows up to now vote against the release, those expected without it veto.
 
     With P faults in a window and B expected of the previous release, a window in which P exceeds
-    B votes log((P - B + 1) / (B + 1)). A cohort is to blame where the weighted votes are
-    positive, P is more than four standard deviations beyond B, and more than half of the faults
-    in the cohort come with the release. Enough blamed excess faults in one cohort stop the
+    B votes log((P - B + 1) / (B + 1)). The release is to blame for a cohort where the votes come
+    to more than 0, and in some window P is more than four standard deviations beyond B, more than
+    half of P comes with the release, and the excess is large enough to matter. That stops the
     rollout. A fast layer looks at the last hour every five minutes, a slow one at all windows
     every three hours.
 
@@ -79,12 +79,13 @@ class GandalfLite:
 
     def is_to_blame(self, faults: Sequence[float], expected: Sequence[float]) -> bool:
         """Whether the release is to blame for a cohort's faults; one entry for each window."""
-        after, before = faults[0], expected[0]
-        excess = after - before
-        is_anomalous = excess > self.deviations * math.sqrt(before)
+        windows = zip(faults, expected, strict=True)
+        return any(self._stands_out(*each) for each in windows) and self.votes(faults, expected) > 0
+
+    def _stands_out(self, after: float, before: float) -> bool:
+        is_anomalous = after - before > self.deviations * math.sqrt(before)
         is_local = after * (1 - self.spatial_share) > before * self.spatial_share
-        has_impact = excess >= self.excess_min
-        return is_anomalous and is_local and has_impact and self.votes(faults, expected) > 0
+        return is_anomalous and is_local and after - before >= self.excess_min
 
 
 @dataclass(slots=True)
@@ -127,8 +128,8 @@ class _GandalfRollout:
             before = [float(each[index]) for each in expected]
             if self.rule.is_to_blame(after, before):
                 self.verdict = (
-                    f"{after[0]:.0f} faults in cohort {cohort} within {windows[0]} minutes, "
-                    f"{before[0]:.1f} expected."
+                    f"{after[-1]:.0f} faults in cohort {cohort} within {windows[-1]} minutes, "
+                    f"{before[-1]:.1f} expected."
                 )
                 return
 

@@ -115,7 +115,11 @@ class _MsprtRollout:
 
 
 def mature(sight: Sight, timeout_minutes: int) -> Tally:
-    """Return the outcomes of devices that started, or rejected, longer ago than the timeout."""
+    """
+    Return the outcomes of devices that started, or rejected, longer ago than the timeout.
+
+    A minute longer, as AWS lets the timer run out up to a minute late.
+    """
     end = max(0, sight.minute - timeout_minutes - 1)
     rejected = int(sight.rejected[:, :end].sum())
     by_start = sight.failed[:, :, :end].sum() + sight.timed_out[:, :, :end].sum()
