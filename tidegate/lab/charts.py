@@ -17,7 +17,7 @@ from tidegate.lab.trial import Trace, Trial
 from tidegate.lab.wording import devices_worded
 
 #: Minutes that are drawn at most; a screen has fewer pixels.
-POINTS_MAX = 1500
+POINTS_MAX = 1800
 
 #: Decisions that are told at most: the first ones and, after a gap, the last ones.
 DECISIONS_MAX = 40
@@ -326,10 +326,11 @@ def _kept(charts: Sequence[Chart], wanted: set[int], minutes: int) -> list[int]:
         if rows[minute] != rows[minute + 1]
         for side in (0, 1)
     }
+    if len(changing) > POINTS_MAX:
+        every = np.linspace(0, len(changing) - 1, POINTS_MAX).round().astype(int)
+        changing = set(np.array(sorted(changing))[every].tolist())
     ends = {0, minutes - 1} if minutes else set()
-    must = ends | {minute for minute in wanted if minute < minutes}
-    step = max(1, math.ceil(len(changing) / POINTS_MAX))
-    return sorted(must | set(sorted(changing)[::step]))
+    return sorted(changing | ends | {minute for minute in wanted if minute < minutes})
 
 
 def _thinned(chart: Chart, kept: Sequence[int]) -> Chart:

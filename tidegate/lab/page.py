@@ -128,14 +128,15 @@ def _of_others(report: Report) -> str:
     if report.is_bad:
         best = min(others, key=lambda row: row.summary.harmed.value)
         return f"Of the others, {best.name} harms fewest: {mean_worded(best.summary.harmed)}."
-    finishing = [row for row in others if row.summary.minutes_to_finish is not None]
-    if not finishing:
-        return "None of the others finishes."
-    best = min(finishing, key=lambda row: row.summary.minutes_to_finish or 0.0)
+    # Some stop a rollout again after it was through.
+    through = [row for row in others if row.summary.finished.value > row.summary.stopped.value]
+    if not through:
+        return "None of the others lets it through."
+    best = min(through, key=lambda row: row.summary.minutes_to_finish or 0.0)
     return (
-        f"Of the others, {best.name} is through first: "
-        f"{time_worded(best.summary.minutes_to_finish)}, with "
-        f"{share_worded(best.summary.stopped.value)} stopped."
+        f"Of the others, {best.name} is through first: within "
+        f"{time_worded(best.summary.minutes_to_finish)} (median), stopped in "
+        f"{share_worded(best.summary.stopped.value)}."
     )
 
 
