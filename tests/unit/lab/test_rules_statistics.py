@@ -67,9 +67,9 @@ def test_gandalf_lets_the_long_windows_veto_nothing_alone() -> None:
     assert GandalfLite().is_to_blame([40, 40], [2, 60])
 
 
-@pytest.mark.parametrize(("in_a", "in_b", "cancels"), [(9, 9, False), (10, 0, True)])
-def test_gandalf_stops_for_one_cohort(in_a: int, in_b: int, *, cancels: bool) -> None:
-    """Ten faults in one cohort stop all, nine in each do not."""
+@pytest.mark.parametrize(("in_a", "in_b", "cancels"), [(9, 0, False), (10, 0, True), (5, 5, True)])
+def test_gandalf_stops_for_the_fleet_or_one_cohort(in_a: int, in_b: int, *, cancels: bool) -> None:
+    """Ten faults stop all, wherever they are; nine do not."""
     log = Log()
     log.end(FAILED, in_a, started=1, at=4)
     log.end(FAILED, in_b, started=1, at=4, cohort=1)
@@ -97,6 +97,18 @@ def test_gandalf_expects_the_faults_of_the_release_before() -> None:
 
     assert GandalfLite().begin(plan_of(10_000))(few.sight(5)).cancel
     assert not GandalfLite().begin(plan_of(10_000))(many.sight(5)).cancel
+
+
+def test_gandalf_finds_a_guilty_cohort_that_the_fleet_hides() -> None:
+    """Twenty faults are few for five thousand devices, but not for the fifty that have them."""
+    log = Log()
+    log.start(50, 1)
+    log.start(5000, 1, cohort=1)
+    log.end(FAILED, 20, started=1, at=4)
+    order = GandalfLite().begin(plan_of(10_000))(log.sight(5))
+
+    assert order.cancel
+    assert "20 faults in A within 60 minutes" in order.reasons[0]
 
 
 def test_gandalf_goes_ring_by_ring_through_a_good_release() -> None:

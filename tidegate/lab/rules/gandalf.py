@@ -19,11 +19,11 @@ class GandalfLite:
     Faults in windows up to now vote against the release, those expected without it veto.
 
     With P faults in a window and B expected of the previous release, a window in which P exceeds
-    B votes log((P - B + 1) / (B + 1)). The release is to blame for a cohort where the votes come
-    to more than 0, and in some window P is more than four standard deviations beyond B, more than
-    half of P comes with the release, and the excess is large enough to matter. That stops the
-    rollout. A fast layer looks at the last hour every five minutes, a slow one at all windows
-    every three hours.
+    B votes log((P - B + 1) / (B + 1)). The release is to blame, in the fleet or in one of its
+    cohorts, where the votes come to more than 0, and in some window P is more than four standard
+    deviations beyond B, more than half of P comes with the release, and the excess is large
+    enough to matter. That stops the rollout. A fast layer looks at the last hour every five
+    minutes, a slow one at all windows every three hours.
 
     Source: Li and others, "Gandalf: An Intelligent, End-To-End Analytics Service for Safe
     Deployment in Large-Scale Cloud Infrastructure", NSDI 2020: windows, votes, four standard
@@ -46,8 +46,8 @@ class GandalfLite:
         fast_minutes: Between two looks of the fast layer.
         slow_minutes: Between two looks of the slow layer, a multiple of the fast one's.
         deviations: By which faults must exceed those expected.
-        spatial_share: Of a cohort's faults that must come with the release, 0 to 1.
-        excess_min: Excess faults in one cohort that stop the rollout.
+        spatial_share: Of the faults that must come with the release, 0 to 1.
+        excess_min: Excess faults that stop the rollout.
     """
 
     is_native: ClassVar[bool] = False
@@ -78,7 +78,7 @@ class GandalfLite:
         return sum(cast) / len(faults)
 
     def is_to_blame(self, faults: Sequence[float], expected: Sequence[float]) -> bool:
-        """Whether the release is to blame for a cohort's faults; one entry for each window."""
+        """Whether the release is to blame for some faults; one entry for each window."""
         windows = zip(faults, expected, strict=True)
         return any(self._stands_out(*each) for each in windows) and self.votes(faults, expected) > 0
 
@@ -97,7 +97,7 @@ class _GandalfRollout:
         rule: What decides.
         plan: What was known before.
         stages: The rings.
-        known_faults: Faults known at each look of the fast layer, by cohort.
+        known_faults: Faults known at each look of the fast layer: of the fleet, then by cohort.
         verdict: Why the rollout stops, or None.
     """
 
@@ -118,17 +118,17 @@ class _GandalfRollout:
         return Order(self.stages.rate_per_minute(sight))
 
     def _look(self, sight: Sight) -> None:
-        self.known_faults.append(_faults_by_cohort(sight))
+        self.known_faults.append(_faults(sight))
         is_slow = sight.minute and sight.minute % self.rule.slow_minutes == 0
         windows = self.rule.windows_minutes if is_slow else self.rule.windows_minutes[:1]
         faults = [self._faults_within(minutes) for minutes in windows]
         expected = [self._expected_within(minutes, sight) for minutes in windows]
-        for index, cohort in enumerate(self.plan.cohorts):
+        for index, where in enumerate(("the fleet", *self.plan.cohorts)):
             after = [float(each[index]) for each in faults]
             before = [float(each[index]) for each in expected]
             if self.rule.is_to_blame(after, before):
                 self.verdict = (
-                    f"{after[-1]:.0f} faults in cohort {cohort} within {windows[-1]} minutes, "
+                    f"{after[-1]:.0f} faults in {where} within {windows[-1]} minutes, "
                     f"{before[-1]:.1f} expected."
                 )
                 return
@@ -140,11 +140,15 @@ class _GandalfRollout:
 
     def _expected_within(self, minutes: int, sight: Sight) -> NDArray[np.float64]:
         first = max(0, sight.minute - minutes - self.plan.timeout_minutes)
-        at_risk = sight.started[:, :, first:].sum(axis=(1, 2))
+        at_risk = _with_total(sight.started[:, :, first:].sum(axis=(1, 2)))
         return np.asarray(baseline_share(self.plan) * at_risk, dtype=np.float64)
 
 
-def _faults_by_cohort(sight: Sight) -> Counts:
-    """Return the devices known to be harmed so far, [c]."""
+def _faults(sight: Sight) -> Counts:
+    """Return the devices known to be harmed so far: of the fleet, then by cohort."""
     by_start = (sight.failed + sight.timed_out).sum(axis=(1, 2))
-    return np.asarray(by_start + sight.rejected.sum(axis=1), dtype=np.int64)
+    return _with_total(by_start + sight.rejected.sum(axis=1))
+
+
+def _with_total(by_cohort: Counts) -> Counts:
+    return np.concatenate(([by_cohort.sum()], by_cohort))
