@@ -19,18 +19,17 @@ from tests.unit.lab.bench import (
 )
 from tidegate.domain.settings import AbortCriterion, ExponentialRate, FailureType
 from tidegate.lab.rules.aimd import Aimd
-from tidegate.lab.rules.floor import InformationFloor
-from tidegate.lab.rules.gandalf import GandalfLite
-from tidegate.lab.rules.outcomes import Tally
-from tidegate.lab.rules.rings import Rings
-from tidegate.lab.rules.sequential import (
+from tidegate.lab.rules.arrival import (
     BAYES_ARRIVAL,
     SPRT_ARRIVAL,
     LogLikelihoodRatio,
-    Msprt,
     PosteriorProbability,
-    mature,
 )
+from tidegate.lab.rules.floor import InformationFloor
+from tidegate.lab.rules.gandalf import GandalfLite
+from tidegate.lab.rules.msprt import Msprt, mature
+from tidegate.lab.rules.outcomes import Tally
+from tidegate.lab.rules.rings import Rings
 
 # Gandalf.
 

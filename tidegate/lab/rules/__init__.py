@@ -14,6 +14,7 @@ from tidegate.lab.rule import Rule
 from tidegate.lab.rules.aimd import Aimd
 from tidegate.lab.rules.alarm import AlarmCancel
 from tidegate.lab.rules.argo import ARGO_0, ARGO_3
+from tidegate.lab.rules.arrival import BAYES_ARRIVAL, SPRT_ARRIVAL
 from tidegate.lab.rules.flagger import FLAGGER_1, FLAGGER_5
 from tidegate.lab.rules.flightctl import FlightctlBatches
 from tidegate.lab.rules.floor import InformationFloor
@@ -21,11 +22,11 @@ from tidegate.lab.rules.gandalf import GandalfLite
 from tidegate.lab.rules.hawkbit import HAWKBIT_CANARY, HAWKBIT_GROUPS
 from tidegate.lab.rules.kayenta import Kayenta
 from tidegate.lab.rules.mender import MenderPhases
+from tidegate.lab.rules.msprt import Msprt
 from tidegate.lab.rules.native import CONSTANT, CONSTANT_ABORTING, EXPONENTIAL
 from tidegate.lab.rules.native_variants import CONSTANT_5_20, EXPONENTIAL_SUCCEEDED, SLOW
 from tidegate.lab.rules.nodewright import NODEWRIGHT_EXPONENTIAL, NODEWRIGHT_LINEAR
 from tidegate.lab.rules.rings import Rings
-from tidegate.lab.rules.sequential import BAYES_ARRIVAL, SPRT_ARRIVAL, Msprt
 from tidegate.lab.rules.shifting import APPCONFIG_LINEAR, CODEDEPLOY_CANARY
 
 _ALL: tuple[Rule, ...] = (

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from tidegate.domain.settings import AbortCriterion, FailureType
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import arrived, stop
+from tidegate.lab.rules.orders import stop
+from tidegate.lab.rules.outcomes import arrived
 
 
 @dataclass(frozen=True, slots=True)

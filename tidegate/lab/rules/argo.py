@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, arrived, notified, pause, stop
+from tidegate.lab.rules.orders import pause, stop
+from tidegate.lab.rules.outcomes import Tally, arrived, notified
 from tidegate.lab.rules.stages import Stages, limits_of
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import stop
+from tidegate.lab.rules.orders import stop
 
 
 @dataclass(frozen=True, slots=True)

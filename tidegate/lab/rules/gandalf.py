@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.lab.rule import Counts, Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import baseline_share, stop
+from tidegate.lab.rules.orders import stop
+from tidegate.lab.rules.outcomes import baseline_share
 from tidegate.lab.rules.stages import Stages, limits_of
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, pause
+from tidegate.lab.rules.orders import pause
+from tidegate.lab.rules.outcomes import Tally
 from tidegate.lab.rules.stages import Stages, limits_of
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, arrived, baseline_share, stop
+from tidegate.lab.rules.orders import stop
+from tidegate.lab.rules.outcomes import Tally, arrived, baseline_share
 from tidegate.lab.rules.stages import Stages, limits_of
 
 Points = NDArray[np.float64]

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, arrived, pause
+from tidegate.lab.rules.orders import pause
+from tidegate.lab.rules.outcomes import Tally, arrived
 from tidegate.lab.rules.stages import Throttle
 
 

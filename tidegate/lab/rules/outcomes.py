@@ -9,7 +9,7 @@ their own are thereby helped by AWS's: a device that falls silent becomes a fail
 
 from dataclasses import dataclass
 
-from tidegate.lab.rule import Order, Plan, Sight
+from tidegate.lab.rule import Plan, Sight
 
 #: Row of ``Sight.arrived`` that holds successes; all other rows are failures.
 SUCCEEDED = 0
@@ -59,13 +59,3 @@ def notified(sight: Sight) -> int:
 def baseline_share(plan: Plan) -> float:
     """Return the previous release's share of harmed devices, 0 to 1; 0 where none is known."""
     return plan.baseline_harmed / plan.baseline_started if plan.baseline_started else 0.0
-
-
-def stop(reason: str, **marks: float) -> Order:
-    """Return the order that ends the rollout for good."""
-    return Order(0, cancel=True, marks=dict(marks), reasons=(reason,))
-
-
-def pause(reason: str, **marks: float) -> Order:
-    """Return the order that notifies nobody further, until somebody looks at it."""
-    return Order(0, marks=dict(marks), reasons=(reason,))

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from tidegate.domain.settings import AbortCriterion, FailureType
 from tidegate.lab.rule import Decide, Order, Plan, Sight
-from tidegate.lab.rules.outcomes import Tally, arrived, stop
+from tidegate.lab.rules.orders import stop
+from tidegate.lab.rules.outcomes import Tally, arrived
 from tidegate.lab.rules.stages import Stages, limits_of
 
 _CRITERION = AbortCriterion(FailureType.ALL, 10.0, 20)

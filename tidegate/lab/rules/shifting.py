@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tidegate.lab.rule import Decide, Order, Plan, Sight
 from tidegate.lab.rules.alarm import Alarm
-from tidegate.lab.rules.outcomes import stop
+from tidegate.lab.rules.orders import stop
 from tidegate.lab.rules.stages import Stages, limits_of
 
 _ALARM = Alarm(5.0, 5)
