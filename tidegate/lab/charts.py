@@ -272,14 +272,16 @@ def _counts(counts: Iterable[int]) -> tuple[Value, ...]:
 
 
 def _decisions(trial: Trial, trace: Trace) -> list[Decision]:
-    """Return what a rule said each time that its first line says something else, and the end."""
+    """Return what a rule said when its first line changed or a line was new, and the end."""
     told: dict[int, tuple[str, ...]] = {}
-    said = ""
+    first, ever = "", set[str]()
     for minute, reasons in trace.reasons:
-        skeleton = _NUMBER.sub("#", reasons[0]) if reasons else said
-        if skeleton != said:
+        # The same sentence with other numbers says nothing new.
+        lines = [_NUMBER.sub("#", reason) for reason in reasons]
+        if lines and (lines[0] != first or not ever.issuperset(lines)):
             told[minute] = reasons
-            said = skeleton
+            first = lines[0]
+            ever.update(lines)
     for minute, end in _ends(trial):
         told[minute] = (*told.get(minute, ()), end)
     return [

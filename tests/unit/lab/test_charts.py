@@ -138,20 +138,23 @@ def test_lines_of_a_chart_differ_in_more_than_colour() -> None:
 
 
 def test_a_decision_is_told_when_it_says_something_else() -> None:
-    """New numbers in the same sentence are the same decision; another sentence is a new one."""
+    """New numbers alone are no new decision; another first line is, or a line never said before."""
     reasons = (
         (0, ("starting at 10", "nothing known")),
         (1, ("going on at 20", "a")),
-        (2, ("going on at 30.5", "b")),
+        (2, ("going on at 30.5", "a")),
         (3, ("waiting",)),
+        (4, ("waiting", "a")),
+        (5, ("waiting", "part set apart")),
     )
 
-    drawn = picture(rollout(5, reasons=reasons))
+    drawn = picture(rollout(6, reasons=reasons))
 
     assert [(each.number, each.minute, each.reasons) for each in drawn.decisions] == [
         (1, 0, ("starting at 10", "nothing known")),
         (2, 1, ("going on at 20", "a")),
         (3, 3, ("waiting",)),
+        (4, 5, ("waiting", "part set apart")),
     ]
 
 

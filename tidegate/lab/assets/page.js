@@ -7,7 +7,8 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const plots = new Map();
 
-  const MARK_WIDTH = 30;
+  // As wide as the label of several decisions.
+  const MARK_PIXELS = 50;
   const HOUR = 60;
   const DAY = 24 * HOUR;
   const MINUTE_STEPS = [1, 2, 5, 10, 20, 30];
@@ -111,7 +112,7 @@
     let last = null;
     for (const { number, minute } of data.marks) {
       const left = plot.over.offsetLeft + plot.valToPos(minute, "x");
-      if (last && left - last.left < MARK_WIDTH) {
+      if (last && left - last.left < MARK_PIXELS) {
         last.link.textContent = `${last.number}–${number}`;
         last.link.setAttribute("aria-label", `decisions ${last.number} to ${number}`);
         continue;
