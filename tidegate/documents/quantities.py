@@ -43,6 +43,7 @@ FAULT = "tidegate"
 _PERCENT = re.compile(r"((?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,9})?)%")
 _BARE_PERCENT = re.compile(r"[1-9][0-9]?(?:\.[0-9]{1,9})?")
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([smhd])")
+_DELAY = re.compile(r"((?:0|[1-9][0-9]{0,6})(?:\.[0-9]{1,9})?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -118,6 +119,15 @@ Rate = Annotated[
     float,
     PlainValidator(_shares("above 0% and below 100%", lambda share: 0 < share < 1, "2% or 0.02")),
     _share_schema({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, _PERCENTS),
+]
+
+#: A part of a whole, which may be nothing or all of it.
+Share = Annotated[
+    float,
+    PlainValidator(_shares("from 0% to 100%", lambda share: 0 <= share <= 1, "2% or 0.02")),
+    _share_schema(
+        {"minimum": 0, "maximum": 1}, rf"(?:(?:0|[1-9][0-9]?){_DECIMALS}|100(?:\.0{{1,9}})?%)"
+    ),
 ]
 
 Confidence = Annotated[
@@ -218,6 +228,25 @@ TimeoutMinutes = Annotated[
         "(?:[1-9][0-9]{0,3}|100[0-7][0-9]|10080)m|(?:[1-9][0-9]?|1[0-5][0-9]|16[0-8])h|[1-7]d",
     ),
 ]
+
+
+def _read_delay(value: object) -> float:
+    minutes = _number(value)
+    written = _DELAY.fullmatch(value) if isinstance(value, str) else None
+    if written:
+        minutes = float(written[1]) * _SECONDS[written[2]] / _SECONDS["m"]
+    if minutes is None:
+        refuse(f"{shown(value)}, but minutes are needed: write a number, or like 90s, 8m or 1.5h")
+    if not 0 <= minutes <= TIMEOUT_MINUTES_MAX:
+        refuse(
+            f"{shown(value)}, but 0 to {TIMEOUT_MINUTES_MAX} minutes are allowed: "
+            "choose a value in between"
+        )
+    return minutes
+
+
+#: Minutes, whole or not, up to the longest timeout.
+DelayMinutes = Annotated[float, PlainValidator(_read_delay)]
 
 #: Seconds, as AWS has the lifetime of presigned URLs.
 UrlSeconds = Annotated[

@@ -18,6 +18,12 @@ _DEPTH_MAX = 16
 #: Stands for any index in the path of a section.
 ANY = 0
 
+#: Where pydantic finds fault with a key that is a value itself.
+_KEY = "[key]"
+
+#: pydantic's name for a key that is none of the model's.
+_UNKNOWN = "extra_forbidden"
+
 Sections = Mapping[Path, type[BaseModel]]
 
 _Document = TypeVar("_Document", bound=BaseModel)
@@ -76,19 +82,32 @@ def _without_nulls(value: object, path: Path, findings: dict[Path, Finding]) -> 
 
 def _finding(error: ErrorDetails, sections: Sections) -> tuple[Path, Finding]:
     path: Path = error["loc"]
+    if path[-1:] == (_KEY,):
+        return path[:-1], Finding(error["msg"], is_about_key=True)
+    return path, Finding(_message(error, sections), is_about_key=error["type"] == _UNKNOWN)
+
+
+def _message(error: ErrorDetails, sections: Sections) -> str:
+    path: Path = error["loc"]
+    read = shown(error["input"])
     match error["type"]:
         case "missing":
-            return path, Finding("missing, but needed")
-        case "extra_forbidden":
-            return path, Finding(_unknown(path, sections), is_about_key=True)
+            return "missing, but needed"
+        case kind if kind == _UNKNOWN:
+            return _unknown(path, sections)
         case "model_type":
-            known = ", ".join(_section(path, sections).model_fields)
-            return path, Finding(f"{shown(error['input'])}, but keys are needed here: {known}")
+            return f"{read}, but keys are needed here: {_known(path, sections)}"
+        case "dict_type":
+            return f"{read}, but keys are needed here"
         case "list_type":
-            return path, Finding(f"{shown(error['input'])}, but a list is needed here")
+            return f"{read}, but a list is needed here"
         case kind:
             assert kind == FAULT, error
-            return path, Finding(error["msg"])
+            return error["msg"]
+
+
+def _known(path: Path, sections: Sections) -> str:
+    return ", ".join(_section(path, sections).model_fields)
 
 
 def _unknown(path: Path, sections: Sections) -> str:
