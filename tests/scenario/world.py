@@ -7,10 +7,8 @@ value and chance comes from a seed, so a day costs a second and replays exactly.
 """
 
 import contextlib
-import heapq
 import importlib
 import io
-import itertools
 import json
 import os
 import warnings
@@ -47,6 +45,7 @@ from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.rollout import Rollout
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.errors import TidegateError
+from tidegate.lab.agenda import Agenda
 from tidegate.lab.aws import Notice
 from tidegate.ports import BusEvent
 
@@ -161,6 +160,7 @@ class World(Surroundings):
     ) -> None:
         """Start an account without jobs, with events on."""
         self.clock = ManualClock(START)
+        self._agenda = Agenda(self.clock)
         self.chance = Random(f"{seed} delivery")
         self.violations: list[str] = []
         self.ledger = MemoryLedger()
@@ -179,8 +179,6 @@ class World(Surroundings):
         self.targets = ["arn:aws:iot:eu-central-1:111122223333:thinggroup/fleet"]
         self._device_chance = Random(f"{seed} devices")
         self._devices = devices or fleet()
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
-        self._turns = itertools.count()
         self._queues: defaultdict[str, list[_Message]] = defaultdict(list)
         self._routed = self._woken = 0
         self._waiting: dict[str, tuple[Execution, Steps]] = {}
@@ -309,12 +307,8 @@ class World(Surroundings):
         """Let time pass until the condition holds; return whether it came to that in time."""
         end = self.clock.now() + minutes * MINUTE_SECONDS
         while not condition():
-            if not self._agenda or self._agenda[0][0] > end:
-                self.clock.set(end)
+            if not self._agenda.do_next(end):
                 return condition()
-            at, _, action = heapq.heappop(self._agenda)
-            self.clock.set(max(at, self.clock.now()))
-            action()
             self._settle()
         return True
 
@@ -327,7 +321,7 @@ class World(Surroundings):
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something later."""
-        heapq.heappush(self._agenda, (self.clock.now() + seconds, next(self._turns), action))
+        self._agenda.after(seconds, action)
 
     # devices
 

@@ -154,17 +154,18 @@ class IotJobs(MemoryJobs):
         self.delete(job_id)
         self._tell_of_job(job_id, "DELETED", "deleted")
 
-    def device_reports(self, notice: Notice, status: ExecutionStatus) -> None:
-        """Take a device's report, unless its job is gone or its execution is over."""
+    def device_reports(self, notice: Notice, status: ExecutionStatus) -> bool:
+        """Take a device's report, unless its job is gone or its execution over; say whether."""
         before = self._unfinished(notice)
         if before is None:
-            return
+            return False
         self._set(notice, status)
         if status in TERMINAL:
             self._retry(notice, status)
             self.look(notice.job_id)
         elif before is ExecutionStatus.QUEUED:
             self._start_timer(notice)
+        return True
 
     # batches
 
@@ -266,7 +267,10 @@ class IotJobs(MemoryJobs):
         minutes = self._jobs[notice.job_id].settings.timeout_minutes
         if minutes is not None:
             seconds = (minutes + self.behaviours.timeout_lag_minutes) * MINUTE_SECONDS
-            self._after(seconds, lambda: self.device_reports(notice, ExecutionStatus.TIMED_OUT))
+            self._after(seconds, lambda: self._time_out(notice))
+
+    def _time_out(self, notice: Notice) -> None:
+        self.device_reports(notice, ExecutionStatus.TIMED_OUT)
 
     def _retry(self, notice: Notice, status: ExecutionStatus) -> None:
         """Run a failed execution again, where the job's retries allow; not once it is over."""
@@ -337,6 +341,10 @@ class IotJobs(MemoryJobs):
 
     # counts
 
+    def counted_once(self, job_id: str) -> JobCounts:
+        """Return the things of a job by the status of their last attempt."""
+        return _moved(self._counted(job_id), self._rollouts[job_id].repeated, by=-1)
+
     def _counted(self, job_id: str) -> JobCounts:
         """Return the executions by status: AWS counts every attempt, whatever its number."""
         counts, renumbered = super()._counted(job_id), RetryNumbering.NEXT
@@ -346,11 +354,9 @@ class IotJobs(MemoryJobs):
 
     def _counters(self, job_id: str, *, attempts: bool = True) -> JobCounters:
         """Return what AWS goes by: every attempt, or only the last one of each thing."""
-        rollout, counts = self._rollouts[job_id], self._counted(job_id)
-        if not attempts:
-            counts = _moved(counts, rollout.repeated, by=-1)
+        counts = self._counted(job_id) if attempts else self.counted_once(job_id)
         return JobCounters(
-            notified=rollout.notified,
+            notified=self._rollouts[job_id].notified,
             succeeded=counts.succeeded,
             failed=counts.failed,
             timed_out=counts.timed_out,
