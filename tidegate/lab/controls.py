@@ -129,6 +129,11 @@ class Controls:
         assert self._standing is not None, "a job has settings from its creation on"
         return self._standing
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether what was ordered is not in force yet."""
+        return self._coming is not None
+
     def update(self, order: Order, counters: JobCounters) -> None:
         """Bring an order to AWS: creates the job with the first, updates it with the others."""
         assert 0 <= order.rate_per_minute <= RATE_PER_MINUTE_MAX, order
@@ -137,6 +142,8 @@ class Controls:
             latest = self._coming or self._standing
             exponential = latest.exponential if latest else None
         settings = Settings(order.rate_per_minute, exponential, order.criteria)
+        if settings == (self._coming or self._standing):
+            return
         if self._standing is None or self._behaviours.update_effective is Effective.AT_ONCE:
             self._enforce(settings, counters)
         else:

@@ -6,6 +6,9 @@ its attempts ends. When an attempt ends is drawn at its start. Devices are count
 stratum and minute of start, which is all that rules and AWS ever see of them.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.random import Generator
 
@@ -29,6 +32,19 @@ LATE_AFTER_MINUTES = 30
 _STRATA = 2
 _PARTS = 2
 _OUTCOMES = 4
+
+
+class _Shown(NamedTuple):
+    """What rules may look at."""
+
+    notified: Counts
+    started: Counts
+    succeeded: Counts
+    failed: Counts
+    timed_out: Counts
+    rejected: Counts
+    arrived: Counts
+    canceled: Counts
 
 
 class CountedJob:
@@ -63,9 +79,10 @@ class CountedJob:
         self._chances = fates_of(fleet, behaviours)
         attempt_minutes = fleet.timeout_minutes + behaviours.timeout_lag_minutes + 1
         self._capacity = minutes_max + attempt_minutes * (fleet.retries + 1) + 1
+        self._stages_end = [each.from_device for each in self._chances.stages[1:]] + [fleet.size]
         self._sizes = np.array(fleet.cohort_sizes, dtype=np.int64)
         cohorts, fates = len(self._sizes), len(self._chances.fates)
-        # Devices to come, and whether their cohort is still notified.
+        # Devices that may be notified yet, and whether their cohort is.
         self._left = self._sizes.copy()
         self._open = np.ones(cohorts, dtype=np.bool_)
         # Executions that have not started: those that will, or will reject, and those that never.
@@ -77,6 +94,10 @@ class CountedJob:
         self._ends = Calendar()
         self._retries = Calendar()
         self._rejections = Calendar()
+        # What stands for devices of a part, cohort and stratum that start in minute 0.
+        self._codes = (np.arange(_PARTS * cohorts * _STRATA) * self._capacity).reshape(
+            _PARTS, cohorts, _STRATA
+        )
         # What is known.
         self._notified = _zeros(cohorts, self._capacity)
         self._started = _zeros(cohorts, _STRATA, self._capacity)
@@ -84,7 +105,21 @@ class CountedJob:
         self._rejected = _zeros(cohorts, self._capacity)
         self._arrived = _zeros(_OUTCOMES, self._capacity)
         self._canceled = _zeros(cohorts)
-        self._outcomes = _zeros(_OUTCOMES)
+        self._shown = _Shown(
+            *(
+                _read_only(each)
+                for each in (
+                    self._notified,
+                    self._started,
+                    *self._ended,
+                    self._rejected,
+                    self._arrived,
+                    self._canceled,
+                )
+            )
+        )
+        # Devices by outcome and cohort, and AWS's own count, in which retries count again.
+        self._outcomes = _zeros(_OUTCOMES, cohorts)
         self._attempts = _zeros(_OUTCOMES)
         self._notified_in_all = 0
         self._started_in_all = 0
@@ -96,22 +131,22 @@ class CountedJob:
 
     def sight(self) -> Sight:
         """Return what a rule may know; the arrays change with the job."""
-        now = self.minute
+        now, shown = self.minute, self._shown
         return Sight(
             minute=now,
-            notified=_shown(self._notified[:, :now]),
-            started=_shown(self._started[..., :now]),
-            succeeded=_shown(self._ended[0, ..., :now]),
-            failed=_shown(self._ended[1, ..., :now]),
-            timed_out=_shown(self._ended[2, ..., :now]),
-            rejected=_shown(self._rejected[:, :now]),
-            arrived=_shown(self._arrived[:, :now]),
-            canceled=_shown(self._canceled[:]),
+            notified=shown.notified[:, :now],
+            started=shown.started[..., :now],
+            succeeded=shown.succeeded[..., :now],
+            failed=shown.failed[..., :now],
+            timed_out=shown.timed_out[..., :now],
+            rejected=shown.rejected[:, :now],
+            arrived=shown.arrived[:, :now],
+            canceled=shown.canceled,
         )
 
     def counters(self, *, attempts: bool = True) -> JobCounters:
         """Return what AWS counts: every attempt, or only the last one of each device."""
-        counted = self._attempts if attempts else self._outcomes
+        counted = self._attempts if attempts else self.outcomes
         succeeded, failed, timed_out, rejected = counted.tolist()
         return JobCounters(
             notified=self._notified_in_all,
@@ -125,7 +160,7 @@ class CountedJob:
     @property
     def left(self) -> int:
         """Devices that may still be notified."""
-        return 0 if self.is_stopped else int(self._left[self._open].sum())
+        return int(self._left.sum())
 
     @property
     def is_quarantined_whole(self) -> bool:
@@ -145,7 +180,8 @@ class CountedJob:
     @property
     def outcomes(self) -> Counts:
         """Devices by outcome: SUCCEEDED, FAILED, TIMED_OUT, REJECTED."""
-        return self._outcomes.copy()
+        by_outcome: Counts = self._outcomes.sum(axis=1)
+        return by_outcome
 
     @property
     def in_flight(self) -> int:
@@ -180,11 +216,8 @@ class CountedJob:
     @property
     def settled(self) -> tuple[int, int]:
         """Devices of these cohorts that have succeeded, and that have any outcome."""
-        if self._open.all():
-            return int(self._outcomes[SUCCEEDED]), int(self._outcomes.sum())
-        ended = self._ended[:, self._open].sum(axis=(1, 2, 3))
-        rejected = self._rejected[self._open].sum()
-        return int(ended[SUCCEEDED]), int(ended.sum() + rejected)
+        ended = self._outcomes @ self._open
+        return int(ended[SUCCEEDED]), int(ended.sum())
 
     @property
     def harmed(self) -> Counts:
@@ -198,25 +231,22 @@ class CountedJob:
     @property
     def failure_rate(self) -> float:
         """Share of failures among the devices notified next, nan if there are none."""
-        left = np.where(self._open, self._left, 0)
-        if self.is_stopped or not left.any():
-            return float("nan")
-        return float(self._stage().rates @ left / left.sum())
+        if not self.left:
+            return math.nan
+        stages = self._chances.stages
+        current = [each for each in stages if each.from_device <= self._notified_in_all][-1]
+        return float(current.rates @ self._left / self.left)
 
     # What is done to the job.
 
     def notify(self, rate_per_minute: int) -> int:
         """Create the executions of this minute, at most so many; return how many they are."""
         devices = min(rate_per_minute, self.left)
-        remaining = devices
-        for stage, following in zip(
-            self._chances.stages, (*self._chances.stages[1:], None), strict=True
-        ):
-            ends = following.from_device if following else self._notified_in_all + remaining
-            count = min(remaining, ends - self._notified_in_all)
+        until = self._notified_in_all + devices
+        for stage, ends in zip(self._chances.stages, self._stages_end, strict=True):
+            count = min(until, ends) - self._notified_in_all
             if count > 0:
                 self._create(count, stage)
-                remaining -= count
         return devices
 
     def stop(self) -> None:
@@ -238,6 +268,7 @@ class CountedJob:
         self.minute += 1
 
     def _cancel(self, cohorts: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
+        self._left[cohorts] = 0
         self._canceled[cohorts] += (self._queued + self._never)[cohorts]
         self._queued[cohorts] = 0
         self._never[cohorts] = 0
@@ -245,18 +276,13 @@ class CountedJob:
 
     # Notification.
 
-    def _stage(self) -> Stage:
-        stages = self._chances.stages
-        return [each for each in stages if each.from_device <= self._notified_in_all][-1]
-
     def _create(self, devices: int, stage: Stage) -> None:
         """Notify devices chosen at random, and decide their fates."""
-        left = np.where(self._open, self._left, 0)
-        chosen = self._rng.multivariate_hypergeometric(left, devices, method="marginals")
+        chosen = self._rng.multivariate_hypergeometric(self._left, devices, method="marginals")
         self._left -= chosen
         self._notified[:, self.minute] += chosen
         self._notified_in_all += devices
-        drawn = self._rng.multinomial(chosen, stage.weights).reshape(len(left), 2, -1)
+        drawn = self._rng.multinomial(chosen, stage.weights).reshape(len(chosen), 2, -1)
         fates = len(self._chances.fates)
         for offline in (0, 1):
             self._enqueue(drawn[:, offline, :fates], offline, stage)
@@ -265,11 +291,12 @@ class CountedJob:
 
     def _enqueue(self, drawn: Counts, offline: int, stage: Stage) -> None:
         """Draw when devices of each [cohort, fate] start."""
+        devices = drawn.sum(axis=1)
+        if not devices.any():
+            return
         cohorts, fates = drawn.shape
         cells = (np.arange(cohorts) * _PARTS + stage.parts)[:, None] * fates + np.arange(fates)
         who = np.repeat(cells.ravel(), drawn.ravel())
-        if not len(who):
-            return
         after = draw_minutes(self._rng, self._chances.starts_after[offline], len(who))
         starts = after < START_HORIZON_MINUTES
         who, after = who[starts], after[starts]
@@ -279,7 +306,7 @@ class CountedJob:
         np.add.at(self._starting.reshape(-1), places, 1)
         coming = np.bincount(who // (_PARTS * fates), minlength=cohorts)
         self._queued += coming
-        self._never += drawn.sum(axis=1) - coming
+        self._never += devices - coming
         lost = who[self._chances.loses[who % fates]]
         self._doomed += np.bincount(lost // (_PARTS * fates), minlength=cohorts)
 
@@ -317,23 +344,20 @@ class CountedJob:
         starting = self._starting[slot]
         if not starting.any():
             return
-        devices = starting.sum(axis=(2, 3)).T
+        # In the order of the codes: part, cohort, stratum; then the fate.
+        starting = starting.transpose(2, 1, 0, 3)
+        devices = starting.sum(axis=(0, 3))
         self._started[:, :, minute] = devices
         self._started_in_all += int(devices.sum())
         self._queued -= devices.sum(axis=1)
-        strata, cohorts, parts = np.ogrid[:_STRATA, : len(self._sizes), :_PARTS]
-        codes = self._code(parts, cohorts, strata, minute).ravel()
+        codes = (self._codes + minute).ravel()
         for index, fate in enumerate(self._chances.fates):
             counts = starting[..., index]
             if fate.failures:
                 bearing = self._failing if fate.ends_well else self._harmed
-                bearing += counts.sum(axis=(0, 1))
+                bearing += counts.sum(axis=(1, 2))
             self._attempt(index, 0, np.repeat(codes, counts.ravel()), minute)
         starting[:] = 0
-
-    def _code(self, parts: Counts, cohorts: Counts, strata: Counts, minute: int) -> Counts:
-        """Return what stands for devices of a part, cohort and stratum that start in a minute."""
-        return ((parts * len(self._sizes) + cohorts) * _STRATA + strata) * self._capacity + minute
 
     def _attempt(self, index: int, number: int, codes: Counts, minute: int) -> None:
         """Draw when the attempts of devices with a fate end that begin in a minute."""
@@ -375,9 +399,10 @@ class CountedJob:
         if not len(codes):
             return
         np.add.at(self._ended.reshape(-1), codes, 1)
-        ended = np.bincount(codes // self._ended[0].size, minlength=_OUTCOMES)
+        cells = np.bincount(codes // (_STRATA * self._capacity), minlength=self._outcomes.size)
+        ended = cells.reshape(self._outcomes.shape)
         self._outcomes += ended
-        self._attempts += ended
+        self._attempts += ended.sum(axis=1)
 
     def _reject(self, minute: int) -> None:
         codes = self._rejections.take(minute)
@@ -389,7 +414,7 @@ class CountedJob:
         who = codes // self._capacity
         self._queued -= np.bincount(who % cohorts, minlength=cohorts)
         self._harmed += np.bincount(who // cohorts, minlength=_PARTS)
-        self._outcomes[REJECTED] += len(codes)
+        self._outcomes[REJECTED] += np.bincount(who % cohorts, minlength=cohorts)
         self._attempts[REJECTED] += len(codes)
 
 
@@ -397,8 +422,8 @@ def _zeros(*shape: int) -> Counts:
     return np.zeros(shape, dtype=np.int64)
 
 
-def _shown(counts: Counts) -> Counts:
-    """Return a view that cannot be written to."""
+def _read_only(counts: Counts) -> Counts:
+    """Return a view that cannot be written to, and neither can what is cut from it."""
     view = counts.view()
     view.flags.writeable = False
     return view

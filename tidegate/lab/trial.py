@@ -253,7 +253,7 @@ class _Rollout:
             job.stop()
 
     def _abort_natively(self) -> None:
-        if self._stop or not self._job.minute:
+        if self._stop or not self._job.minute or not self._controls.standing.criteria:
             return
         behaviours = self._behaviours
         counters = self._job.counters(attempts=behaviours.abort_counts_attempts)
@@ -289,7 +289,8 @@ class _Rollout:
             self._finished_at = job.minute + 1
         idle = left and not rate_per_minute and not job.in_flight
         self._idle_minutes = self._idle_minutes + 1 if idle else 0
-        controls.tick(job.counters())
+        if controls.is_changing:
+            controls.tick(job.counters())
 
     def _note_95(self) -> None:
         if self._at_95 is not None:
