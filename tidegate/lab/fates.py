@@ -24,9 +24,11 @@ START_HORIZON_MINUTES = 2880
 
 #: Indices of outcomes, as in ``Sight.arrived``.
 SUCCEEDED, FAILED, TIMED_OUT, REJECTED = 0, 1, 2, 3
+OUTCOMES = 4
 
 #: Devices that fail at the fleet's rate, and those of a part that fails at a higher one.
 BASE, BAD = 0, 1
+PARTS = 2
 
 Distribution = NDArray[np.float64]
 
