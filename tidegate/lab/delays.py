@@ -118,14 +118,14 @@ class QuantileTable:
 
     def below(self, minutes: Minutes) -> Masses:
         """Return the interpolated share."""
-        mass = np.zeros_like(minutes)
+        mass = np.zeros_like(minutes, dtype=np.float64)
         for weight, law in self._segments():
             mass += weight * law.below(minutes)
         return mass
 
     def shortfall(self, minutes: Minutes) -> Minutes:
         """Return the mean over the segments of the table."""
-        short = np.zeros_like(minutes)
+        short = np.zeros_like(minutes, dtype=np.float64)
         for weight, law in self._segments():
             short += weight * law.shortfall(minutes)
         return short
