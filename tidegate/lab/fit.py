@@ -312,10 +312,10 @@ def to_yaml(fitted: Fit) -> str:
 
 def _basis(fitted: Fit) -> Iterator[str]:
     found = ", ".join(f"{number} {status}" for status, number in sorted(fitted.by_status.items()))
-    yield f"Fitted to the executions of {fitted.things} things: {found}."
+    yield f"Fitted to the executions of a rollout: {found}."
     yield (
-        f"{fitted.censored_waiting} had not responded when last heard of, and "
-        f"{fitted.censored_working} were still at work: each counts as taking longer than that."
+        f"Not responded when last heard of: {fitted.censored_waiting}; still at work: "
+        f"{fitted.censored_working}. Each counts as taking longer than it had by then."
     )
     yield "Delays are in minutes, by the share of devices that take no longer."
     if not fitted.is_timeout_seen:

@@ -189,7 +189,7 @@ def test_the_fleet_reads_back() -> None:
     text = to_yaml(result)
 
     assert read_fleet(text, "fitted.yaml") == result.fleet
-    assert text.startswith("# Fitted to the executions of 500 things: ")
+    assert text.startswith("# Fitted to the executions of a rollout: ")
 
 
 @pytest.mark.parametrize(
