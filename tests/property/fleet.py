@@ -16,8 +16,9 @@ from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Policy
-from tidegate.domain.review import Situation, first_settings, review
+from tidegate.domain.review import first_settings, review
 from tidegate.domain.rollout import Counts
+from tidegate.domain.situation import Situation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from tidegate.domain.evidence import Bucket
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.outcomes import UNPLACED, Sighting
 from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
-from tidegate.domain.review import Readiness, Situation
 from tidegate.domain.rollout import AbortRequest, Counts, Hold, HoldKind
 from tidegate.domain.settings import (
     AbortCriterion,
@@ -21,6 +20,7 @@ from tidegate.domain.settings import (
     RetryCriterion,
     RolloutRate,
 )
+from tidegate.domain.situation import Readiness, Situation
 
 FAILURES = (ExecutionStatus.FAILED, ExecutionStatus.REJECTED, ExecutionStatus.TIMED_OUT)
 #: Statuses of a device that took the job up.

@@ -7,8 +7,9 @@ from hypothesis import given
 from tests.property.strategies import policies, situations
 from tidegate.domain.decision import Decision
 from tidegate.domain.policy import Policy
-from tidegate.domain.review import Situation, first_settings, review
+from tidegate.domain.review import first_settings, review
 from tidegate.domain.settings import JobSettings, refusals
+from tidegate.domain.situation import Situation
 
 
 @given(policies())

@@ -14,9 +14,10 @@ from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.outcomes import UNPLACED, CounterKey
 from tidegate.domain.pace import exposure_cap
 from tidegate.domain.policy import Policy
-from tidegate.domain.review import Readiness, Situation, review
+from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import JobSettings, RolloutRate, refusals
+from tidegate.domain.situation import Readiness, Situation
 
 
 def standing(situation: Situation) -> JobSettings:

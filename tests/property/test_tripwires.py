@@ -22,8 +22,9 @@ from tests.unit.domain.examples import (
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Policy
-from tidegate.domain.review import Readiness, Situation, review
+from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
+from tidegate.domain.situation import Readiness, Situation
 
 #: Up to three buckets with up to two devices in flight each: small enough to try everything.
 small_buckets = st.lists(

@@ -1,10 +1,12 @@
 """A decision: what a review concluded, on what evidence, and what is to be done about it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tidegate.domain.cohorts import Remedy, Suspect
+from tidegate.domain.memory import Memory
 from tidegate.domain.reasons import Reason, ReasonCode
 from tidegate.domain.rollout import Ending, Tripwires
 from tidegate.domain.settings import JobSettings
@@ -41,6 +43,12 @@ class Evidence:
         abort_at: The log evidence at which the release is stopped.
         upper_bound: Upper confidence bound on the failure rate, running minimum.
         counters_only: Whether start order was not available.
+        late_started: Devices among ``started`` that started long after they were notified; they
+            have a tolerated rate of their own.
+        late_harmed: Of those, the harmed.
+        doubt: How far the evidence is on its way to stop the release now, 0 to 1; the budget and
+            the pace shrink with it.
+        log_e_overdue: Evidence that the newest devices are not cleared as often as those before.
     """
 
     exposed: int = 0
@@ -54,6 +62,10 @@ class Evidence:
     abort_at: float = 0.0
     upper_bound: float = 1.0
     counters_only: bool = False
+    late_started: int = 0
+    late_harmed: int = 0
+    doubt: float = 0.0
+    log_e_overdue: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,9 @@ class Decision:
         wait_seconds: Until the next review, unless a tripwire or a signal comes first.
         ending: Set with the verdicts ``complete`` and ``ended``.
         attention: What people should look at, if anything.
+        suspects: Cohorts for which the release is bad, and what to do about each.
+        memory: What the next review need not compute again; kept with the rollout, not with the
+            decision.
     """
 
     revision: int
@@ -84,6 +99,8 @@ class Decision:
     wait_seconds: int
     ending: Ending | None = None
     attention: str | None = None
+    suspects: tuple[Suspect, ...] = ()
+    memory: Memory = field(default_factory=Memory, compare=False)
 
     @property
     def review_by(self) -> float:
@@ -114,6 +131,7 @@ class Decision:
             "review_by": self.review_by,
             "ending": self.ending.value if self.ending else None,
             "attention": self.attention,
+            "suspects": [asdict(each) for each in self.suspects],
         }
 
     @classmethod
@@ -135,4 +153,8 @@ class Decision:
             wait_seconds=document["wait_seconds"],
             ending=Ending(document["ending"]) if document["ending"] else None,
             attention=document["attention"],
+            suspects=tuple(
+                Suspect(**{**each, "remedy": Remedy(each["remedy"])})
+                for each in document.get("suspects", ())
+            ),
         )

@@ -43,6 +43,9 @@ REPORTED = frozenset(
     }
 )
 
+#: Outcomes that AWS counts as failures; a policy says which of them are harm.
+HARMFUL = REPORTED - {ExecutionStatus.SUCCEEDED}
+
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:

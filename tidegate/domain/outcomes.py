@@ -17,6 +17,11 @@ from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary
 
 #: The start bucket of things whose start nobody has told us yet.
 UNPLACED = -1
+#: Added to the start bucket of a thing that started late: it is of a kind of its own.
+LATE = 100_000
+#: A device that takes the job up so long after its notification was offline: what is offline for
+#: long fails more often whatever the release, and says little about those that are not.
+LATE_MINUTES = 30.0
 
 #: At equal execution number and second: a retry stops at the first success, so SUCCEEDED is the
 #: last word of a device, and any outcome is later than the start it followed.
@@ -97,6 +102,17 @@ def bucket_of(started_at: float, created_at: int, minute_seconds: float) -> int:
     raise AssertionError  # the last tier has no end
 
 
+def span_of(bucket: int) -> tuple[float, float]:
+    """Return when a prompt bucket begins, in minutes since the job's creation, and its width."""
+    since = 0.0
+    for until, width in _BUCKET_TIERS:
+        buckets = (until - since) / width
+        if bucket < buckets:
+            return since + bucket * width, float(width)
+        bucket, since = bucket - int(buckets), until
+    raise AssertionError  # the last tier has no end
+
+
 def sighting_of(summary: ExecutionSummary, created_at: int, minute_seconds: float) -> Sighting:
     """
     Return what a list's row tells.
@@ -107,13 +123,21 @@ def sighting_of(summary: ExecutionSummary, created_at: int, minute_seconds: floa
     started = summary.started_at
     if started is None and summary.status in REPORTED:
         started = summary.queued_at
+    bucket = UNPLACED
+    if started is not None:
+        bucket = bucket_of(started, created_at, minute_seconds)
+        bucket += LATE if _is_late(started - summary.queued_at, minute_seconds) else 0
     return Sighting(
         thing_name=summary.thing_name,
         status=summary.status,
         at=int(summary.updated_at),
         execution_number=summary.execution_number,
-        bucket=UNPLACED if started is None else bucket_of(started, created_at, minute_seconds),
+        bucket=bucket,
     )
+
+
+def _is_late(seconds: float, minute_seconds: float) -> bool:
+    return seconds > LATE_MINUTES * minute_seconds
 
 
 def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:

@@ -1,6 +1,7 @@
 """How many devices may be exposed by now, and the native rate that gets there."""
 
 import math
+from collections.abc import Callable
 
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN
 
@@ -29,6 +30,37 @@ def exposure_cap(
     if upper_bound <= acceptable_rate:
         return math.inf
     return min(float(grown), budget / (upper_bound - acceptable_rate))
+
+
+def doubt(log_e: float, abort_at: float) -> float:
+    """
+    Return how far evidence against the release is on its way to stop it, from 0 to 1.
+
+    Half of the evidence needed to stop a release is enough not to go on with it. A good release
+    is hardly ever doubted: its evidence falls with each success.
+    """
+    return min(1.0, max(0.0, 2 * log_e / abort_at))
+
+
+def rate_within_drift_budget(
+    harmed_at: Callable[[int], float], *, budget: float, max_per_minute: int
+) -> int:
+    """
+    Return the highest rate at which a release that turns bad midway stays within a budget.
+
+    Args:
+        harmed_at: Devices harmed until the turn is noticed, at a rate; grows with it.
+        budget: Devices.
+        max_per_minute: The rate that is never exceeded.
+    """
+    low, high = 0, max_per_minute
+    while low < high:
+        middle = (low + high + 1) // 2
+        if harmed_at(middle) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def rate_to_reach(cap: float, *, exposed: int, max_per_minute: int) -> int:

@@ -20,6 +20,10 @@ class PaceMode(StrEnum):
     THROTTLE = "throttle"
 
 
+#: A rate derived from another is no more than this.
+_RATE_MAX = 0.9
+
+
 @dataclass(frozen=True, slots=True)
 class Harm:
     """
@@ -34,6 +38,12 @@ class Harm:
         budget_share: The same as a share of the fleet; None if a number.
         confidence: Of the bound on the failure rate, and so of the budget.
         false_abort_risk: Probability of ever stopping a tolerable release, over its whole life.
+        late_tolerated_rate: The tolerated rate of devices that start long after they were
+            notified; None: five times the others'.
+        drift_rate: The failure rate of a release that turns bad midway, for which each decision
+            states the harm; None: ten times the tolerated one.
+        drift_budget: Devices that such a turn may harm, as far as delays allow it to be noticed;
+            None: the pace does not heed it.
     """
 
     statuses: frozenset[ExecutionStatus]
@@ -43,6 +53,21 @@ class Harm:
     false_abort_risk: float
     budget_devices: int | None = None
     budget_share: float | None = None
+    late_tolerated_rate: float | None = None
+    drift_rate: float | None = None
+    drift_budget: int | None = None
+
+    @property
+    def tolerated_late(self) -> float:
+        """The tolerated rate of devices that start late."""
+        if self.late_tolerated_rate is not None:
+            return self.late_tolerated_rate
+        return min(_RATE_MAX, 5 * self.tolerated_rate)
+
+    @property
+    def turned(self) -> float:
+        """The failure rate of a release that turns bad midway."""
+        return self.drift_rate or min(_RATE_MAX, 10 * self.tolerated_rate)
 
     @property
     def once_started(self) -> frozenset[ExecutionStatus]:
@@ -113,6 +138,9 @@ class Policy:
                 "budget_share": harm.budget_share,
                 "confidence": harm.confidence,
                 "false_abort_risk": harm.false_abort_risk,
+                "late_tolerated_rate": harm.late_tolerated_rate,
+                "drift_rate": harm.drift_rate,
+                "drift_budget": harm.drift_budget,
             },
             "pace": {
                 "mode": pace.mode.value,

@@ -29,6 +29,12 @@ class ReasonCode(StrEnum):
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
     EVENTS_OFF = "EVENTS_OFF"
     COUNTERS_ONLY = "COUNTERS_ONLY"
+    LATE_ABOVE_TOLERATED = "LATE_ABOVE_TOLERATED"
+    DOUBTED = "DOUBTED"
+    DEVICES_OVERDUE = "DEVICES_OVERDUE"
+    TURN_WOULD_HARM = "TURN_WOULD_HARM"
+    COHORT_SUSPECT = "COHORT_SUSPECT"
+    COHORT_APART = "COHORT_APART"
     FENCE_INSTALLED = "FENCE_INSTALLED"
     JOB_SCHEDULED = "JOB_SCHEDULED"
     JOB_COMPLETED = "JOB_COMPLETED"
@@ -77,10 +83,32 @@ _SENTENCES: Mapping[ReasonCode, str] = {
         "the starts of devices are not all known ({unplaced} outcomes without one): evidence from "
         "totals only, valid but slower"
     ),
+    ReasonCode.LATE_ABOVE_TOLERATED: (
+        "{harmed} of {started} devices that started late harmed: evidence {log_e:.2f} reached "
+        "{limit:.2f}, so their failure rate is above the {tolerated:.2%} tolerated of such devices"
+    ),
+    ReasonCode.DOUBTED: (
+        "evidence {log_e:.2f} now is {doubt:.0%} of the doubt at which the pace stops: budget "
+        "{budget:.3g}, rate no more than {rate} per minute"
+    ),
+    ReasonCode.DEVICES_OVERDUE: (
+        "the newest devices are not done as often as those before them were at their age: evidence "
+        "{log_e:.2f} reached {limit:.2f}; waiting for their outcomes"
+    ),
+    ReasonCode.TURN_WOULD_HARM: (
+        "if {turned:.2%} failed from now on, about {harmed} devices would be harmed at {rate} per "
+        "minute before it is noticed, after about {minutes} minutes"
+    ),
+    ReasonCode.COHORT_SUSPECT: (
+        "cohort {cohort}: {harmed} of {started} started devices harmed, evidence {log_e:.2f} of "
+        "{limit:.2f}, that of all others {others:.2f}; remedy: {remedy}"
+    ),
+    ReasonCode.COHORT_APART: "set apart, so not notified any more: {cohorts}",
     ReasonCode.FENCE_INSTALLED: (
-        "without Tidegate, AWS itself stops the job at {threshold:g} % {failure_type} of at least "
-        "{minimum} executed, a ratio that a tolerable release of up to {exposed_up_to} devices "
-        "reaches with a probability of at most {risk:.2%}; until then up to {rate} per minute go on"
+        "without Tidegate, AWS itself stops the job at {criteria}: ratios that a tolerable release "
+        "of up to {exposed_up_to} devices reaches with a probability of at most {risk:.2%}; at "
+        "{rate} per minute and {turned:.2%} failures that harms about {unattended} devices, "
+        "{later} more than evidence would, about {minutes} minutes later"
     ),
     ReasonCode.JOB_SCHEDULED: "the job is SCHEDULED: AWS takes no settings before it runs",
     ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",

@@ -7,27 +7,34 @@ what may go on.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from tidegate.domain.cohorts import Remedy, Suspect, Tally, limit_of_each
 from tidegate.domain.decision import Decision, Evidence, Verdict
-from tidegate.domain.evidence import (
-    Bucket,
-    log_e_in_both_orders,
-    log_e_restarting,
-    log_e_totals,
-    pessimistic_upper_bound,
+from tidegate.domain.delays import brake_at
+from tidegate.domain.evidence import log_components, log_e_above, log_e_totals
+from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
+from tidegate.domain.jobs import HARMFUL, REPORTED, JobCounts, JobStatus
+from tidegate.domain.pace import (
+    GROWTH_PER_SUCCESS,
+    exposure_cap,
+    native_rate,
+    rate_to_reach,
+    rate_within_drift_budget,
 )
-from tidegate.domain.fence import Fence, fence
-from tidegate.domain.jobs import REPORTED, ExecutionStatus, Job, JobStatus
-from tidegate.domain.outcomes import UNPLACED
-from tidegate.domain.pace import exposure_cap, native_rate, rate_to_reach
-from tidegate.domain.policy import Harm, Policy
+from tidegate.domain.policy import Policy
 from tidegate.domain.reasons import Reason, ReasonCode, reason
-from tidegate.domain.rollout import AbortRequest, Counts, Ending, Hold, Tripwires
-from tidegate.domain.settings import JobSettings, RetryCriterion, RolloutRate
-from tidegate.domain.tripwires import tripwires
+from tidegate.domain.rollout import Ending, Hold, Tripwires
+from tidegate.domain.settings import (
+    RATE_PER_MINUTE_MIN,
+    JobSettings,
+    RetryCriterion,
+    RolloutRate,
+)
+from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.tripwires import fewest, harm_to_reach, harm_to_stop, successes_to_bound
+from tidegate.domain.weigh import COHORTS_SHARE, FENCE_SHARE, Weighed, weigh
 
 #: Tidegate's own reason code in CancelJob; AWS keeps it with the job, so a later review knows
 #: who canceled it. AWS allows upper case, digits and underscores.
@@ -38,53 +45,16 @@ FENCE_REASON_CODE = "ABORT_CANCEL"
 #: Minutes between reviews while exposure can grow. Below one, so that at most one of AWS's
 #: batches, one a minute, falls between two reviews.
 REVIEW_MINUTES = 0.8
+#: Batches of devices that AWS may notify before the next review, at the most.
+BATCHES_AHEAD = 2
 #: Minutes between reviews when only outcomes are awaited; tripwires and the job's end wake sooner.
 IDLE_REVIEW_MINUTES = 5.0
 
-#: The false-abort risk is split in halves: one for the evidence, one for the fence.
-EVIDENCE_SHARE = 0.5
-FENCE_SHARE = 0.5
-
-
-class Readiness(Enum):
-    """How far the ledger's counts can be relied upon."""
-
-    COMPLETE = "complete"
-    #: Outcomes are known, perhaps to AWS's counters alone, but not the start of each.
-    UNPLACED = "unplaced"
-    #: AWS counts outcomes that the ledger does not know.
-    INCOMPLETE = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """
-    All that a review looks at.
-
-    Attributes:
-        job: DescribeJob's answer; None if the job does not exist any more.
-        counts: Things per start bucket and status.
-        readiness: Of the counts.
-        events_enabled: Whether the account publishes job-execution events.
-        revision: Of the decision to be made.
-        signals: Requests taken into account: the rollout's count when it was read.
-        budget: Devices harmed beyond the acceptable rate, at most.
-        upper_bound: The smallest bound on the failure rate established so far.
-        aborting: An abort was decided before; it is never taken back.
-    """
-
-    job: Job | None
-    counts: Counts
-    revision: int
-    signals: int
-    budget: float
-    readiness: Readiness = Readiness.COMPLETE
-    events_enabled: bool = True
-    upper_bound: float = 1.0
-    holds: Sequence[Hold] = field(default=())
-    abort_request: AbortRequest | None = None
-    aborting: bool = False
-    minute_seconds: float = 60.0
+#: In flight for as long as that, unless the job has a timeout: the longest that AWS knows.
+_TIMEOUT_MINUTES = 10_080.0
+#: While a release is not known to be acceptable, no rate is chosen at which it could harm more
+#: budgets than this if it failed often and Tidegate never came back.
+UNATTENDED_BUDGETS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +63,33 @@ class _Case:
 
     policy: Policy
     situation: Situation
-    evidence: Evidence
+    weighed: Weighed
     now: float
+
+    @property
+    def evidence(self) -> Evidence:
+        """The figures that the decision states."""
+        return self.weighed.evidence
+
+    @property
+    def is_acceptable(self) -> bool:
+        """Whether the failure rate is established to be no more than acceptable."""
+        return self.evidence.upper_bound <= self.policy.harm.acceptable_rate
+
+    @property
+    def budget(self) -> float:
+        """What is left of the budget under the doubt there is now."""
+        return self.situation.budget * (1 - self.evidence.doubt)
+
+    @property
+    def timeout_minutes(self) -> float:
+        """The longest that an execution can be in progress."""
+        return float(self.standing.timeout_minutes or _TIMEOUT_MINUTES)
+
+    @property
+    def minutes_in_flight(self) -> float:
+        """How long a device is in flight on average, as far as is known."""
+        return self.weighed.memory.delays.mean_minutes(self.timeout_minutes)
 
     @property
     def standing(self) -> JobSettings:
@@ -115,7 +110,7 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
         situation: What is known.
         now: Epoch seconds.
     """
-    case = _Case(policy, situation, weigh(policy, situation), now)
+    case = _Case(policy, situation, weigh(policy, situation, now), now)
     job = situation.job
     if job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED):
         return _over(case, *_ending(case))
@@ -129,38 +124,6 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
         rate = native_rate(0)
         return _steering(case, Verdict.HOLD, rate, (*waits, _leak(rate)))
     return _pace(case)
-
-
-def weigh(policy: Policy, situation: Situation) -> Evidence:
-    """Return the evidence: counts, and what they say under the policy."""
-    harm, counts, job = policy.harm, situation.counts, situation.job
-    harmed, cleared = _known(situation, harm.statuses), _known(situation, REPORTED - harm.statuses)
-    counted = job.counts.started if job else 0
-    started = max(counted, harmed + cleared + counts.of(ExecutionStatus.IN_PROGRESS))
-    exposed = max(job.counts.exposed if job else 0, started)
-    counters_only = situation.readiness is not Readiness.COMPLETE
-    if counters_only:
-        log_e = log_e_totals(_known(situation, harm.once_started), started, harm.tolerated_rate)
-        bounded_by = [Bucket(started, harmed, cleared)]
-    else:
-        buckets = _buckets(counts, harm)
-        log_e = log_e_restarting(buckets, harm.tolerated_rate)
-        bounded_by = _with_the_unseen(buckets, started)
-    if harm.statuses != harm.once_started:
-        log_e = log_e_in_both_orders(log_e, harmed, exposed, harm.tolerated_rate)
-    return Evidence(
-        exposed=exposed,
-        started=started,
-        in_flight=max(0, started - harmed - cleared),
-        succeeded=_known(situation, (ExecutionStatus.SUCCEEDED,)),
-        harmed=harmed,
-        cleared=cleared,
-        unplaced=counts.unplaced(*REPORTED),
-        log_e=log_e,
-        abort_at=-math.log(harm.false_abort_risk * EVIDENCE_SHARE),
-        upper_bound=pessimistic_upper_bound(bounded_by, 1 - harm.confidence, situation.upper_bound),
-        counters_only=counters_only,
-    )
 
 
 def first_settings(policy: Policy) -> JobSettings:
@@ -178,8 +141,8 @@ def first_settings(policy: Policy) -> JobSettings:
         first=pace.start_per_minute,
     )
     rate = native_rate(rate_to_reach(cap, exposed=0, max_per_minute=pace.max_per_minute))
-    behind = _fence(policy, exposed=0, rate=rate, standing_rate=rate, attempts=1)
-    return _settings(policy, rate, behind, None)
+    behind = Behind(exposed=0, rate_per_minute=rate, standing_per_minute=rate)
+    return _settings(policy, rate, _fence(policy, behind), None)
 
 
 def _ending(case: _Case) -> tuple[Ending, Reason]:
@@ -217,17 +180,22 @@ def _must_stop(case: _Case) -> bool:
         situation.aborting
         or situation.abort_request is not None
         or evidence.log_e >= evidence.abort_at
+        or case.weighed.log_e_late >= case.weighed.late_limit
+        or any(each.remedy is Remedy.ABORT for each in case.weighed.suspects)
     )
 
 
 def _abort_reasons(case: _Case) -> tuple[Reason, ...]:
-    situation, evidence = case.situation, case.evidence
+    situation, weighed, evidence = case.situation, case.weighed, case.evidence
     reasons: list[Reason] = []
     request = situation.abort_request
     if request:
         reasons.append(reason(ReasonCode.ABORT_REQUESTED, by=request.by, why=request.reason))
     if evidence.log_e >= evidence.abort_at:
         reasons.append(_evidence_reason(case, ReasonCode.EVIDENCE_ABOVE_TOLERATED))
+    if weighed.log_e_late >= weighed.late_limit:
+        reasons.append(_late_reason(case))
+    reasons.extend(_suspect_reason(each) for each in weighed.suspects)
     if situation.aborting and situation.job:
         status = situation.job.status.value
         reasons.append(reason(ReasonCode.ABORT_IN_PROGRESS, status=status))
@@ -247,6 +215,8 @@ def _standing(case: _Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Dec
         tripwires=Tripwires(),
         signals=case.situation.signals,
         wait_seconds=case.seconds(REVIEW_MINUTES),
+        suspects=case.weighed.suspects,
+        memory=case.weighed.memory,
     )
 
 
@@ -258,25 +228,64 @@ def _waits(case: _Case) -> tuple[Reason, ...]:
         described = situation.job.counts.reported if situation.job else 0
         recorded = situation.counts.of(*REPORTED)
         waits.append(reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described))
+    waits.extend(
+        _suspect_reason(each) for each in case.weighed.suspects if each.remedy is Remedy.HOLD
+    )
+    evidence = case.evidence
+    if evidence.log_e_overdue >= brake_at():
+        log_e = evidence.log_e_overdue
+        waits.append(reason(ReasonCode.DEVICES_OVERDUE, log_e=log_e, limit=brake_at()))
     return tuple(waits)
 
 
 def _pace(case: _Case) -> Decision:
     pace, evidence = case.policy.pace, case.evidence
     cap = _cap(case)
-    reachable = rate_to_reach(cap, exposed=evidence.exposed, max_per_minute=pace.max_per_minute)
+    reachable = rate_to_reach(cap, exposed=evidence.exposed, max_per_minute=_fastest(case))
     if evidence.started == 0:
         reachable = min(reachable, pace.start_per_minute)
-    rate = native_rate(reachable)
+    rate = _guarded(case, native_rate(reachable))
     if _all_notified(case):
-        return _guarding(case, rate)
+        return _all_out(case, rate)
     if reachable == 0:
         why = _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
         return _steering(case, Verdict.HOLD, rate, (why, _leak(rate)))
     return _steering(case, Verdict.PROCEED, rate, (_go_reason(case, rate, cap),))
 
 
-def _guarding(case: _Case, rate: int) -> Decision:
+def _fastest(case: _Case) -> int:
+    """Return the rate that doubt and the harm of a turn for the worse leave."""
+    fastest = int(case.policy.pace.max_per_minute * (1 - case.evidence.doubt))
+    budget = case.policy.harm.drift_budget
+    if budget is None or not case.is_acceptable:
+        return fastest
+    return rate_within_drift_budget(
+        lambda rate: _turn(case, rate)[0], budget=budget, max_per_minute=fastest
+    )
+
+
+def _turn(case: _Case, rate: int) -> tuple[float, float]:
+    """Return the devices harmed if the release turns bad now, and the minutes until that shows."""
+    harm = case.policy.harm
+    minutes = case.weighed.memory.delays.minutes_to_notice(rate, harm.turned, harm.tolerated_rate)
+    # Failures themselves are there by then, at the latest.
+    minutes = min(minutes, case.timeout_minutes)
+    return harm.turned * rate * minutes, minutes
+
+
+def _guarded(case: _Case, rate: int) -> int:
+    """Return the rate, lowered where no fence behind it is tight enough."""
+    if case.is_acceptable:
+        return rate
+    most = UNATTENDED_BUDGETS * case.situation.budget
+    while rate > RATE_PER_MINUTE_MIN:
+        if _unattended(case, _fence(case.policy, _behind(case, rate)), rate) <= most:
+            break
+        rate = max(RATE_PER_MINUTE_MIN, rate // 2)
+    return rate
+
+
+def _all_out(case: _Case, rate: int) -> Decision:
     """All are notified: nothing is left to pace, so the rate is never raised, only guarded."""
     evidence = case.evidence
     why = reason(ReasonCode.ALL_NOTIFIED, exposed=evidence.exposed, in_flight=evidence.in_flight)
@@ -298,18 +307,20 @@ def _steering(
     minutes: float = REVIEW_MINUTES,
 ) -> Decision:
     """Return a decision that installs a rate and the fence behind it."""
-    attempts = case.standing.attempts_per_thing
-    behind = _fence(
-        case.policy,
-        exposed=case.evidence.exposed,
-        rate=rate,
-        standing_rate=case.standing.rate_per_minute,
-        attempts=attempts,
-    )
-    notes = [_evidence_reason(case, ReasonCode.EVIDENCE_BELOW_ABORT), _fence_reason(behind, rate)]
+    behind = _fence(case.policy, _behind(case, rate))
+    notes = [
+        _evidence_reason(case, ReasonCode.EVIDENCE_BELOW_ABORT),
+        *_doubts(case),
+        _fence_reason(case, behind, rate),
+        *_apart(case),
+        *_turn_reason(case, rate),
+    ]
     if case.evidence.counters_only:
         notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=case.evidence.unplaced))
     attention = None
+    undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]
+    if undecided:
+        attention = _suspect_reason(undecided[0]).text
     if not case.situation.events_enabled:
         notes.append(reason(ReasonCode.EVENTS_OFF))
         attention = notes[-1].text
@@ -347,17 +358,39 @@ def _rollout(policy: Policy, rate: int) -> RolloutRate:
     return RolloutRate(rate, growth)
 
 
-def _fence(policy: Policy, *, exposed: int, rate: int, standing_rate: int, attempts: int) -> Fence:
+def _behind(case: _Case, rate: int) -> Behind:
+    """Return what a fence would stand behind at that rate."""
+    job, harm = case.situation.job, case.policy.harm
+    counts = job.counts if job else JobCounts()
+    return Behind(
+        exposed=case.evidence.exposed,
+        rate_per_minute=rate,
+        standing_per_minute=case.standing.rate_per_minute,
+        executed=counts.reported,
+        others=counts.of(HARMFUL - harm.statuses),
+        in_flight=case.evidence.in_flight,
+        minutes_in_flight=case.minutes_in_flight,
+        fleet_size=case.situation.fleet_size,
+        attempts_per_thing=case.standing.attempts_per_thing,
+    )
+
+
+def _fence(policy: Policy, behind: Behind) -> Fence:
     harm = policy.harm
     return fence(
-        exposed=exposed,
-        rate_per_minute=rate,
-        standing_per_minute=standing_rate,
+        behind,
         harm_statuses=harm.statuses,
         tolerated_rate=harm.tolerated_rate,
-        attempts_per_thing=attempts,
         risk=harm.false_abort_risk * FENCE_SHARE,
     )
+
+
+def _unattended(case: _Case, behind: Fence, rate: int) -> float:
+    """Return the devices harmed if a release that fails often were left to the fence alone."""
+    # Failures come late, as a rule: they are taken to come when the timeout says so.
+    failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
+    delays = (case.minutes_in_flight, failing)
+    return harmed_unattended(behind, rate, case.policy.harm.turned, delays)
 
 
 def _cap(case: _Case) -> float:
@@ -365,58 +398,85 @@ def _cap(case: _Case) -> float:
         upper_bound=case.evidence.upper_bound,
         acceptable_rate=case.policy.harm.acceptable_rate,
         succeeded=case.evidence.succeeded,
-        budget=case.situation.budget,
+        budget=case.budget,
         first=case.policy.pace.start_per_minute,
     )
 
 
 def _tripwires(case: _Case) -> Tripwires:
-    evidence, harm = case.evidence, case.policy.harm
-    if evidence.counters_only:
-        buckets = [Bucket(evidence.started, evidence.harmed, evidence.cleared)]
+    evidence = case.evidence
+    without_outcome = evidence.exposed - evidence.harmed - evidence.cleared
+    undecided = without_outcome + BATCHES_AHEAD * case.policy.pace.max_per_minute
+    harmed = min(
+        (each for each in _harm_to_stop(case, undecided) if each is not None), default=None
+    )
+    succeeded = _successes_to_go_on(case, undecided)
+    return Tripwires(
+        harmed=None if harmed is None else evidence.harmed + harmed,
+        succeeded=None if succeeded is None else evidence.succeeded + succeeded,
+    )
+
+
+def _harm_to_stop(case: _Case, undecided: int) -> Iterator[int | None]:
+    """Yield, for each way of stopping a release, the fewest further harmed that could do it."""
+    evidence, weighed, harm = case.evidence, case.weighed, case.policy.harm
+    limit, rate = evidence.abort_at, harm.tolerated_rate
+
+    def by_totals(more: int) -> bool:
+        return log_e_totals(evidence.harmed + more, evidence.started, rate) >= limit
+
+    def by_exposed(more: int) -> bool:
+        return log_e_totals(evidence.harmed + more, evidence.exposed, rate) >= limit
+
+    def by_late(more: int) -> bool:
+        harmed = evidence.late_harmed + more
+        started = max(harmed, evidence.late_started)
+        return log_e_above(harmed, started, harm.tolerated_late) >= weighed.late_limit
+
+    rejects = harm.statuses != harm.once_started
+    if weighed.restarting is None:
+        yield fewest(by_totals, undecided)
     else:
-        buckets = _with_the_unseen(_buckets(case.situation.counts, harm), evidence.started)
-    return tripwires(case.policy, evidence, buckets, case.situation.budget)
+        higher = limit + math.log(2.0) if rejects else limit
+        yield harm_to_stop(weighed.restarting, higher, undecided)
+        yield fewest(by_late, undecided)
+    if rejects:
+        yield fewest(by_exposed, undecided)
+    if weighed.tallies:
+        each_at = limit_of_each(harm.false_abort_risk * COHORTS_SHARE, len(weighed.tallies))
+        highest = [max(each) for each in zip(*_cohorts_peaks(weighed.tallies, rate), strict=True)]
+        yield harm_to_reach(highest, each_at, undecided)
+
+
+def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[float]]:
+    """Yield the components of each cohort's evidence, for each prefix."""
+    yield log_components(0, 0, rate)
+    for tally in tallies.values():
+        for started, harmed in ((tally.started, tally.harmed), *tally.prefixes):
+            yield log_components(harmed, started, rate)
+
+
+def _successes_to_go_on(case: _Case, undecided: int) -> int | None:
+    """Return the fewest further successes that could make room for one more device."""
+    evidence, harm, weighed = case.evidence, case.policy.harm, case.weighed
+    # Doubt may be gone by then: all of the budget is reckoned with.
+    budget, pace = case.situation.budget, case.policy.pace
+    needed = harm.acceptable_rate + budget / (evidence.exposed + 1)
+    lacking = evidence.exposed + 1 - pace.start_per_minute - GROWTH_PER_SUCCESS * evidence.succeeded
+    by_growth = max(0, math.ceil(lacking / GROWTH_PER_SUCCESS))
+    by_bound: int | None = 0
+    if evidence.upper_bound > needed:
+        by_bound = successes_to_bound(weighed.buckets, needed, weighed.bound_alpha, undecided)
+    if by_bound is None:
+        return None
+    # Once the rate is established, growth limits nothing.
+    return max(1, by_bound) if by_growth or by_bound else None
 
 
 def _all_notified(case: _Case) -> bool:
     """Whether AWS creates no more executions: its flag alone is also false before it begins."""
     job = case.situation.job
     return job is not None and not job.is_concurrent and case.evidence.started > 0
-
-
-def _known(situation: Situation, statuses: Iterable[ExecutionStatus]) -> int:
-    """
-    Return the number of things with such an outcome.
-
-    Where the ledger is not complete, AWS's counters may know more, if they count things.
-    """
-    recorded, job = situation.counts.of(*statuses), situation.job
-    if situation.readiness is Readiness.COMPLETE or job is None or not job.counts_things:
-        return recorded
-    return max(recorded, job.counts.of(statuses))
-
-
-def _buckets(counts: Counts, harm: Harm) -> list[Bucket]:
-    """
-    Return the placed devices as buckets in order of start, empty ones included.
-
-    Devices whose harm is not that of a start are in flight, as far as this order goes.
-    """
-    placed = [index for index, _ in counts.by_bucket if index != UNPLACED]
-    started, harmed, cleared = ([0] * (max(placed, default=-1) + 1) for _ in range(3))
-    for (index, status), number in counts.by_bucket.items():
-        if index != UNPLACED:
-            started[index] += number
-            harmed[index] += number if status in harm.once_started else 0
-            cleared[index] += number if status in REPORTED - harm.statuses else 0
-    return [Bucket(*each) for each in zip(started, harmed, cleared, strict=True)]
-
-
-def _with_the_unseen(buckets: list[Bucket], started: int) -> list[Bucket]:
-    """Add devices that AWS counts as started and no list has shown yet: they are the newest."""
-    unseen = started - sum(bucket.started for bucket in buckets)
-    return [*buckets, Bucket(unseen, 0, 0)] if unseen > 0 else buckets
 
 
 def _held(hold: Hold) -> Reason:
@@ -463,14 +523,97 @@ def _evidence_reason(case: _Case, code: ReasonCode) -> Reason:
     )
 
 
-def _fence_reason(behind: Fence, rate: int) -> Reason:
-    criterion = behind.criteria[0]
+def _late_reason(case: _Case) -> Reason:
+    return reason(
+        ReasonCode.LATE_ABOVE_TOLERATED,
+        harmed=case.evidence.late_harmed,
+        started=case.evidence.late_started,
+        log_e=case.weighed.log_e_late,
+        limit=case.weighed.late_limit,
+        tolerated=case.policy.harm.tolerated_late,
+    )
+
+
+def _suspect_reason(suspect: Suspect) -> Reason:
+    return reason(
+        ReasonCode.COHORT_SUSPECT,
+        cohort=suspect.cohort,
+        harmed=suspect.harmed,
+        started=suspect.started,
+        log_e=suspect.log_e,
+        limit=suspect.limit,
+        others=suspect.log_e_of_others,
+        remedy=suspect.remedy.value,
+    )
+
+
+def _doubts(case: _Case) -> list[Reason]:
+    evidence = case.evidence
+    if evidence.doubt == 0:
+        return []
+    return [
+        reason(
+            ReasonCode.DOUBTED,
+            log_e=evidence.doubt * evidence.abort_at / 2,
+            doubt=evidence.doubt,
+            budget=case.budget,
+            rate=native_rate(_fastest(case)),
+        )
+    ]
+
+
+def _apart(case: _Case) -> list[Reason]:
+    apart = case.weighed.memory.quarantined
+    return [reason(ReasonCode.COHORT_APART, cohorts=", ".join(apart))] if apart else []
+
+
+def _turn_reason(case: _Case, rate: int) -> list[Reason]:
+    if not case.is_acceptable or _all_notified(case):
+        return []
+    harmed, minutes = _turn(case, rate)
+    return [
+        reason(
+            ReasonCode.TURN_WOULD_HARM,
+            turned=case.policy.harm.turned,
+            harmed=round(harmed),
+            rate=rate,
+            minutes=round(minutes),
+        )
+    ]
+
+
+def _fence_reason(case: _Case, behind: Fence, rate: int) -> Reason:
+    harm = case.policy.harm
+    unattended = _unattended(case, behind, rate)
+    later = max(0.0, unattended - _harmed_by_evidence(case, rate))
+    criteria = " or ".join(
+        f"{each.threshold_percentage:g} % {each.failure_type.value} of at least "
+        f"{each.min_executed_things} executed"
+        for each in behind.criteria
+    )
     return reason(
         ReasonCode.FENCE_INSTALLED,
-        threshold=criterion.threshold_percentage,
-        failure_type="/".join(each.failure_type.value for each in behind.criteria),
-        minimum=criterion.min_executed_things,
+        criteria=criteria,
         exposed_up_to=behind.exposed_up_to,
         risk=behind.risk,
         rate=rate,
+        turned=harm.turned,
+        unattended=_devices(unattended),
+        later=_devices(later),
+        minutes=_devices(later / (harm.turned * rate)),
     )
+
+
+def _harmed_by_evidence(case: _Case, rate: int) -> float:
+    """Return the devices harmed before evidence would stop the release that the fence is for."""
+    harm = case.policy.harm
+    needed = case.evidence.abort_at + math.log(2.0)
+    per_device = harm.turned * math.log(harm.turned / harm.tolerated_rate) + (
+        1 - harm.turned
+    ) * math.log((1 - harm.turned) / (1 - harm.tolerated_rate))
+    failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
+    return harm.turned * (needed / per_device + rate * failing)
+
+
+def _devices(number: float) -> int | str:
+    return "all" if number == math.inf else round(number)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNPLACED, CounterKey
 from tidegate.domain.policy import Policy
 
@@ -111,6 +112,7 @@ class Rollout:
         revision: Of the last decision stored; 0 before the first.
         signals: How many holds, releases and requests have arrived so far.
         upper_bound: The smallest upper confidence bound on the failure rate ever established.
+        memory: What the last review handed on.
         aborting: An abort was decided; nothing but CancelJob follows.
         ending: How it ended; None while it lives.
     """
@@ -125,6 +127,7 @@ class Rollout:
     revision: int = 0
     signals: int = 0
     upper_bound: float = 1.0
+    memory: Memory = field(default_factory=Memory)
     listing: Listing = field(default_factory=Listing)
     park: Park | None = None
     abort_request: AbortRequest | None = None

@@ -2,81 +2,104 @@
 At which counts a new review could decide otherwise.
 
 A tripwire must never lie beyond the count that changes the decision; lying before it only costs a
-review. So each is computed for outcomes arriving in the most favourable places at once, from
-devices that have started and from devices that have not: where the ``k``-th further outcome cannot
-change the decision even then, no ``k`` outcomes can.
+review. So each is computed for outcomes arriving in the most favourable places at once: where the
+``k``-th further outcome cannot change the decision even then, no ``k`` outcomes can.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
-from tidegate.domain.decision import Evidence
 from tidegate.domain.evidence import (
+    BOUND_SHIFTS,
+    SHIFTS,
     Bucket,
-    log_e_in_both_orders,
-    log_e_restarting,
-    log_e_totals,
-    pessimistic_upper_bound,
+    Restarting,
+    log_e_below,
+    log_restart_weight,
+    log_sum_exp,
 )
-from tidegate.domain.pace import exposure_cap
-from tidegate.domain.policy import Policy
-from tidegate.domain.rollout import Tripwires
 
-#: Batches of devices that AWS may notify before the next review, at the most.
-BATCHES_AHEAD = 2
-#: Start buckets that may pass before the next review; with each, evidence of a fresh start weighs
-#: a little more.
-_PASSING = [Bucket(0, 0, 0)] * 10
+#: Start buckets that may pass before the next review.
+_BUCKETS_AHEAD = 10
+_LOG_WEIGHT = -math.log(len(SHIFTS))
 
 
-def tripwires(
-    policy: Policy, evidence: Evidence, buckets: Sequence[Bucket], budget: float
-) -> Tripwires:
-    """Return the counts of harmed and succeeded things at which the next review is due."""
-    harm = policy.harm
-    without_outcome = evidence.exposed - evidence.harmed - evidence.cleared
-    undecided = without_outcome + BATCHES_AHEAD * policy.pace.max_per_minute
+def harm_to_stop(evidence: Restarting, limit: float, at_most: int) -> int | None:
+    """
+    Return the fewest further harmed devices with which the evidence could reach its limit.
 
-    def aborts(more: int) -> bool:
-        harmed, newly_started = evidence.harmed + more, max(0, more - evidence.in_flight)
-        if evidence.counters_only:
-            log_e = log_e_totals(harmed, evidence.started + newly_started, harm.tolerated_rate)
-        else:
-            worse = (_with_more(bucket, harmed=more) for bucket in buckets)
-            newest = Bucket(more, more, 0)
-            log_e = log_e_restarting([*worse, *_PASSING, newest], harm.tolerated_rate)
-        if harm.statuses != harm.once_started:
-            log_e = log_e_in_both_orders(log_e, harmed, evidence.exposed, harm.tolerated_rate)
-        return log_e >= evidence.abort_at
+    Each further harmed device multiplies a component by no more than its shift says, and a
+    component was never larger than its peak; so no order and no start buckets do better.
 
-    def unblocks(more: int) -> bool:
-        better = [*(_with_more(bucket, cleared=more) for bucket in buckets), Bucket(more, 0, more)]
-        cap = exposure_cap(
-            upper_bound=pessimistic_upper_bound(better, 1 - harm.confidence, evidence.upper_bound),
-            acceptable_rate=harm.acceptable_rate,
-            succeeded=evidence.succeeded + more,
-            budget=budget,
-            first=policy.pace.start_per_minute,
-        )
-        return cap >= evidence.exposed + 1
-
-    harmed = _fewest(aborts, undecided)
-    succeeded = None if unblocks(0) else _fewest(unblocks, undecided)
-    return Tripwires(
-        harmed=None if harmed is None else evidence.harmed + harmed,
-        succeeded=None if succeeded is None else evidence.succeeded + succeeded,
-    )
+    Args:
+        evidence: As it stands.
+        limit: The log evidence that stops the release.
+        at_most: Devices that could still be harmed before the next review.
+    """
+    # Restarts of the buckets to come, all of them with the first one's weight.
+    ahead = log_restart_weight(evidence.buckets) + _LOG_WEIGHT + math.log(_BUCKETS_AHEAD + 1)
+    # The weight not spent on restarts adds to any sum of components: at most all of it.
+    highest = [log_sum_exp((peak, ahead)) for peak in evidence.peaks]
+    return harm_to_reach(highest, limit, at_most, cash=0.0)
 
 
-def _with_more(bucket: Bucket, *, harmed: int = 0, cleared: int = 0) -> Bucket:
-    """Return the bucket with up to so many of its devices in flight decided."""
-    return Bucket(
-        bucket.started,
-        bucket.harmed + min(harmed, bucket.in_flight),
-        bucket.cleared + min(cleared, bucket.in_flight),
-    )
+def harm_to_reach(
+    highest: Sequence[float], limit: float, at_most: int, *, cash: float = -math.inf
+) -> int | None:
+    """
+    Return the fewest further harmed devices with which components could reach a limit together.
+
+    Args:
+        highest: Per shift, the largest that a component can be without them.
+        limit: The log evidence to be reached.
+        at_most: Devices that could still be harmed.
+        cash: Log of what is added to the components.
+    """
+
+    def reaches(more: int) -> bool:
+        grown = (peak + more * shift for peak, shift in zip(highest, SHIFTS, strict=True))
+        return log_sum_exp((*grown, cash)) >= limit
+
+    return fewest(reaches, at_most)
 
 
-def _fewest(changes: Callable[[int], bool], at_most: int) -> int | None:
+def successes_to_bound(
+    buckets: Iterable[Bucket], bound: float, alpha: float, at_most: int
+) -> int | None:
+    """
+    Return the fewest further successes with which the failure rate could be bounded so low.
+
+    Args:
+        buckets: In order of start.
+        bound: What the upper confidence bound must come down to.
+        alpha: One less its confidence.
+        at_most: Devices that could still succeed before the next review.
+    """
+    limit = -math.log(alpha)
+    found: int | None = None
+    started = cleared = 0
+    for bucket in buckets:
+        started, cleared = started + bucket.started, cleared + bucket.cleared
+        open_or_harmed = started - cleared
+        most = open_or_harmed if found is None else min(open_or_harmed, found - 1)
+
+        def bounds(more: int, left: int = open_or_harmed, among: int = started) -> bool:
+            return log_e_below(left - more, among, bound, BOUND_SHIFTS) >= limit
+
+        better = fewest(bounds, min(most, at_most))
+        found = better if better is not None else found
+    # Devices that start and succeed from now on lengthen the longest prefix.
+    left, among = started - cleared, started
+
+    def bounds_later(more: int) -> bool:
+        earlier = min(more, left)
+        return log_e_below(left - earlier, among + more - earlier, bound, BOUND_SHIFTS) >= limit
+
+    later = fewest(bounds_later, at_most if found is None else min(at_most, found - 1))
+    return later if later is not None else found
+
+
+def fewest(changes: Callable[[int], bool], at_most: int) -> int | None:
     """Return the smallest number of further outcomes that changes it, None if none does."""
     if at_most < 1 or not changes(at_most):
         return None

@@ -12,8 +12,8 @@ from itertools import islice, pairwise
 
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.outcomes import Transition, sighting_of
-from tidegate.domain.review import Readiness
 from tidegate.domain.rollout import Listing, Rollout, RolloutKey
+from tidegate.domain.situation import Readiness
 from tidegate.errors import NotFound
 from tidegate.ports import Jobs, Ledger
 from tidegate.service.record import fold_sightings

@@ -6,9 +6,9 @@ from functools import partial
 from tidegate.documents.announcements import needs_attention
 from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import Job, JobStatus
-from tidegate.domain.review import Readiness, Situation
 from tidegate.domain.review import review as decide
 from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.domain.situation import Readiness, Situation
 from tidegate.errors import RetryLater
 from tidegate.ports import Bus, Clock, Jobs, Ledger
 from tidegate.service.observe import Observation, described, observe
@@ -60,7 +60,9 @@ def review(
         budget=rollout.policy.harm.budget(rollout.fleet_size),
         readiness=observation.readiness,
         events_enabled=events_enabled,
+        fleet_size=rollout.fleet_size,
         upper_bound=rollout.upper_bound,
+        memory=rollout.memory,
         holds=tuple(ledger.holds(key)),
         abort_request=rollout.abort_request,
         aborting=rollout.aborting,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
-from tidegate.domain.review import Situation
 from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import JobSettings, RolloutRate
+from tidegate.domain.situation import Situation
 
 QUEUED = ExecutionStatus.QUEUED
 IN_PROGRESS = ExecutionStatus.IN_PROGRESS

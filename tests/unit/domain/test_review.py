@@ -28,11 +28,8 @@ from tidegate.domain.review import (
     FENCE_REASON_CODE,
     IDLE_REVIEW_MINUTES,
     REVIEW_MINUTES,
-    Readiness,
-    Situation,
     first_settings,
     review,
-    weigh,
 )
 from tidegate.domain.rollout import AbortRequest, Counts, Ending, Hold, HoldKind, Tripwires
 from tidegate.domain.settings import (
@@ -44,6 +41,8 @@ from tidegate.domain.settings import (
     RolloutRate,
     refusals,
 )
+from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.weigh import weigh
 
 #: A release of which nothing bad is known, on its way.
 GOING_WELL: Starts = {SUCCEEDED: 60, IN_PROGRESS: 5}

@@ -15,7 +15,8 @@ from tests.unit.domain.examples import (
     situation_of,
 )
 from tidegate.domain.decision import Verdict
-from tidegate.domain.review import Readiness, review
+from tidegate.domain.review import review
+from tidegate.domain.situation import Readiness
 
 
 def wire_of(*buckets: Starts, queued: int = 0) -> int:

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.service.stage import JOB, MINUTE_SECONDS, Stage, outcome
 from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary, JobCounts
 from tidegate.domain.outcomes import UNPLACED
-from tidegate.domain.review import Readiness
 from tidegate.domain.settings import FailureType, JobSettings, RetryCriterion, RolloutRate
+from tidegate.domain.situation import Readiness
 from tidegate.errors import Contention, NotFound, RetryLater
 from tidegate.service.observe import FIRST_PAGES_MAX, PAGES_MAX, Observation, observe
 

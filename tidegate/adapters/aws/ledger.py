@@ -168,6 +168,7 @@ class DynamoLedger:
         sets = {
             "revision": decision.revision,
             "upper_bound": min(rollout.upper_bound, decision.evidence.upper_bound),
+            "memory": json.dumps(decision.memory.to_document()),
             "aborting": rollout.aborting or decision.verdict is Verdict.ABORT,
         }
         where = {"generation": generation, "revision": rollout.revision}

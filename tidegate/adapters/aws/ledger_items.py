@@ -25,6 +25,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNPLACED, ThingRecord
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import (
@@ -149,6 +150,7 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         "revision": rollout.revision,
         "signals": rollout.signals,
         "upper_bound": rollout.upper_bound,
+        "memory": json.dumps(rollout.memory.to_document()),
         "listing": listing_members(rollout.listing),
         "park": None if rollout.park is None else park_members(rollout.park),
         "abort_request": None
@@ -174,6 +176,9 @@ def rollout_of(item: Item) -> Rollout:
         revision=members["revision"],
         signals=members["signals"],
         upper_bound=float(members["upper_bound"]),
+        memory=Memory.from_document(json.loads(members["memory"]))
+        if "memory" in members
+        else Memory(),
         listing=Listing(
             seen_until=float(members["listing"]["seen_until"]),
             surplus=members["listing"]["surplus"],

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.adapters.memory.faults import Faults
 from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
 from tidegate.domain.rollout import (
     AbortRequest,
@@ -102,6 +103,7 @@ class MemoryLedger:
                 rollout,
                 revision=decision.revision,
                 upper_bound=min(rollout.upper_bound, decision.evidence.upper_bound),
+                memory=Memory.from_document(json.loads(json.dumps(decision.memory.to_document()))),
                 aborting=rollout.aborting or decision.verdict is Verdict.ABORT,
             )
 

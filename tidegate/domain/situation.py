@@ -1,0 +1,61 @@
+"""All that a review looks at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tidegate.domain.cohorts import Tally
+from tidegate.domain.jobs import Job
+from tidegate.domain.memory import Memory
+from tidegate.domain.rollout import AbortRequest, Counts, Hold
+
+
+class Readiness(Enum):
+    """How far the ledger's counts can be relied upon."""
+
+    COMPLETE = "complete"
+    #: Outcomes are known, perhaps to AWS's counters alone, but not the start of each.
+    UNPLACED = "unplaced"
+    #: AWS counts outcomes that the ledger does not know.
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """
+    What is known about a rollout.
+
+    Attributes:
+        job: DescribeJob's answer; None if the job does not exist any more.
+        counts: Things per start bucket and status.
+        readiness: Of the counts.
+        events_enabled: Whether the account publishes job-execution events.
+        revision: Of the decision to be made.
+        signals: Requests taken into account: the rollout's count when it was read.
+        budget: Devices harmed beyond the acceptable rate, at most.
+        fleet_size: Things in all; None if unknown.
+        upper_bound: The smallest bound on the failure rate established so far.
+        memory: What the last review handed on.
+        tallies: Of each cohort of one attribute; empty if none is told apart.
+        apart: The counts of those cohorts that ``memory`` has set apart.
+        can_quarantine: Whether a cohort can be left out while the others go on.
+        aborting: An abort was decided before; it is never taken back.
+    """
+
+    job: Job | None
+    counts: Counts
+    revision: int
+    signals: int
+    budget: float
+    readiness: Readiness = Readiness.COMPLETE
+    events_enabled: bool = True
+    fleet_size: int | None = None
+    upper_bound: float = 1.0
+    memory: Memory = field(default_factory=Memory)
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    apart: Counts = field(default_factory=Counts)
+    can_quarantine: bool = False
+    holds: Sequence[Hold] = field(default=())
+    abort_request: AbortRequest | None = None
+    aborting: bool = False
+    minute_seconds: float = 60.0

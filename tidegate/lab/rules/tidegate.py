@@ -1,0 +1,209 @@
+"""Tidegate itself: the very review that runs in AWS, on counts per start bucket."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.domain.cohorts import Tally
+from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
+from tidegate.domain.memory import OPEN_BUCKETS, Memory
+from tidegate.domain.outcomes import LATE, CounterKey, bucket_of
+from tidegate.domain.policy import Policy
+from tidegate.domain.review import review
+from tidegate.domain.rollout import Counts
+from tidegate.domain.settings import JobSettings, RolloutRate
+from tidegate.domain.situation import Readiness, Situation
+from tidegate.lab.rule import LATE as LATE_STRATUM
+from tidegate.lab.rule import PROMPT as PROMPT_STRATUM
+from tidegate.lab.rule import Decide, Order, Plan, Sight
+
+_MINUTE_SECONDS = 60.0
+_OFFSETS = ((PROMPT_STRATUM, 0), (LATE_STRATUM, LATE))
+
+
+@dataclass(frozen=True, slots=True)
+class TidegateRule:
+    """
+    Tidegate under a policy.
+
+    Attributes:
+        policy: What it is asked to keep.
+        name: What people type.
+        title: What people read.
+        can_quarantine: Whether cohorts can be left out of the rollout.
+        counters_only: Whether starts of devices are not known, but for AWS's totals.
+    """
+
+    policy: Policy
+    name: str = "tidegate"
+    title: str = "Tidegate"
+    can_quarantine: bool = True
+    counters_only: bool = False
+
+    @property
+    def is_native(self) -> bool:
+        """What AWS does by itself is the fence alone."""
+        return False
+
+    def begin(self, plan: Plan) -> Decide:
+        """Start on a rollout."""
+        return _Rollout(self, plan).decide
+
+
+class _Rollout:
+    """One rollout's ledger and last decision."""
+
+    def __init__(self, rule: TidegateRule, plan: Plan) -> None:
+        self._rule = rule
+        self._plan = plan
+        self._settings = JobSettings(
+            rollout=RolloutRate(rule.policy.pace.start_per_minute),
+            timeout_minutes=plan.timeout_minutes,
+        )
+        self._bound = 1.0
+        self._memory = Memory()
+        self._revision = 0
+
+    def decide(self, sight: Sight) -> Order:
+        """Review what is seen, and order what the review says."""
+        self._revision += 1
+        decision = review(self._rule.policy, self._situation(sight), sight.minute * _MINUTE_SECONDS)
+        self._bound = min(self._bound, decision.evidence.upper_bound)
+        self._memory = decision.memory
+        if decision.settings.rollout:
+            self._settings = JobSettings(
+                rollout=decision.settings.rollout,
+                abort=decision.settings.abort,
+                timeout_minutes=self._plan.timeout_minutes,
+            )
+        return self._order(decision)
+
+    def _order(self, decision: Decision) -> Order:
+        rate = self._settings.rollout or RolloutRate(1)
+        apart = frozenset(self._plan.cohorts.index(name) for name in self._memory.quarantined)
+        evidence, criteria = decision.evidence, self._settings.abort or ()
+        lowest = min(criteria, key=lambda each: each.threshold_percentage, default=None)
+        return Order(
+            rate.maximum_per_minute,
+            exponential=rate.exponential,
+            criteria=criteria,
+            cancel=decision.verdict is Verdict.ABORT,
+            quarantine=apart,
+            marks={
+                "verdict": decision.verdict.value,
+                "log_e": evidence.log_e,
+                "abort_at": evidence.abort_at,
+                "upper_bound": evidence.upper_bound,
+                "acceptable": self._rule.policy.harm.acceptable_rate,
+                "accepted": evidence.upper_bound <= self._rule.policy.harm.acceptable_rate,
+                "doubt": evidence.doubt,
+                "fence_threshold": lowest.threshold_percentage if lowest else None,
+                "fence_minimum": lowest.min_executed_things if lowest else None,
+            },
+            reasons=tuple(each.text for each in decision.reasons),
+        )
+
+    def _situation(self, sight: Sight) -> Situation:
+        policy, plan = self._rule.policy, self._plan
+        apart = [plan.cohorts.index(name) for name in self._memory.quarantined]
+        return Situation(
+            job=self._job(sight),
+            counts=_counts(sight, slice(None)),
+            revision=self._revision,
+            signals=0,
+            budget=policy.harm.budget(plan.fleet_size),
+            readiness=Readiness.UNPLACED if self._rule.counters_only else Readiness.COMPLETE,
+            fleet_size=plan.fleet_size,
+            upper_bound=self._bound,
+            memory=self._memory,
+            tallies=self._tallies(sight) if len(plan.cohorts) > 1 else {},
+            apart=_counts(sight, apart) if apart else Counts(),
+            can_quarantine=self._rule.can_quarantine,
+        )
+
+    def _job(self, sight: Sight) -> Job:
+        succeeded, failed, timed_out, rejected = (int(each) for each in sight.arrived.sum(axis=1))
+        started = int(sight.started.sum())
+        canceled = int(sight.canceled.sum())
+        notified = int(sight.notified.sum())
+        return Job(
+            job_id="lab",
+            arn="",
+            status=JobStatus.IN_PROGRESS,
+            created_at=0,
+            counts=JobCounts(
+                queued=notified - started - rejected - canceled,
+                in_progress=started - succeeded - failed - timed_out,
+                succeeded=succeeded,
+                failed=failed,
+                rejected=rejected,
+                timed_out=timed_out,
+                canceled=canceled,
+            ),
+            settings=self._settings,
+            is_concurrent=notified < self._plan.fleet_size,
+        )
+
+    def _tallies(self, sight: Sight) -> dict[str, Tally]:
+        harmful = {
+            ExecutionStatus.FAILED: sight.failed,
+            ExecutionStatus.TIMED_OUT: sight.timed_out,
+        }
+        started = sight.started[:, PROMPT_STRATUM]
+        harmed = np.zeros_like(started)
+        for status in self._rule.policy.harm.once_started:
+            harmed += harmful[status][:, PROMPT_STRATUM]
+        return {
+            name: _tally(started[index], harmed[index])
+            for index, name in enumerate(self._plan.cohorts)
+        }
+
+
+def _tally(started: NDArray[np.int64], harmed: NDArray[np.int64]) -> Tally:
+    """Sum a cohort up, from its devices per start minute."""
+    ends = np.flatnonzero(harmed)
+    ends = ends[ends >= len(started) - OPEN_BUCKETS]
+    begun, hurt = started.cumsum(), harmed.cumsum()
+    prefixes = zip(begun[ends].tolist(), hurt[ends].tolist(), strict=True)
+    return Tally(int(started.sum()), int(harmed.sum()), tuple(prefixes))
+
+
+def _counts(sight: Sight, cohorts: slice | list[int]) -> Counts:
+    """Return things per start bucket and status, of some cohorts."""
+    by_bucket: dict[CounterKey, int] = {}
+    started, succeeded, failed, timed_out = (
+        each[cohorts].sum(axis=0)
+        for each in (sight.started, sight.succeeded, sight.failed, sight.timed_out)
+    )
+    by_status = {
+        ExecutionStatus.SUCCEEDED: succeeded,
+        ExecutionStatus.FAILED: failed,
+        ExecutionStatus.TIMED_OUT: timed_out,
+        ExecutionStatus.IN_PROGRESS: started - succeeded - failed - timed_out,
+    }
+    for stratum, offset in _OFFSETS:
+        for status, numbers in by_status.items():
+            _add(by_bucket, numbers[stratum], status, offset)
+    _add(by_bucket, sight.rejected[cohorts].sum(axis=0), ExecutionStatus.REJECTED, 0)
+    return Counts(by_bucket)
+
+
+def _add(
+    by_bucket: dict[CounterKey, int],
+    numbers: NDArray[np.int64],
+    status: ExecutionStatus,
+    offset: int,
+) -> None:
+    """Add things by the minute of their start to the buckets of those minutes."""
+    minutes = np.flatnonzero(numbers)
+    for minute, number in zip(minutes.tolist(), numbers[minutes].tolist(), strict=True):
+        key = (_bucket(minute) + offset, status)
+        by_bucket[key] = by_bucket.get(key, 0) + number
+
+
+@lru_cache(maxsize=1 << 16)
+def _bucket(minute: int) -> int:
+    return bucket_of(minute * _MINUTE_SECONDS, 0, _MINUTE_SECONDS)
