@@ -63,21 +63,36 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """Delays whose logarithm is normal: few are much shorter than the median, some much longer."""
+    """
+    Delays whose logarithm is normal: few are much shorter than the median, some much longer.
+
+    Attributes:
+        median_minutes: Of all delays, those beyond the longest included.
+        sigma: Standard deviation of the logarithm.
+        longest_minutes: No delay is longer; the shorter ones are as likely as before to each other.
+    """
 
     median_minutes: float
     sigma: float
+    longest_minutes: float = math.inf
 
     def below(self, minutes: Minutes) -> Masses:
-        """Return the lognormal distribution function."""
-        return _normal_below(self._deviations(minutes))
+        """Return the distribution function."""
+        inside = np.minimum(minutes, self.longest_minutes)
+        return _normal_below(self._deviations(inside)) / self._kept()
 
     def shortfall(self, minutes: Minutes) -> Minutes:
         """Return the integral of the distribution function, as for a put option."""
+        inside = np.minimum(minutes, self.longest_minutes)
         mean_minutes = self.median_minutes * math.exp(self.sigma**2 / 2)
-        deviations = self._deviations(minutes)
+        deviations = self._deviations(inside)
         spent = mean_minutes * _normal_below(deviations - self.sigma)
-        return np.maximum(minutes * _normal_below(deviations) - spent, 0.0)
+        integral = np.maximum(inside * _normal_below(deviations) - spent, 0.0)
+        return integral / self._kept() + (minutes - inside)
+
+    def _kept(self) -> float:
+        """Return the share of delays that are not too long."""
+        return float(_normal_below(self._deviations(np.array([self.longest_minutes])))[0])
 
     def _deviations(self, minutes: Minutes) -> NDArray[np.float64]:
         with np.errstate(divide="ignore"):

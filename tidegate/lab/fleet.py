@@ -6,6 +6,7 @@ else the one that a drift point passed has set, else, if it is offline, that of 
 else the fleet's.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -294,9 +295,18 @@ class _Section(BaseModel):
 class _LogNormalSection(_Section):
     median: _Above0
     sigma: _Sigma
+    longest: _Above0 = math.inf
+
+    @field_validator("longest")
+    @classmethod
+    def _not_below_the_median(cls, value: float, info: ValidationInfo) -> float:
+        median = info.data.get("median")
+        if median is not None and value < median:
+            refuse(f"{value:g} minutes, but the median is {median:g}: raise it, or leave it out")
+        return value
 
     def compile(self) -> DelayLaw:
-        return LogNormal(self.median, self.sigma)
+        return LogNormal(self.median, self.sigma, self.longest)
 
 
 class _UniformSection(_Section):
@@ -340,9 +350,9 @@ class _DelaySection(_Section):
     def _one_law(self) -> Self:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            found = " and ".join(given) if given else "nothing"
+            found = " and ".join(given) if given else "none"
             refuse(
-                f"one law of delays is needed, but {found} stands here: write one of "
+                f"one law of delays is needed, but found {found}: write one of "
                 f"{', '.join(type(self).model_fields)}"
             )
         return self

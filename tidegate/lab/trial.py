@@ -145,9 +145,10 @@ def run(
     """
     rng = default_rng(SeedSequence(seed))
     death = None if rule.is_native else orchestrator_stops_at
-    rollout = _Rollout(fleet, rule, behaviours, rng, death=death, minutes_max=minutes_max)
-    if with_trace:
-        rollout.recorder = _Recorder()
+    recorder = _Recorder() if with_trace else None
+    rollout = _Rollout(
+        fleet, rule, behaviours, rng, death=death, minutes_max=minutes_max, recorder=recorder
+    )
     return rollout.play(seed)
 
 
@@ -162,7 +163,12 @@ def dead_man(
 ) -> Trial:
     """Return how a rollout goes whose orchestrator stops for good somewhere in its life."""
     live = run(
-        fleet, rule, seed, behaviours=behaviours, with_trace=with_trace, minutes_max=minutes_max
+        fleet,
+        rule,
+        seed,
+        behaviours=behaviours,
+        with_trace=with_trace and rule.is_native,
+        minutes_max=minutes_max,
     )
     if rule.is_native:
         return live
@@ -190,6 +196,7 @@ class _Rollout:
         *,
         death: int | None,
         minutes_max: int,
+        recorder: "_Recorder | None",
     ) -> None:
         self._fleet = fleet
         self._rule = rule
@@ -199,7 +206,7 @@ class _Rollout:
         self._minutes_max = minutes_max
         self._job = CountedJob(fleet, behaviours, rng, minutes_max=minutes_max)
         self._controls = Controls(behaviours)
-        self.recorder: _Recorder | None = None
+        self._recorder = recorder
         self._quarantined: frozenset[int] = frozenset()
         # Who has asked for a stop, and when it takes effect.
         self._stop: tuple[str, int] | None = None
@@ -237,15 +244,15 @@ class _Rollout:
             minutes_to_95=self._at_95,
             minutes_to_acceptance=self._accepted_at,
             quarantined=tuple(self._fleet.parts[each].name for each in sorted(self._quarantined)),
-            trace=self.recorder.trace() if self.recorder else None,
+            trace=self._recorder.trace() if self._recorder else None,
         )
 
     def _begin_minute(self) -> None:
         """Take in what the minute before has brought, and let AWS and the rule judge it."""
         job = self._job
         job.arrive()
-        if self.recorder and job.minute:
-            self.recorder.arrived(job)
+        if self._recorder and job.minute:
+            self._recorder.arrived(job)
         self._note_95()
         self._abort_natively()
         self._ask()
@@ -267,8 +274,8 @@ class _Rollout:
         if self._stop or (minute and self._death is not None and minute >= self._death):
             return
         order = self._decide(self._job.sight())
-        if self.recorder:
-            self.recorder.ordered(minute, order)
+        if self._recorder:
+            self._recorder.ordered(minute, order)
         if self._accepted_at is None and order.marks.get("accepted"):
             self._accepted_at = minute
         self._controls.update(order, self._job.counters())
@@ -281,8 +288,8 @@ class _Rollout:
     def _notify(self) -> None:
         job, controls = self._job, self._controls
         rate_per_minute = controls.rate_per_minute(job.counters())
-        if self.recorder:
-            self.recorder.going(job, rate_per_minute, controls.standing.criteria)
+        if self._recorder:
+            self._recorder.going(job, rate_per_minute, controls.standing.criteria)
         left = job.left
         notified = job.notify(rate_per_minute)
         if notified == left and self._finished_at is None and not job.is_quarantined_whole:
@@ -318,7 +325,7 @@ class _Rollout:
 
     def _play_out(self) -> None:
         """Let come what somebody still wants to see; nothing of it changes the trial's harm."""
-        job, recorder = self._job, self.recorder
+        job, recorder = self._job, self._recorder
         for minute in range(job.minute, self._minutes_max + 1):
             is_end = minute == self._ended_at
             wants_rest = recorder and (is_end or (job.is_stopped and job.in_flight))
