@@ -58,6 +58,9 @@ FLEET_CHARACTERS_MAX = 65_536
 #: Shares are sums of decimals; this much they may be off.
 _TOLERANCE = 1e-9
 
+#: Thirds are written with a few digits: this much all kinds of failure may be off together.
+_ROUNDING = 1e-4
+
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 #: No delay at all.
@@ -391,8 +394,9 @@ class _KindSection(_Section):
             refuse("TIMED_OUT with a delay, but it comes with the timeout: leave delay out")
         return self
 
-    def compile(self) -> FailureKind:
-        return FailureKind(self.status, self.share, self.delay.compile() if self.delay else NOW)
+    def compile(self, of: float) -> FailureKind:
+        delay = self.delay.compile() if self.delay else NOW
+        return FailureKind(self.status, self.share / of, delay)
 
 
 class _FailuresSection(_Section):
@@ -404,12 +408,13 @@ class _FailuresSection(_Section):
     @classmethod
     def _whole(cls, value: list[_KindSection]) -> list[_KindSection]:
         in_all = sum(kind.share for kind in value)
-        if abs(in_all - 1) > _TOLERANCE:
+        if abs(in_all - 1) > _ROUNDING:
             refuse(f"the shares add up to {in_all:.6g}, but all failures are 1: adjust them")
         return value
 
     def compile(self) -> Failures:
-        return Failures(self.rate, tuple(kind.compile() for kind in self.kinds), self.mended)
+        in_all = sum(kind.share for kind in self.kinds)
+        return Failures(self.rate, tuple(kind.compile(in_all) for kind in self.kinds), self.mended)
 
 
 class _OfflineSection(_Section):

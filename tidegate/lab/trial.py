@@ -39,6 +39,9 @@ class Trace:
     """
     A rollout minute by minute.
 
+    It goes on beyond the end of a rollout that was stopped until who was at work has an outcome,
+    and of one that was not, until 95 % of devices have succeeded.
+
     Attributes:
         notified: Devices notified up to each minute, that one included.
         started: The same for starts.
@@ -287,7 +290,7 @@ class _Rollout:
 
     def _notify(self) -> None:
         job, controls = self._job, self._controls
-        rate_per_minute = controls.rate_per_minute(job.counters())
+        rate_per_minute = self._rate_per_minute()
         if self._recorder:
             self._recorder.going(job, rate_per_minute, controls.standing.criteria)
         left = job.left
@@ -298,6 +301,9 @@ class _Rollout:
         self._idle_minutes = self._idle_minutes + 1 if idle else 0
         if controls.is_changing:
             controls.tick(job.counters())
+
+    def _rate_per_minute(self) -> int:
+        return 0 if self._job.is_stopped else self._controls.rate_per_minute(self._job.counters())
 
     def _note_95(self) -> None:
         if self._at_95 is not None:
@@ -332,7 +338,7 @@ class _Rollout:
             if not wants_rest and not self._expects_95():
                 break
             if recorder:
-                recorder.going(job, 0, self._controls.standing.criteria)
+                recorder.going(job, self._rate_per_minute(), self._controls.standing.criteria)
             job.pass_minute()
             job.arrive()
             self._note_95()

@@ -48,6 +48,15 @@ def test_cohorts_hold_every_device_once(size: int) -> None:
         assert abs(devices - part.share * size) < 1
 
 
+def test_thirds_may_be_written_with_a_few_digits() -> None:
+    """Shares of failures that rounding left short of 100 % are taken for all of them."""
+    third = "{status: TIMED_OUT, share: 33.33%}"
+    text = LEAST.replace("{status: TIMED_OUT, share: 100%}", ", ".join([third] * 3))
+
+    shares = [kind.share for kind in read_fleet(text, "fleet.yaml").failures.kinds]
+    assert shares == pytest.approx([1 / 3] * 3)
+
+
 def test_what_cohorts_leave_over_is_the_rest() -> None:
     """Devices of no cohort are one of their own; without cohorts it is the fleet."""
     some = replace(PLAIN, cohorts=(Cohort("a", 0.25), Cohort("b", 0.35)))

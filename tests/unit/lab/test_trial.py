@@ -433,7 +433,7 @@ def test_a_trace_tells_every_minute_to_the_last_report() -> None:
     assert trace.notified.tolist() == [100, 200, 300, 300, 300, 300, 300, 300]
     assert trace.failed.tolist() == [0, 0, 0, 0, 0, 100, 200, 300]
     assert trace.in_flight.tolist() == [100, 200, 300, 300, 300, 200, 100, 0]
-    assert trace.rate_per_minute.tolist() == [100, 100, 100, 0, 0, 0, 0, 0]
+    assert trace.rate_per_minute.tolist() == [100, 100, 100, 0, 0, 0, 0, 0], "stopped in minute 3"
     assert trace.failure_rate[:3].tolist() == [1, 1, 1]
     assert np.isnan(trace.failure_rate[3:]).all()
     assert trace.criteria == ((0, ()), (2, (TENTH,)))
