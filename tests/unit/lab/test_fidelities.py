@@ -1,0 +1,171 @@
+"""
+Two models of one thing: rollouts counted by the minute, and rollouts device by device.
+
+They share what a fleet is and the arithmetic of rates and criteria, and nothing else: neither how
+devices are drawn, nor how time passes, nor how a rollout is carried out. So where they agree on
+how rollouts end, neither is wrong in a way of its own.
+
+Each figure is compared by Student's t test with pooled variance, which is the test if both models
+are right, as then both draw from one law. The level is shared out over all comparisons. Seeds are
+fixed: a test that passes goes on passing until a model changes.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tidegate.lab.aws import FIRST_BATCH_SECONDS, MINUTE_SECONDS
+from tidegate.lab.devices import run_native_per_device
+from tidegate.lab.rules.native import CONSTANT, CONSTANT_ABORTING, EXPONENTIAL, NativeRule
+from tidegate.lab.scenarios import SCENARIOS
+from tidegate.lab.trial import Trace, Trial, run
+
+DEVICES = 1_000
+
+#: Probability that models which agree are told apart by any of these comparisons.
+LEVEL = 0.001
+
+#: A minute of the counts stands for all moments in it, and judges at its end what AWS may judge at
+#: each outcome: on average that is half a minute late. The first batch comes at once there, and
+#: here a little after the job was created.
+LATE_MINUTES = 0.5 + FIRST_BATCH_SECONDS / MINUTE_SECONDS
+
+#: A ratio that is above its threshold for seconds is not seen once a minute, so that the counts
+#: stop somewhat fewer of those releases that are on the brink.
+FEWER_STOPPED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    Something that a trial comes to.
+
+    Attributes:
+        of: Returns it; None where the trial has none.
+        tolerance: Returns what conventions may make of it, from trials that were counted.
+    """
+
+    name: str
+    of: Callable[[Trial], float | None]
+    tolerance: Callable[[Sequence[Trial]], float]
+
+
+def in_last_minute(trial: Trial, counts: Callable[[Trace], NDArray[np.int64]]) -> float:
+    """Return by how much a count grew in the minute in which the rollout was stopped."""
+    if trial.minutes_to_stop is None or trial.trace is None:
+        return 0.0
+    ends = trial.minutes_to_stop - 1
+    before = counts(trial.trace)[ends - 1] if ends else 0
+    return float(counts(trial.trace)[ends] - before)
+
+
+def late_exposure(trials: Sequence[Trial]) -> float:
+    """Return the devices that are notified in the time that the counts are late."""
+    last = [in_last_minute(trial, lambda trace: trace.notified) for trial in trials]
+    return LATE_MINUTES * statistics.fmean(last)
+
+
+def late_harm(trials: Sequence[Trial]) -> float:
+    """Return the devices that are harmed as they start while the counts are late."""
+    harmed = [
+        in_last_minute(trial, lambda trace: trace.started) * trial.harmed / max(trial.started, 1)
+        for trial in trials
+    ]
+    return LATE_MINUTES * statistics.fmean(harmed)
+
+
+FIGURES = (
+    Figure("harmed", lambda trial: trial.harmed, late_harm),
+    Figure("exposed", lambda trial: trial.exposed, late_exposure),
+    Figure("stopped", lambda trial: trial.stopped, lambda _: FEWER_STOPPED),
+    Figure("minutes to stop", lambda trial: trial.minutes_to_stop, lambda _: LATE_MINUTES),
+    Figure("minutes to finish", lambda trial: trial.minutes_to_finish, lambda _: 0.0),
+    Figure("minutes to 95 %", lambda trial: trial.minutes_to_95, lambda _: LATE_MINUTES),
+)
+
+
+def chance_of(t: float, degrees: int) -> float:
+    """Return the probability that Student's t is at least so far from 0, either way."""
+    angles = np.linspace(math.atan(t / math.sqrt(degrees)), math.pi / 2, 2001)
+    scale = math.exp(math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2))
+    return (
+        2
+        * scale
+        / math.sqrt(math.pi)
+        * float(np.trapezoid(np.cos(angles) ** (degrees - 1), angles))
+    )
+
+
+def chance_of_difference(ones: Sequence[float], others: Sequence[float], tolerance: float) -> float:
+    """Return the probability of means that are so far apart, beyond a tolerance, by chance."""
+    beyond = max(0.0, abs(statistics.fmean(ones) - statistics.fmean(others)) - tolerance)
+    degrees = len(ones) + len(others) - 2
+    squares = len(ones) * statistics.pvariance(ones) + len(others) * statistics.pvariance(others)
+    error = math.sqrt(squares / degrees * (1 / len(ones) + 1 / len(others)))
+    if not beyond:
+        return 1.0
+    return chance_of(beyond / error, degrees) if error else 0.0
+
+
+def assert_alike(devices: Sequence[Trial], counted: Sequence[Trial], comparisons: int) -> None:
+    """Hold trials of the two models against each other, figure by figure."""
+    level = LEVEL / comparisons
+    for figure in FIGURES:
+        ones, others = (
+            [float(value) for trial in trials if (value := figure.of(trial)) is not None]
+            for trials in (devices, counted)
+        )
+        if min(len(ones), len(others)) < 2:
+            continue  # how many there are, "stopped" compares
+        chance = chance_of_difference(ones, others, figure.tolerance(counted))
+        means = f"{statistics.fmean(ones):g} device by device, {statistics.fmean(others):g} counted"
+        assert chance >= level, f"{figure.name}: {means}"
+
+
+@pytest.mark.parametrize(
+    ("t", "degrees", "chance"),
+    [(12.706, 1, 0.05), (2.228, 10, 0.05), (4.587, 10, 0.001), (0, 5, 1)],
+)
+def test_students_t_is_the_tables(t: float, degrees: int, chance: float) -> None:
+    """The test's own arithmetic gives the values that tables give."""
+    assert chance_of(t, degrees) == pytest.approx(chance, rel=2e-3)
+
+
+def test_a_difference_shows() -> None:
+    """Figures that differ more than chance and convention explain are told apart."""
+    ones, others = [10.0, 11.0, 12.0, 11.0], [15.0, 16.0, 14.0, 15.0]
+
+    assert chance_of_difference(ones, others, 0.0) < 0.001
+    assert chance_of_difference(ones, others, 3.0) > 0.05
+    assert chance_of_difference(ones, others, 4.0) == 1.0
+    assert chance_of_difference([2.0, 2.0], [3.0, 3.0], 0.5) == 0.0
+
+
+RULES = (EXPONENTIAL, CONSTANT, CONSTANT_ABORTING)
+
+
+def compare_native(name: str, rule: NativeRule, runs: int) -> None:
+    """Compare rollouts that AWS carries out alone."""
+    fleet = SCENARIOS[name].with_size(DEVICES)
+    devices = [run_native_per_device(fleet, rule, seed) for seed in range(runs)]
+    counted = [run(fleet, rule, seed, with_trace=True) for seed in range(4 * runs)]
+    assert_alike(devices, counted, len(SCENARIOS) * len(FIGURES) * len(RULES))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_aws_alone_does_the_same_in_both_models(name: str) -> None:
+    """A rate that grows, and a criterion, come to the same however the fleet is modelled."""
+    compare_native(name, EXPONENTIAL, 3)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_aws_alone_does_the_same_in_many_rollouts(name: str, rule: NativeRule) -> None:
+    """The same with enough rollouts to show a difference of a tenth."""
+    compare_native(name, rule, 20)
