@@ -32,6 +32,24 @@ def exposure_cap(
     return min(float(grown), budget / (upper_bound - acceptable_rate))
 
 
+#: A hold leaks: AWS's lowest rate is 1 a minute. What so many minutes may leak is set aside from the
+#: budget, about as long as one generation of devices takes to show its outcomes.
+LEAK_MINUTES = 15
+
+
+def spendable(budget: float, *, upper_bound: float, doubt: float) -> float:
+    """
+    Return the part of the budget that may be spent on going on.
+
+    Args:
+        budget: Devices harmed beyond the acceptable rate, at most.
+        upper_bound: On the failure rate; as many of the leaked devices may be harmed.
+        doubt: From 0 to 1.
+    """
+    leaked = upper_bound * RATE_PER_MINUTE_MIN * LEAK_MINUTES
+    return max(0.0, budget - leaked) * (1 - doubt)
+
+
 def doubt(log_e: float, abort_at: float) -> float:
     """
     Return how far evidence against the release is on its way to stop it, from 0 to 1.

@@ -22,6 +22,7 @@ from tidegate.domain.pace import (
     native_rate,
     rate_to_reach,
     rate_within_drift_budget,
+    spendable,
 )
 from tidegate.domain.policy import Policy
 from tidegate.domain.reasons import Reason, ReasonCode, reason
@@ -54,7 +55,7 @@ IDLE_REVIEW_MINUTES = 5.0
 _TIMEOUT_MINUTES = 10_080.0
 #: While a release is not known to be acceptable, no rate is chosen at which it could harm more
 #: budgets than this if it failed often and Tidegate never came back.
-UNATTENDED_BUDGETS = 10_000
+UNATTENDED_BUDGETS = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,11 @@ class _Case:
 
     @property
     def budget(self) -> float:
-        """What is left of the budget under the doubt there is now."""
-        return self.situation.budget * (1 - self.evidence.doubt)
+        """What may be spent of the budget on going on."""
+        evidence = self.evidence
+        return spendable(
+            self.situation.budget, upper_bound=evidence.upper_bound, doubt=evidence.doubt
+        )
 
     @property
     def timeout_minutes(self) -> float:
@@ -137,7 +141,7 @@ def first_settings(policy: Policy) -> JobSettings:
         upper_bound=1.0,
         acceptable_rate=harm.acceptable_rate,
         succeeded=0,
-        budget=harm.budget_devices or 0.0,
+        budget=spendable(harm.budget_devices or 0.0, upper_bound=1.0, doubt=0.0),
         first=pace.start_per_minute,
     )
     rate = native_rate(rate_to_reach(cap, exposed=0, max_per_minute=pace.max_per_minute))
