@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from tidegate.cli import fit_fleet, simulate
 from tidegate.errors import Refused
 
 
@@ -47,6 +48,10 @@ app = typer.Typer(
 @app.callback()
 def _tidegate() -> None:
     """Steer AWS IoT Jobs rollouts by the evidence that devices report."""
+
+
+app.command("simulate")(simulate.command)
+app.command("fit-fleet")(fit_fleet.command)
 
 
 def main() -> None:

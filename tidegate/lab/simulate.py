@@ -24,8 +24,9 @@ SEED_MAX = 2**31 - 1
 #: Processes at most; the operating system has fewer than this to spare.
 JOBS_MAX = 64
 
-#: Pieces of work per process: enough that none waits long for the last one.
-_PIECES_PER_JOB = 8
+#: Trials that a process is given at once: enough to outweigh the handing over, and few enough that
+#: progress is seen, no process waits long for the last one, and an interrupt takes no time.
+_PIECE_TRIALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def simulate(
         progress: Told now and then how many more trials are done.
     """
     trials: dict[int, list[Trial]] = {rule: [] for rule in range(len(study.rules))}
-    pieces = _pieces(study, jobs)
+    pieces = _pieces(study)
     done = _here(study, pieces) if jobs == 1 else _over_processes(study, pieces, jobs)
     for piece, tried in done:
         trials[piece.rule] += tried
@@ -86,13 +87,11 @@ def simulate(
     }
 
 
-def _pieces(study: Study, jobs: int) -> list[_Piece]:
-    in_all = study.runs * len(study.rules)
-    size = 1 if jobs == 1 else max(1, in_all // (jobs * _PIECES_PER_JOB))
+def _pieces(study: Study) -> list[_Piece]:
     return [
-        _Piece(rule, first, min(first + size, study.runs))
+        _Piece(rule, first, min(first + _PIECE_TRIALS, study.runs))
+        for first in range(0, study.runs, _PIECE_TRIALS)
         for rule in range(len(study.rules))
-        for first in range(0, study.runs, size)
     ]
 
 
@@ -106,7 +105,7 @@ def _over_processes(
 ) -> Iterator[tuple[_Piece, list[Trial]]]:
     # A fresh interpreter each: what a fork copies of threads and locks is in no defined state.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_leave_interrupts_to_parent) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_die_of_interrupts) as pool:
         under_way: dict[Future[list[Trial]], _Piece] = {
             pool.submit(_try, study, piece): piece for piece in pieces
         }
@@ -114,11 +113,12 @@ def _over_processes(
             for future in as_completed(under_way):
                 yield under_way[future], future.result()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _die_of_interrupts() -> None:
+    """Let Ctrl-C end a process without a word: the one that started it has the last one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _try(study: Study, piece: _Piece) -> list[Trial]:

@@ -1,0 +1,66 @@
+"""The command ``tidegate`` itself: its subcommands, and how it is installed."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tidegate.cli.app import app
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def test_help_names_the_subcommands_and_the_exit_status() -> None:
+    """Whoever types the bare command learns what there is and what its end means."""
+    result = CliRunner().invoke(app, ["--help"])
+
+    assert result.exit_code == 0
+    assert "simulate" in result.stdout
+    assert "fit-fleet" in result.stdout
+    assert "Exit status: 0 when done, 2 when the input is refused" in result.stdout
+
+
+def test_an_unknown_subcommand_is_refused() -> None:
+    """A slip of the finger is told with what was meant."""
+    result = CliRunner().invoke(app, ["simulat"])
+
+    assert result.exit_code == 2
+    assert "simulate" in result.stderr
+
+
+def test_the_installed_command_is_this_one() -> None:
+    """The console script calls the function that is there, in a process of its own too."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    module, _, function = project["project"]["scripts"]["tidegate"].partition(":")
+    code = f"import sys; from {module} import {function}; sys.argv[1:] = ['simulate']; {function}()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("no policy is named: ")
+    assert done.stdout == ""
+
+
+def test_the_build_backend_is_the_one_within_uv() -> None:
+    """The locked uv is a version that has the backend built in, so that nothing is downloaded."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    (backend,) = project["build-system"]["requires"]
+    asked = (REPOSITORY / "requirements.in").read_text().splitlines()
+    (uv,) = [line.removeprefix("uv==") for line in asked if line.startswith("uv==")]
+    lowest, beyond = backend.removeprefix("uv_build>=").split(",<")
+
+    assert parts(lowest) <= parts(uv) < parts(beyond)
+
+
+def parts(version: str) -> tuple[int, ...]:
+    """Return a version as numbers that can be compared."""
+    return tuple(int(part) for part in version.split("."))
