@@ -32,7 +32,7 @@ def exposure_cap(
     return min(float(grown), budget / (upper_bound - acceptable_rate))
 
 
-#: A hold leaks: AWS's lowest rate is 1 a minute. What so many minutes may leak is set aside from the
+#: A hold leaks: AWS's lowest rate is 1 a minute. What so many minutes leak is set aside from the
 #: budget, about as long as one generation of devices takes to show its outcomes.
 LEAK_MINUTES = 15
 
