@@ -10,16 +10,24 @@ import pytest
 
 from tidegate.domain import evidence
 from tidegate.domain.evidence import (
+    SHIFTS,
     Bucket,
+    Restarting,
+    e_benjamini_hochberg,
     harm_to_reject,
+    log_components,
     log_e_above,
     log_e_below,
+    log_e_case_mix,
+    log_e_concentration,
+    log_e_in_both_orders,
     log_e_restarting,
     log_e_totals,
     log_restart_weight,
     log_sum_exp,
     lower_bound,
     pessimistic_upper_bound,
+    tolerated_by_baseline,
     upper_bound,
 )
 
@@ -29,24 +37,44 @@ VECTORS: dict[str, Any] = json.loads(Path(__file__).with_name("vectors.json").re
 WEEK_OF_BUCKETS = 1548
 
 
+def buckets_of(started_and_harmed: Sequence[tuple[int, int]]) -> list[Bucket]:
+    """Return buckets without cleared devices."""
+    return [Bucket(started, harmed, 0) for started, harmed in started_and_harmed]
+
+
 def restarting(started_and_harmed: Sequence[tuple[int, int]], tolerated_rate: float) -> float:
     """Return the restarting evidence of buckets without cleared devices."""
-    buckets = [Bucket(started, harmed, 0) for started, harmed in started_and_harmed]
-    return log_e_restarting(buckets, tolerated_rate)
+    return log_e_restarting(buckets_of(started_and_harmed), tolerated_rate)
 
 
-def pessimistic(started_and_cleared: Sequence[tuple[int, int]], alpha: float) -> float:
+def pessimistic(
+    started_and_cleared: Sequence[tuple[int, int]], alpha: float, shifts: Sequence[float] = SHIFTS
+) -> float:
     """Return the pessimistic bound of buckets without harmed devices."""
     buckets = [Bucket(started, 0, cleared) for started, cleared in started_and_cleared]
-    return pessimistic_upper_bound(buckets, alpha)
+    return pessimistic_upper_bound(buckets, alpha, shifts=shifts)
+
+
+def two_sample(
+    harmed: int, started: int, baseline_harmed: int, baseline_started: int, **limits: float
+) -> float:
+    """Return the evidence against a release that shall harm no more than the one before."""
+    rate = tolerated_by_baseline(baseline_harmed, baseline_started, **limits)
+    return log_e_above(harmed, started, rate)
 
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
+    "bounds_with_other_shifts": upper_bound,
     "log_e_above": log_e_above,
     "log_e_below": log_e_below,
+    "log_e_below_with_other_shifts": log_e_below,
+    "log_e_case_mix": log_e_case_mix,
+    "log_e_concentration": log_e_concentration,
     "log_e_restarting": restarting,
     "lower_bound": lower_bound,
     "pessimistic_upper_bound": pessimistic,
+    "pessimistic_with_other_shifts": pessimistic,
+    "two_sample": two_sample,
     "upper_bound": upper_bound,
 }
 
@@ -60,6 +88,22 @@ def test_values_are_those_of_the_formulas(function: str, vector: dict[str, Any])
     arguments = {name: value for name, value in vector.items() if name != "value"}
 
     assert FUNCTIONS[function](**arguments) == pytest.approx(vector["value"], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("vector", VECTORS["restarting"])
+def test_restarting_evidence_is_known_now_and_at_its_best(vector: dict[str, Any]) -> None:
+    """What stands now may fall, what stops a release may not; both are those of the formulas."""
+    evidence = Restarting().then(buckets_of(vector["started_and_harmed"]), vector["tolerated_rate"])
+
+    assert evidence.best == pytest.approx(vector["best"], rel=1e-9)
+    assert evidence.current == pytest.approx(vector["current"], rel=1e-9)
+    assert evidence.buckets == len(vector["started_and_harmed"])
+
+
+@pytest.mark.parametrize("vector", VECTORS["e_benjamini_hochberg"])
+def test_reported_hypotheses_are_those_of_the_procedure(vector: dict[str, Any]) -> None:
+    """The largest number is reported of which the share of false reports is bounded."""
+    assert e_benjamini_hochberg(vector["log_es"], vector["rate"]) == vector["value"]
 
 
 def test_no_devices_are_no_evidence() -> None:
@@ -170,9 +214,9 @@ def test_a_week_of_buckets_costs_few_bisections(monkeypatch: pytest.MonkeyPatch)
     """Each further bucket costs a look, not a search: a long rollout is reviewed as fast."""
     searches: list[int] = []
 
-    def searched(harmed: int, started: int, alpha: float) -> float:
+    def searched(harmed: int, started: int, alpha: float, shifts: Sequence[float]) -> float:
         searches.append(started)
-        return upper_bound(harmed, started, alpha)
+        return upper_bound(harmed, started, alpha, shifts)
 
     monkeypatch.setattr(evidence, "upper_bound", searched)
     buckets = [Bucket(100, 1, 95)] * WEEK_OF_BUCKETS
@@ -180,3 +224,97 @@ def test_a_week_of_buckets_costs_few_bisections(monkeypatch: pytest.MonkeyPatch)
 
     assert bound == pytest.approx(upper_bound(5 * WEEK_OF_BUCKETS, 100 * WEEK_OF_BUCKETS, 0.05))
     assert len(searches) < 5
+
+
+def test_evidence_is_the_sum_of_its_components() -> None:
+    """Whoever bounds the components bounds the evidence, as tripwires do."""
+    components = log_components(7, 90, 0.02)
+
+    assert len(components) == len(SHIFTS)
+    assert log_sum_exp(components) == pytest.approx(log_e_above(7, 90, 0.02), rel=1e-12)
+
+
+def test_evidence_falls_while_devices_fare_well_and_what_was_found_stays() -> None:
+    """The evidence of now tells whether to slow down; only the best may stop a release."""
+    before = Restarting().then([Bucket(20, 3, 0)], 0.02)
+    after = before.then([Bucket(50, 0, 50)] * 4, 0.02)
+
+    assert after.best == before.best > 0
+    assert after.current < before.current
+    assert all(
+        peak >= component for peak, component in zip(after.peaks, after.components, strict=True)
+    )
+    assert after.peaks == before.peaks
+
+
+def test_evidence_begins_with_nothing_known() -> None:
+    """All weight is cash before the first bucket: a log of 0, not of minus infinity."""
+    nothing = Restarting()
+
+    assert (nothing.buckets, nothing.current, nothing.best) == (0, 0, 0)
+    assert nothing.then([], 0.02) == nothing
+    assert set(nothing.components) == set(nothing.peaks) == {-math.inf}
+
+
+def test_a_bound_with_fewer_shifts_lies_nearer_where_they_fit() -> None:
+    """Each shift costs confidence; three that fit the usual rates bound better than ten."""
+    few = (0.7, 1.4, 2.8)
+
+    for harmed, started in ((5, 1000), (40, 5000)):
+        assert upper_bound(harmed, started, 0.05, few) < upper_bound(harmed, started, 0.05)
+
+
+def test_the_baseline_is_known_up_to_chance_only() -> None:
+    """A baseline of a few devices tolerates more than its own rate, one of many hardly more."""
+    few, many = (tolerated_by_baseline(n // 50, n, 0.005) for n in (200, 200_000))
+
+    assert 0.02 < many < 0.025 < few < 0.1
+    assert tolerated_by_baseline(4, 200, 0.005, margin=0.01) == pytest.approx(few + 0.01)
+    assert tolerated_by_baseline(5, 5, 0.005, margin=0.5) < 1
+    assert math.isfinite(log_e_above(3, 5, tolerated_by_baseline(5, 5, 0.005)))
+
+
+def test_two_orders_share_the_risk() -> None:
+    """Harm of starters in order of start, all harm in order of notification: each by half."""
+    nothing_rejected = log_e_in_both_orders(8.0, harmed=0, exposed=1000, tolerated_rate=0.02)
+    all_rejected = log_e_in_both_orders(0.0, harmed=90, exposed=1000, tolerated_rate=0.02)
+
+    assert nothing_rejected == pytest.approx(8 - math.log(2))
+    assert all_rejected == log_e_totals(90, 1000, 0.02) > 10
+
+
+def test_totals_weigh_half_of_the_evidence_without_order() -> None:
+    """They are used in turn with the order of starts, and must not spend the risk twice."""
+    assert log_e_totals(9, 100, 0.02) == pytest.approx(log_e_above(9, 100, 0.02) - math.log(2))
+
+
+def test_failures_outside_a_cohort_speak_against_its_being_the_cause() -> None:
+    """Evidence grows by failures inside and falls by those outside, where there are both kinds."""
+    inside = [(True, 0.1)] * 3
+
+    assert log_e_concentration([]) == pytest.approx(0, abs=1e-12)
+    assert log_e_concentration([*inside, (False, 0.1)]) < log_e_concentration(inside)
+    assert log_e_concentration([*inside, (True, 1.0), (False, 0.0)]) == log_e_concentration(inside)
+
+
+def test_devices_of_one_kind_are_weighed_as_without_kinds() -> None:
+    """Telling devices apart that are tolerated alike changes nothing."""
+    split = log_e_case_mix([(3, 40, 0.02), (2, 60, 0.02)])
+
+    assert split == pytest.approx(log_e_above(5, 100, 0.02), rel=1e-12)
+    assert log_e_case_mix([]) == pytest.approx(0, abs=1e-12)
+
+
+def test_nothing_is_reported_of_nothing() -> None:
+    """Without hypotheses, or without evidence, no report is made."""
+    assert e_benjamini_hochberg([], 0.05) == []
+    assert e_benjamini_hochberg([-math.inf, 0.0], 0.05) == []
+
+
+@pytest.mark.parametrize(("started", "rate"), [(0, 0.02), (7, 0.02), (400, 0.02), (90, 0.9)])
+def test_more_harm_is_needed_the_smaller_the_risk(started: int, rate: float) -> None:
+    """The number follows the risk; where no number would do, it is more than there are."""
+    needed = [harm_to_reject(started, rate, alpha) for alpha in (0.2, 0.05, 0.01, 1e-6)]
+
+    assert needed == sorted(needed)
+    assert needed[0] >= 1
