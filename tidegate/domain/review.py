@@ -17,7 +17,6 @@ from tidegate.domain.evidence import log_components, log_e_above, log_e_totals
 from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
 from tidegate.domain.jobs import HARMFUL, REPORTED, JobCounts, JobStatus
 from tidegate.domain.pace import (
-    GROWTH_PER_SUCCESS,
     exposure_cap,
     native_rate,
     rate_to_reach,
@@ -145,7 +144,12 @@ def first_settings(policy: Policy) -> JobSettings:
         first=pace.start_per_minute,
     )
     rate = native_rate(rate_to_reach(cap, exposed=0, max_per_minute=pace.max_per_minute))
-    behind = Behind(exposed=0, rate_per_minute=rate, standing_per_minute=rate)
+    behind = Behind(
+        exposed=0,
+        rate_per_minute=rate,
+        standing_per_minute=rate,
+        minutes_in_flight=float(policy.job.timeout_minutes or _TIMEOUT_MINUTES),
+    )
     return _settings(policy, rate, _fence(policy, behind), None)
 
 
@@ -252,8 +256,7 @@ def _pace(case: _Case) -> Decision:
     if _all_notified(case):
         return _all_out(case, rate)
     if reachable == 0:
-        why = _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
-        return _steering(case, Verdict.HOLD, rate, (why, _leak(rate)))
+        return _steering(case, Verdict.HOLD, rate, (_stall_reason(case, rate, cap), _leak(rate)))
     return _steering(case, Verdict.PROCEED, rate, (_go_reason(case, rate, cap),))
 
 
@@ -328,6 +331,7 @@ def _steering(
     if not case.situation.events_enabled:
         notes.append(reason(ReasonCode.EVENTS_OFF))
         attention = notes[-1].text
+    notes = [each for each in notes if each not in reasons]
     return replace(
         _standing(case, verdict, (*reasons, *notes)),
         settings=_settings(case.policy, rate, behind, case.standing),
@@ -462,19 +466,15 @@ def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[f
 
 def _successes_to_go_on(case: _Case, undecided: int) -> int | None:
     """Return the fewest further successes that could make room for one more device."""
-    evidence, harm, weighed = case.evidence, case.policy.harm, case.weighed
-    # Doubt may be gone by then: all of the budget is reckoned with.
-    budget, pace = case.situation.budget, case.policy.pace
-    needed = harm.acceptable_rate + budget / (evidence.exposed + 1)
-    lacking = evidence.exposed + 1 - pace.start_per_minute - GROWTH_PER_SUCCESS * evidence.succeeded
-    by_growth = max(0, math.ceil(lacking / GROWTH_PER_SUCCESS))
-    by_bound: int | None = 0
-    if evidence.upper_bound > needed:
-        by_bound = successes_to_bound(weighed.buckets, needed, weighed.bound_alpha, undecided)
-    if by_bound is None:
+    evidence, weighed = case.evidence, case.weighed
+    if rate_to_reach(_cap(case), exposed=evidence.exposed, max_per_minute=_fastest(case)) > 0:
         return None
-    # Once the rate is established, growth limits nothing.
-    return max(1, by_bound) if by_growth or by_bound else None
+    # Doubt may be gone by then, and with it the bound all that a hold leaks: all of the budget is
+    # reckoned with. Growth is not: once the rate is established, it limits nothing.
+    needed = case.policy.harm.acceptable_rate + case.situation.budget / (evidence.exposed + 1)
+    if evidence.upper_bound <= needed:
+        return 1
+    return successes_to_bound(weighed.buckets, needed, weighed.bound_alpha, undecided)
 
 
 def _all_notified(case: _Case) -> bool:
@@ -503,6 +503,14 @@ def _go_reason(case: _Case, rate: int, cap: float) -> Reason:
             rate=rate,
         )
     return _exposure_reason(case, ReasonCode.EXPOSURE_BELOW_CAP, cap)
+
+
+def _stall_reason(case: _Case, rate: int, cap: float) -> Reason:
+    """Return what lets nobody more be exposed."""
+    if cap < math.inf:
+        return _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
+    # An acceptable release has no cap: it is doubted, or a turn would harm more than its budget.
+    return (*_doubts(case), *_turn_reason(case, rate))[0]
 
 
 def _exposure_reason(case: _Case, code: ReasonCode, cap: float) -> Reason:
