@@ -23,7 +23,7 @@ from tidegate.documents.shapes import shown
 from tidegate.domain.policy import Policy
 from tidegate.errors import Refused
 from tidegate.lab.fleet import SIZE_MAX, Fleet, read_fleet
-from tidegate.lab.page import Report, fleet_facts, headline, render
+from tidegate.lab.page import Report, caption, fleet_facts, headline, render
 from tidegate.lab.rule import Rule
 from tidegate.lab.rules import RULES
 from tidegate.lab.rules.tidegate import TidegateRule
@@ -51,7 +51,7 @@ REFERENCE = "good"
 _PATIENCE_SECONDS = 1.0
 
 #: Columns of the table where stdout is no terminal and so has no width.
-_WIDTH_UNSEEN = 120
+_WIDTH_UNSEEN = 140
 
 _HOW_TO_LIST = "tidegate simulate --list"
 
@@ -315,6 +315,7 @@ def _print_table(report: Report) -> None:
         cells = [column.cell(row.summary) for column in report.columns]
         table.add_row(Text(row.name), *cells, style="bold" if number == 0 else "")
     console.print(table)
+    console.print(Text(caption(report), style="dim"))
     console.print(Text(headline(report)))
 
 

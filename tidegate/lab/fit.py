@@ -33,9 +33,12 @@ TIMEOUT_MINUTES_UNSEEN = 60
 #: A delay that is as good as none that ends: of a million, one does, after a week.
 NEVER = QuantileTable((0.0, 1e-6), (0.0, float(TIMEOUT_MINUTES_MAX)))
 
+#: A table of what comes of a smaller share than this would have no digits to tell points by.
+_TABLED_MIN = 0.001
+
 #: Digits after the point: of minutes, and of shares, which are written in percent.
 _MINUTE_DIGITS = 2
-_SHARE_DIGITS = 9
+_SHARE_DIGITS = 6
 
 #: How a device that took the job up ends; whatever else is its status, its end is not known.
 _ENDS = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT)
@@ -211,7 +214,7 @@ def _starts(waits: _Spans) -> tuple[QuantileTable, Offline | None]:
     offline = round(1 - online, _SHARE_DIGITS)
     if not offline:
         return start, None
-    if prompt.all():
+    if prompt.all() or float(shares[-1]) - online < _TABLED_MIN * (1 - online):
         return start, Offline(offline, NEVER)
     return start, Offline(
         offline, _table(minutes[~prompt], shares[~prompt] - online, of=1 - online)
@@ -332,4 +335,4 @@ def _law(law: DelayLaw) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.{_SHARE_DIGITS}f}".rstrip("0").rstrip(".") + "%"
+    return f"{100 * share:.{_SHARE_DIGITS - 2}f}".rstrip("0").rstrip(".") + "%"

@@ -66,7 +66,7 @@ def render(report: Report) -> str:
         "headline": headline(report),
         "facts": list(fleet_facts(report.fleet)),
         "command": report.command,
-        "caption": _caption(report),
+        "caption": caption(report),
         "columns": report.columns,
         "rows": [
             {
@@ -174,10 +174,12 @@ def _title(report: Report) -> str:
     )
 
 
-def _caption(report: Report) -> str:
+def caption(report: Report) -> str:
+    """Return how the table is to be read."""
     runs = report.rows[0].summary.trials
+    each = f"{devices_worded(runs)} runs" if runs > 1 else "One run"
     return (
-        f"{devices_worded(runs)} runs of each, all with the same seeds; ± is the standard error. "
+        f"{each} of each policy, all with the same seeds; ± is the standard error. "
         "Times are medians over the runs in which it happened."
     )
 

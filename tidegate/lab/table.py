@@ -42,11 +42,9 @@ def columns(*, is_bad: bool, summaries: Sequence[Summary]) -> tuple[Column, ...]
         summaries: What is to stand in the table.
     """
     has_bad_part = any(each.harmed_beyond_base != each.harmed for each in summaries)
-    beyond_base = Column(
-        "of the part that fails", "mean", lambda s: mean_worded(s.harmed_beyond_base)
-    )
+    beyond_base = Column("in the bad part", "mean", lambda s: mean_worded(s.harmed_beyond_base))
     has_quarantine = any(each.quarantined.value for each in summaries)
-    quarantined = Column("part set apart", "of runs", lambda s: share_worded(s.quarantined.value))
+    quarantined = Column("part apart", "of runs", lambda s: share_worded(s.quarantined.value))
     return (
         Column("harmed", "mean", lambda s: mean_worded(s.harmed)),
         Column("harmed", f"p{PERCENTILE}", lambda s: devices_worded(s.harmed_p95)),
