@@ -71,7 +71,9 @@ class Behaviours:
     How AWS IoT Jobs behaves where its documents do not say.
 
     Attributes:
-        update_effective: Whether UpdateJob is in force for the batch of its own minute already.
+        update_effective: Whether UpdateJob acts on what is left of a minute under way; it makes no
+            difference to counts, for which every order comes right before a batch.
+        update_lag_minutes: By how many batches UpdateJob comes too late; only in counts.
         update_resets_ladder: Whether the steps of an exponential rate count from the last change
             of the rollout settings, not from the job's beginning.
         update_replaces_rollout_object: Whether a constant rate, set over an exponential one,
@@ -93,6 +95,7 @@ class Behaviours:
     """
 
     update_effective: Effective = Effective.NEXT_TICK
+    update_lag_minutes: int = 0
     update_resets_ladder: bool = False
     update_replaces_rollout_object: bool = True
     rollout_spacing: Spacing = Spacing.BURST

@@ -18,7 +18,6 @@ from tidegate.lab.behaviours import (
     Behaviours,
     Comparison,
     Denominator,
-    Effective,
     Minimum,
     Rounding,
 )
@@ -121,6 +120,7 @@ class Controls:
         self._behaviours = behaviours
         self._standing: Settings | None = None
         self._coming: Settings | None = None
+        self._ticks_left = 0
         self._ladder_from = JobCounters()
 
     @property
@@ -144,14 +144,15 @@ class Controls:
         settings = Settings(order.rate_per_minute, exponential, order.criteria)
         if settings == (self._coming or self._standing):
             return
-        if self._standing is None or self._behaviours.update_effective is Effective.AT_ONCE:
+        if self._standing is None or self._behaviours.update_lag_minutes == 0:
             self._enforce(settings, counters)
         else:
-            self._coming = settings
+            self._coming, self._ticks_left = settings, self._behaviours.update_lag_minutes
 
     def tick(self, counters: JobCounters) -> None:
-        """Let what was ordered during a minute take effect from the next minute on."""
-        if self._coming is not None:
+        """Let what was ordered take effect once its lag has passed."""
+        self._ticks_left = max(0, self._ticks_left - 1)
+        if self._coming is not None and not self._ticks_left:
             self._enforce(self._coming, counters)
             self._coming = None
 

@@ -10,7 +10,6 @@ from tidegate.lab.behaviours import (
     Behaviours,
     Comparison,
     Denominator,
-    Effective,
     Minimum,
     Rounding,
 )
@@ -142,17 +141,17 @@ def rates(behaviours: Behaviours, *orders: Order, notified: int = 0) -> list[int
     return taken
 
 
-def test_an_update_takes_effect_from_the_next_minute_or_at_once() -> None:
-    """What a minute's batch goes by is what stood before it, or what it was told right then."""
+def test_an_update_takes_effect_with_its_batch_or_so_many_later() -> None:
+    """What a minute's batch goes by is what it was told right then, unless updates lag."""
     orders = (Order(10), Order(20), Order(20), Order(5), Order(5))
 
-    assert rates(AWS_LIKE, *orders) == [10, 10, 20, 20, 5]
-    assert rates(Behaviours(update_effective=Effective.AT_ONCE), *orders) == [10, 20, 20, 5, 5]
+    assert rates(AWS_LIKE, *orders) == [10, 20, 20, 5, 5]
+    assert rates(Behaviours(update_lag_minutes=1), *orders) == [10, 10, 20, 20, 5]
 
 
 def test_criteria_take_effect_with_the_rate() -> None:
-    """New criteria stand once the minute of their update has passed."""
-    controls = Controls(AWS_LIKE)
+    """New criteria stand once the lag of their update has passed."""
+    controls = Controls(Behaviours(update_lag_minutes=1))
     controls.update(Order(10), JobCounters())
     controls.update(Order(10, criteria=(FIFTH,)), JobCounters())
     assert FIFTH not in controls.standing.criteria
@@ -167,7 +166,7 @@ def test_an_update_may_reset_the_ladder() -> None:
 
     assert rates(AWS_LIKE, climbing, raised, raised, notified=3000) == [400, 400, 400]
     resets = Behaviours(update_resets_ladder=True)
-    assert rates(resets, climbing, raised, raised, notified=3000) == [400, 400, 50]
+    assert rates(resets, climbing, raised, raised, notified=3000) == [400, 50, 50]
     other_criteria = replace(climbing, criteria=(FIFTH,))
     assert rates(resets, climbing, other_criteria, other_criteria, notified=3000) == [400] * 3
 
@@ -176,7 +175,7 @@ def test_a_constant_rate_replaces_a_growing_one_or_only_bounds_it() -> None:
     """Over an exponential rate, a maximum alone makes a constant rate, or a lower ceiling."""
     orders = (Order(1000, exponential=DOUBLING), Order(500), Order(500))
 
-    assert rates(AWS_LIKE, *orders) == [50, 50, 500]
+    assert rates(AWS_LIKE, *orders) == [50, 500, 500]
     merges = Behaviours(update_replaces_rollout_object=False)
     assert rates(merges, *orders) == [50, 50, 50]
 

@@ -24,7 +24,6 @@ from tidegate.lab.behaviours import (
     Behaviours,
     Comparison,
     Denominator,
-    Effective,
     Minimum,
     Rounding,
     Spacing,
@@ -246,7 +245,7 @@ def test_a_rollout_that_is_paused_for_good_is_given_up() -> None:
     assert not trial.finished
     assert not trial.stopped
     assert STALLED_MINUTES_MAX < trial.minutes < STALLED_MINUTES_MAX + 30
-    assert trial.exposed == 400
+    assert trial.exposed == 300
 
 
 def test_a_day_of_waiting_is_no_standstill() -> None:
@@ -286,8 +285,8 @@ def test_what_was_ordered_last_stands_once_the_orchestrator_stops() -> None:
 
     assert asked == [0, 1, 2, 3]
     assert trial.stopped_by == "native"
-    exposed = 10 + 10 + 11 + 12 + 13 * (trial.minutes - 4)
-    assert trial.exposed == exposed, "the last update took effect without anybody"
+    exposed = 10 + 11 + 12 + 13 * (trial.minutes - 3)
+    assert trial.exposed == exposed, "the last order goes on without anybody"
 
 
 def test_the_first_order_creates_the_job() -> None:
@@ -334,7 +333,7 @@ def test_a_native_rule_has_nobody_to_die() -> None:
 # What AWS's documents leave open.
 
 SWITCHED: list[dict[str, Any]] = [
-    {"update_effective": Effective.AT_ONCE},
+    {"update_lag_minutes": 1},
     {"update_resets_ladder": True},
     {"update_replaces_rollout_object": False},
     {"rate_rounding": Rounding.CEILING},
@@ -366,22 +365,16 @@ def test_lags_let_the_rollout_go_on_for_a_while() -> None:
     assert run(ROTTEN, canceling_at(3), 1, behaviours=Behaviours(abort_lag_minutes=9)).minutes == 3
 
 
-def test_an_update_at_once_is_a_minute_ahead() -> None:
+def test_an_update_that_lags_is_a_minute_behind() -> None:
     """A rate raised in minute 2 is that of minute 2, or of minute 3."""
     raising = Scripted(lambda sight: Order(10 if sight.minute < 2 else 100))
-    next_tick = run(SOUND, raising, 1, with_trace=True)
-    at_once = run(
-        SOUND,
-        raising,
-        1,
-        behaviours=Behaviours(update_effective=Effective.AT_ONCE),
-        with_trace=True,
-    )
-    assert next_tick.trace is not None
-    assert at_once.trace is not None
+    in_time = run(SOUND, raising, 1, with_trace=True)
+    lagging = run(SOUND, raising, 1, behaviours=Behaviours(update_lag_minutes=1), with_trace=True)
+    assert in_time.trace is not None
+    assert lagging.trace is not None
 
-    assert next_tick.trace.rate_per_minute[:5].tolist() == [10, 10, 10, 100, 100]
-    assert at_once.trace.rate_per_minute[:5].tolist() == [10, 10, 100, 100, 100]
+    assert in_time.trace.rate_per_minute[:5].tolist() == [10, 10, 100, 100, 100]
+    assert lagging.trace.rate_per_minute[:5].tolist() == [10, 10, 10, 100, 100]
 
 
 def test_whether_attempts_count_decides_when_aws_aborts() -> None:
@@ -436,7 +429,7 @@ def test_a_trace_tells_every_minute_to_the_last_report() -> None:
     assert trace.rate_per_minute.tolist() == [100, 100, 100, 0, 0, 0, 0, 0], "stopped in minute 3"
     assert trace.failure_rate[:3].tolist() == [1, 1, 1]
     assert np.isnan(trace.failure_rate[3:]).all()
-    assert trace.criteria == ((0, ()), (2, (TENTH,)))
+    assert trace.criteria == ((0, ()), (1, (TENTH,)))
     assert trace.marks == {"seen": [0, None, 2, 3, None, None, None, None]}
     assert trace.reasons == ((0, ("start",)), (2, ("go on",)))
     assert (trial.minutes, trial.harmed) == (3, 300)
