@@ -17,6 +17,7 @@ from tidegate.domain.evidence import log_components, log_e_above, log_e_totals
 from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
 from tidegate.domain.jobs import HARMFUL, REPORTED, JobCounts, JobStatus
 from tidegate.domain.pace import (
+    GROWTH_PER_SUCCESS,
     exposure_cap,
     native_rate,
     rate_to_reach,
@@ -53,8 +54,8 @@ IDLE_REVIEW_MINUTES = 5.0
 #: In flight for as long as that, unless the job has a timeout: the longest that AWS knows.
 _TIMEOUT_MINUTES = 10_080.0
 #: While a release is not known to be acceptable, no rate is chosen at which it could harm more
-#: budgets than this if it failed often and Tidegate never came back.
-UNATTENDED_BUDGETS = 250
+#: budgets than this if it failed as often as it still may and Tidegate never came back.
+UNATTENDED_BUDGETS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ def _guarded(case: _Case, rate: int) -> int:
         return rate
     most = UNATTENDED_BUDGETS * case.situation.budget
     while rate > RATE_PER_MINUTE_MIN:
-        if _unattended(case, _fence(case.policy, _behind(case, rate)), rate) <= most:
+        if _excess_unattended(case, _fence(case.policy, _behind(case, rate)), rate) <= most:
             break
         rate = max(RATE_PER_MINUTE_MIN, rate // 2)
     return rate
@@ -393,12 +394,22 @@ def _fence(policy: Policy, behind: Behind) -> Fence:
     )
 
 
-def _unattended(case: _Case, behind: Fence, rate: int) -> float:
-    """Return the devices harmed if a release that fails often were left to the fence alone."""
+def _unattended(case: _Case, behind: Fence, rate: int, failure_rate: float) -> float:
+    """Return the devices harmed if a release were left to the fence alone."""
     # Failures come late, as a rule: they are taken to come when the timeout says so.
     failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
-    delays = (case.minutes_in_flight, failing)
-    return harmed_unattended(behind, rate, case.policy.harm.turned, delays)
+    return harmed_unattended(behind, rate, failure_rate, (case.minutes_in_flight, failing))
+
+
+def _excess_unattended(case: _Case, behind: Fence, rate: int) -> float:
+    """Return the devices beyond the acceptable rate that it may harm, left to the fence alone."""
+    harm, fleet_size = case.policy.harm, case.situation.fleet_size
+    worst = min(harm.turned, case.evidence.upper_bound)
+    harmed = _unattended(case, behind, rate, worst)
+    if harmed == math.inf:
+        # The fence lets it pass: it is not that bad, and harms no more than the fleet holds.
+        return (worst - harm.acceptable_rate) * (fleet_size or 0)
+    return harmed * (1 - harm.acceptable_rate / worst)
 
 
 def _cap(case: _Case) -> float:
@@ -446,7 +457,7 @@ def _harm_to_stop(case: _Case, undecided: int) -> Iterator[int | None]:
         yield fewest(by_totals, undecided)
     else:
         higher = limit + math.log(2.0) if rejects else limit
-        yield harm_to_stop(weighed.restarting, higher, undecided)
+        yield harm_to_stop(weighed.restarting, rate, higher, undecided)
         yield fewest(by_late, undecided)
     if rejects:
         yield fewest(by_exposed, undecided)
@@ -466,15 +477,27 @@ def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[f
 
 def _successes_to_go_on(case: _Case, undecided: int) -> int | None:
     """Return the fewest further successes that could make room for one more device."""
-    evidence, weighed = case.evidence, case.weighed
+    evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
     if rate_to_reach(_cap(case), exposed=evidence.exposed, max_per_minute=_fastest(case)) > 0:
         return None
-    # Doubt may be gone by then, and with it the bound all that a hold leaks: all of the budget is
-    # reckoned with. Growth is not: once the rate is established, it limits nothing.
-    needed = case.policy.harm.acceptable_rate + case.situation.budget / (evidence.exposed + 1)
-    if evidence.upper_bound <= needed:
+    # Doubt may be gone by then, and what a hold leaks may harm nobody: all of the budget counts.
+    needed = acceptable + case.situation.budget / (evidence.exposed + 1)
+    by_bound = _successes_to_bound(case, needed, undecided)
+    first = case.policy.pace.start_per_minute
+    lacking = evidence.exposed + 1 - first - GROWTH_PER_SUCCESS * evidence.succeeded
+    by_growth = math.ceil(lacking / GROWTH_PER_SUCCESS)
+    if by_bound is None or by_growth <= by_bound:
+        return by_bound
+    # Once the rate is established, growth limits nothing.
+    established = _successes_to_bound(case, acceptable, undecided)
+    return by_growth if established is None else min(by_growth, established)
+
+
+def _successes_to_bound(case: _Case, bound: float, undecided: int) -> int | None:
+    """Return the fewest further successes, at least one, with which the rate is bounded so low."""
+    if case.evidence.upper_bound <= bound:
         return 1
-    return successes_to_bound(weighed.buckets, needed, weighed.bound_alpha, undecided)
+    return successes_to_bound(case.weighed.buckets, bound, case.weighed.bound_alpha, undecided)
 
 
 def _all_notified(case: _Case) -> bool:
@@ -596,7 +619,7 @@ def _turn_reason(case: _Case, rate: int) -> list[Reason]:
 
 def _fence_reason(case: _Case, behind: Fence, rate: int) -> Reason:
     harm = case.policy.harm
-    unattended = _unattended(case, behind, rate)
+    unattended = _unattended(case, behind, rate, harm.turned)
     later = max(0.0, unattended - _harmed_by_evidence(case, rate))
     criteria = " or ".join(
         f"{each.threshold_percentage:g} % {each.failure_type.value} of at least "

@@ -15,6 +15,7 @@ from tidegate.domain.evidence import (
     Bucket,
     Restarting,
     log_e_below,
+    log_moment,
     log_restart_weight,
     log_sum_exp,
 )
@@ -24,28 +25,36 @@ _BUCKETS_AHEAD = 10
 _LOG_WEIGHT = -math.log(len(SHIFTS))
 
 
-def harm_to_stop(evidence: Restarting, limit: float, at_most: int) -> int | None:
+def harm_to_stop(
+    evidence: Restarting, tolerated_rate: float, limit: float, at_most: int
+) -> int | None:
     """
     Return the fewest further harmed devices with which the evidence could reach its limit.
 
     Each further harmed device multiplies a component by no more than its shift says, and a
-    component was never larger than its peak; so no order and no start buckets do better.
+    component was never larger than its peak; so no order and no start buckets do better. Restarts
+    to come see devices only that have not started yet, each of which costs them what it costs.
 
     Args:
         evidence: As it stands.
+        tolerated_rate: That it is held against.
         limit: The log evidence that stops the release.
         at_most: Devices that could still be harmed before the next review.
     """
     # Restarts of the buckets to come, all of them with the first one's weight.
     ahead = log_restart_weight(evidence.buckets) + _LOG_WEIGHT + math.log(_BUCKETS_AHEAD + 1)
-    # The weight not spent on restarts adds to any sum of components: at most all of it.
-    highest = [log_sum_exp((peak, ahead)) for peak in evidence.peaks]
-    return harm_to_reach(highest, limit, at_most, cash=0.0)
+    gains = [shift - log_moment(tolerated_rate, shift) for shift in SHIFTS]
+
+    def reaches(more: int) -> bool:
+        begun = (peak + more * shift for peak, shift in zip(evidence.peaks, SHIFTS, strict=True))
+        to_come = (ahead + more * gain for gain in gains)
+        # The weight not spent on restarts adds to any sum of components: at most all of it.
+        return log_sum_exp((*begun, *to_come, 0.0)) >= limit
+
+    return fewest(reaches, at_most)
 
 
-def harm_to_reach(
-    highest: Sequence[float], limit: float, at_most: int, *, cash: float = -math.inf
-) -> int | None:
+def harm_to_reach(highest: Sequence[float], limit: float, at_most: int) -> int | None:
     """
     Return the fewest further harmed devices with which components could reach a limit together.
 
@@ -53,12 +62,11 @@ def harm_to_reach(
         highest: Per shift, the largest that a component can be without them.
         limit: The log evidence to be reached.
         at_most: Devices that could still be harmed.
-        cash: Log of what is added to the components.
     """
 
     def reaches(more: int) -> bool:
         grown = (peak + more * shift for peak, shift in zip(highest, SHIFTS, strict=True))
-        return log_sum_exp((*grown, cash)) >= limit
+        return log_sum_exp(grown) >= limit
 
     return fewest(reaches, at_most)
 
