@@ -1,8 +1,11 @@
 """The policy and the situations that the tests of the domain start from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from tidegate.domain.delays import AGES, Delays
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
+from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
 from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import JobSettings, RolloutRate
@@ -18,6 +21,8 @@ CANCELED = ExecutionStatus.CANCELED
 REMOVED = ExecutionStatus.REMOVED
 
 NOW = 1_700_000_000.0
+#: After which AWS gives a device up.
+TIMEOUT_MINUTES = 60
 
 #: Devices that started in the same bucket, per status.
 Starts = Mapping[ExecutionStatus, int]
@@ -73,11 +78,28 @@ def situation_of(
 ) -> Situation:
     """Return what a review sees of a job that runs, where nothing is amiss."""
     counts = counts_of(*buckets)
-    settings = JobSettings(rollout=RolloutRate(rate_per_minute))
+    settings = JobSettings(rollout=RolloutRate(rate_per_minute), timeout_minutes=TIMEOUT_MINUTES)
     return Situation(
         job=job_of(job_counts_of(counts, queued=queued), settings),
         counts=counts,
         revision=1,
         signals=0,
         budget=budget,
+    )
+
+
+def with_counts(situation: Situation, by_bucket: Mapping[CounterKey, int]) -> Situation:
+    """Return the situation with other counts, which AWS and the ledger agree on."""
+    assert situation.job
+    counts = Counts(dict(by_bucket))
+    job = replace(situation.job, counts=job_counts_of(counts, queued=situation.job.counts.queued))
+    return replace(situation, counts=counts, job=job)
+
+
+def learned(*, cleared_after: int, never_cleared: float = 0.0, devices: int = 10_000) -> Delays:
+    """Return delays of a fleet in which devices are cleared at an age, in minutes, or never."""
+    left = round(never_cleared * devices)
+    return Delays(
+        reached=(devices,) * AGES,
+        uncleared=tuple(devices if age < cleared_after else left for age in range(AGES)),
     )
