@@ -11,7 +11,7 @@ same sightings then gives the same counts.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary
 
@@ -150,14 +150,19 @@ def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:
     if record is None:
         return seen
     later = seen if seen.order > record.order else record
-    return replace(later, bucket=_bucket_of_both(record, seen))
+    bucket = _bucket_of_both(record, seen)
+    if bucket == later.bucket:
+        return later
+    return ThingRecord(later.status, later.at, later.execution_number, bucket)
 
 
 def _bucket_of_both(one: ThingRecord, other: ThingRecord) -> int:
+    """Return the first bucket known of the later execution; both may know it."""
     if one.execution_number != other.execution_number:
-        return max(one, other, key=lambda each: each.execution_number).bucket
-    known = [each.bucket for each in (one, other) if each.bucket != UNPLACED]
-    return min(known, default=UNPLACED)
+        return one.bucket if one.execution_number > other.execution_number else other.bucket
+    if UNPLACED in (one.bucket, other.bucket):
+        return max(one.bucket, other.bucket)
+    return min(one.bucket, other.bucket)
 
 
 def transitions(
