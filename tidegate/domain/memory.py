@@ -18,6 +18,8 @@ OPEN_BUCKETS = 120
 
 #: What tells whether folded buckets have changed: started, harmed, cleared, and where.
 _Check = tuple[int, int, int, int]
+#: Where is told by a polynomial: no changes of a few devices cancel each other out.
+_BASE, _MODULUS = 1_000_003, 2**61 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,11 @@ def weigh_buckets(
 
 def _check(buckets: Sequence[Bucket]) -> _Check:
     started = harmed = cleared = where = 0
-    for index, bucket in enumerate(buckets):
+    for bucket in buckets:
         started += bucket.started
         harmed += bucket.harmed
         cleared += bucket.cleared
-        where += index * (bucket.harmed + 31 * bucket.started)
+        where = (where * _BASE + bucket.harmed + 31 * bucket.started) % _MODULUS
     return started, harmed, cleared, where
 
 
