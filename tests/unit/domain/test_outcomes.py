@@ -14,6 +14,8 @@ from tests.unit.domain.examples import (
 )
 from tidegate.domain.jobs import TERMINAL, ExecutionStatus, ExecutionSummary
 from tidegate.domain.outcomes import (
+    LATE,
+    LATE_MINUTES,
     UNPLACED,
     Sighting,
     ThingRecord,
@@ -21,6 +23,7 @@ from tidegate.domain.outcomes import (
     deltas,
     fold,
     sighting_of,
+    span_of,
     transitions,
 )
 
@@ -94,6 +97,24 @@ def test_a_shorter_minute_makes_shorter_buckets() -> None:
     assert bucket_after(601.5, minute_seconds=0.5) == bucket_after(601.5) == 600
 
 
+@pytest.mark.parametrize(
+    ("bucket", "span"),
+    [
+        (0, (0, 1)),
+        (599, (599, 1)),
+        (600, (600, 10)),
+        (1547, (10_070, 10)),
+        (1548, (10_080, 60)),
+        (1549, (10_140, 60)),
+    ],
+)
+def test_a_bucket_tells_its_span(bucket: int, span: tuple[float, float]) -> None:
+    """When it begins and how long it lasts, in minutes: what devices' ages are told from."""
+    assert span_of(bucket) == span
+    assert bucket_after(span[0]) == bucket_after(sum(span) - 0.01) == bucket
+    assert bucket_after(sum(span)) == bucket + 1
+
+
 # Rows of a list
 
 
@@ -124,6 +145,32 @@ def test_a_row_without_a_start_is_placed_by_its_notification_if_the_device_repor
     )
 
     assert sighting_of(row, CREATED_AT, 60).bucket == bucket
+
+
+@pytest.mark.parametrize(
+    ("minutes", "offset"), [(0, 0), (LATE_MINUTES, 0), (LATE_MINUTES + 0.1, LATE), (5000, LATE)]
+)
+@pytest.mark.parametrize("minute_seconds", [60.0, 0.5])
+def test_a_device_that_was_offline_for_long_has_a_place_of_its_own(
+    minutes: float, offset: int, minute_seconds: float
+) -> None:
+    """It is told apart by how long after its notification it took the job up, not by when."""
+    queued_at = CREATED_AT + 10 * minute_seconds
+    started_at = queued_at + minutes * minute_seconds
+    row = ExecutionSummary(
+        "pump-1", IN_PROGRESS, queued_at=queued_at, updated_at=started_at, started_at=started_at
+    )
+
+    place = sighting_of(row, CREATED_AT, minute_seconds).bucket
+    assert place == offset + bucket_after(10 + minutes)
+    assert place < 2 * LATE
+
+
+def test_a_device_that_rejects_is_never_late() -> None:
+    """It starts nothing, so it has no delay from its notification to its start."""
+    row = ExecutionSummary("pump-1", REJECTED, queued_at=CREATED_AT, updated_at=CREATED_AT + 9000)
+
+    assert sighting_of(row, CREATED_AT, 60).bucket == 0
 
 
 # Which sighting wins
