@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli.reading import is_there, read_count, read_share, read_text, unknown
-from tidegate.documents.policy import HarmSection, parse_policy_yaml
+from tidegate.documents.policy import TOLERATED_RATE, parse_policy_yaml
 from tidegate.documents.shapes import shown
 from tidegate.domain.policy import Policy
 from tidegate.errors import Refused
@@ -159,13 +159,12 @@ def command(
 
 def _subject(named: str) -> _Subject:
     """Return what is asked about: a policy's file, or a baseline by its name."""
-    tolerated_rate = HarmSection().tolerated_rate
     if not named:
         message = f"no policy is named: give its YAML file, or a baseline ({_HOW_TO_LIST})"
         raise Refused(message)
     is_file = named == "-" or is_there(named)
     if named in RULES and not is_file:
-        return _Subject(RULES[named], tolerated_rate)
+        return _Subject(RULES[named], TOLERATED_RATE)
     if not is_file:
         known = [*RULES, *(str(path) for path in Path("policies").glob("*.yaml"))]
         raise unknown(named, known, what="neither a file nor a baseline", how_to_list=_HOW_TO_LIST)

@@ -25,7 +25,10 @@ from tidegate.documents.faults import Fault, Path, PolicyError, in_order, writte
 from tidegate.documents.quantities import (
     Budget,
     Confidence,
+    Devices,
+    DevicesIfAny,
     IncrementFactor,
+    Margin,
     NoRetries,
     PerMinute,
     Rate,
@@ -41,7 +44,9 @@ from tidegate.documents.quantities import (
 )
 from tidegate.documents.reading import validated
 from tidegate.documents.shapes import NAMESPACE_ID, POLICY_NAME, shown
+from tidegate.domain.evidence import tolerated_by_baseline
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import LATE_MINUTES
 from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
 from tidegate.domain.settings import (
     RATE_PER_MINUTE_MAX,
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "POLICY_CHARACTERS_MAX",
+    "TOLERATED_RATE",
     "Fault",
     "PolicyDocument",
     "PolicyError",
@@ -67,6 +73,21 @@ __all__ = [
 
 #: Of a policy's text, comments included.
 POLICY_CHARACTERS_MAX = 32_768
+
+#: What is tolerated where a policy names neither a rate nor a baseline.
+TOLERATED_RATE = 0.02
+#: The part of the false-abort risk that a baseline costs: its counts tell its rate up to chance
+#: only. All that stops a release shares the rest, so that the sum is what the policy says.
+BASELINE_SHARE = 0.2
+#: A baseline that leaves room for more than this says too little to hold a release against.
+BASELINE_RATE_MAX = 0.5
+
+#: Where a policy does not say how fast to begin: the part of a budget in devices that the first
+#: minute may notify, for some of it must be left to go on with, and the most that it may.
+START_SHARE_OF_BUDGET = 0.8
+START_PER_MINUTE_MAX = 40
+#: The same under a budget that is a share: how many devices that is, only the rollout tells.
+START_PER_MINUTE_OF_SHARE = 10
 
 #: Outcomes that may count as harm: those that a device or its timer reports, but success.
 HARM_STATUSES = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.REJECTED)
@@ -161,17 +182,58 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
 
 
+class BaselineSection(_Section):
+    """What the release before did: this one shall not do worse."""
+
+    harmed: DevicesIfAny = Field(description="Devices that it harmed.")
+    started: Devices = Field(description="Devices that took it up, those harmed among them.")
+    margin: Margin = Field(
+        default=0.0, description="By how much the share of harmed devices may be higher now."
+    )
+
+    @field_validator("started")
+    @classmethod
+    def _no_fewer_than_harmed(cls, value: int, info: ValidationInfo) -> int:
+        harmed = info.data.get("harmed")
+        if harmed is not None and value < harmed:
+            refuse(f"{value}, but harmed is {harmed}: count the harmed among the started")
+        return value
+
+
+#: What the tolerated rate is made of.
+_TOLERATED_BY = {"tolerated_rate", "baseline", "false_abort_risk"}
+
+
+def _tolerated_rate(
+    tolerated_rate: float | None, baseline: BaselineSection | None, false_abort_risk: float
+) -> float:
+    if baseline is not None:
+        return _rate_of_baseline(baseline, false_abort_risk)
+    return TOLERATED_RATE if tolerated_rate is None else tolerated_rate
+
+
+def _rate_of_baseline(baseline: BaselineSection, false_abort_risk: float) -> float:
+    """Return the rate that a release may have which is as good as the one before."""
+    alpha = false_abort_risk * BASELINE_SHARE
+    return tolerated_by_baseline(baseline.harmed, baseline.started, alpha, baseline.margin)
+
+
 class HarmSection(_Section):
     """What counts as harm, and how much of it is too much."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"required": ["tolerated_rate", "baseline"]}}
+    )
 
     statuses: _Statuses = Field(
         default=(ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT),
         description="Outcomes of a device that count as harm.",
     )
-    tolerated_rate: Rate = Field(
-        default=0.02,
+    tolerated_rate: Rate | None = Field(
+        default=None,
         description="A release that harms at most this share of devices is stopped with a "
-        "probability of at most false_abort_risk.",
+        f"probability of at most false_abort_risk; {TOLERATED_RATE:.0%} if left out, or what "
+        "baseline makes it.",
     )
     acceptable_rate: Rate | None = Field(
         default=None,
@@ -190,6 +252,58 @@ class HarmSection(_Section):
         default=0.01,
         description="Probability of ever stopping a tolerable release, over its whole life.",
     )
+    baseline: BaselineSection | None = Field(
+        default=None,
+        description="Counts of the release before; tolerated_rate is computed from them.",
+    )
+    late_tolerated_rate: Rate | None = Field(
+        default=None,
+        description="tolerated_rate of devices that start more than "
+        f"{LATE_MINUTES:.0f} minutes after their notification; five times the others' if left out, "
+        "90% at most.",
+    )
+    drift_rate: Rate | None = Field(
+        default=None,
+        description="What a release that turns bad midway is taken to fail at; ten times "
+        "tolerated_rate if left out, 90% at most.",
+    )
+    drift_budget: Devices | None = Field(
+        default=None,
+        description="Devices that such a turn may harm before it is noticed, about; the pace does "
+        "not heed it if left out.",
+    )
+
+    @field_validator("baseline")
+    @classmethod
+    def _instead_of_a_rate(
+        cls, value: BaselineSection | None, info: ValidationInfo
+    ) -> BaselineSection | None:
+        if value is None:
+            return value
+        if info.data.get("tolerated_rate") is not None:
+            refuse(
+                "tolerated_rate is given too, but it is computed from a baseline: leave out one of "
+                "the two"
+            )
+        risk = info.data.get("false_abort_risk")
+        rate = 0.0 if risk is None else _rate_of_baseline(value, risk)
+        if rate > BASELINE_RATE_MAX:
+            refuse(
+                f"{value.harmed} harmed of {value.started} leave room for a rate of {rate:.0%}, "
+                f"but at most {BASELINE_RATE_MAX:.0%} can be held against a release: give counts "
+                "of more devices or a smaller margin, or write tolerated_rate instead"
+            )
+        return value
+
+    @field_validator("drift_rate")
+    @classmethod
+    def _above_the_tolerated(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None or not info.data.keys() >= _TOLERATED_BY:
+            return value
+        tolerated = _tolerated_rate(**{name: info.data[name] for name in _TOLERATED_BY})
+        if value <= tolerated:
+            refuse(f"{value:.4g}, but {tolerated:.4g} is tolerated: write a rate above it")
+        return value
 
 
 class ExponentialSection(_Section):
@@ -226,8 +340,11 @@ class PaceSection(_Section):
     mode: _Mode = Field(
         default=PaceMode.THROTTLE, description="throttle turns the job's own rollout rate."
     )
-    start_per_minute: PerMinute = Field(
-        default=10, description="The rate while nothing is known yet."
+    start_per_minute: PerMinute | None = Field(
+        default=None,
+        description="The rate while nothing is known yet; if left out, four fifths of a budget "
+        f"given in devices, {START_PER_MINUTE_MAX} at most, or {START_PER_MINUTE_OF_SHARE} where "
+        "the budget is a share.",
     )
     max_per_minute: PerMinute = Field(
         default=RATE_PER_MINUTE_MAX, description="The rate that is never exceeded."
@@ -296,7 +413,7 @@ class PolicyDocument(_Section):
         return Policy(
             name=self.name,
             harm=_compiled_harm(self.harm),
-            pace=_compiled_pace(self.pace),
+            pace=_compiled_pace(self.pace, self.harm.budget),
             job=_compiled_job(self.job),
         )
 
@@ -307,29 +424,42 @@ class PolicyDocument(_Section):
 
 def _compiled_harm(harm: HarmSection) -> Harm:
     in_devices = isinstance(harm.budget, int)
+    tolerated_rate = _tolerated_rate(harm.tolerated_rate, harm.baseline, harm.false_abort_risk)
+    spent = 0.0 if harm.baseline is None else BASELINE_SHARE
     return Harm(
         statuses=frozenset(harm.statuses),
-        tolerated_rate=harm.tolerated_rate,
-        acceptable_rate=harm.tolerated_rate
-        if harm.acceptable_rate is None
-        else harm.acceptable_rate,
+        tolerated_rate=tolerated_rate,
+        acceptable_rate=tolerated_rate if harm.acceptable_rate is None else harm.acceptable_rate,
         confidence=harm.confidence,
-        false_abort_risk=harm.false_abort_risk,
+        false_abort_risk=harm.false_abort_risk * (1 - spent),
         budget_devices=int(harm.budget) if in_devices else None,
         budget_share=None if in_devices else harm.budget,
+        late_tolerated_rate=harm.late_tolerated_rate,
+        drift_rate=harm.drift_rate,
+        drift_budget=harm.drift_budget,
     )
 
 
-def _compiled_pace(pace: PaceSection) -> Pace:
-    growth = pace.exponential
+def _start_per_minute(pace: PaceSection, budget: float) -> int:
+    """Return the rate to begin with: as written, else as the budget has it."""
+    if pace.start_per_minute is not None:
+        return pace.start_per_minute
+    start = START_PER_MINUTE_OF_SHARE
+    if isinstance(budget, int):
+        start = max(1, min(START_PER_MINUTE_MAX, int(START_SHARE_OF_BUDGET * budget)))
+    return min(start, pace.max_per_minute)
+
+
+def _compiled_pace(pace: PaceSection, budget: float) -> Pace:
+    start, growth = _start_per_minute(pace, budget), pace.exponential
     return Pace(
         mode=pace.mode,
-        start_per_minute=pace.start_per_minute,
+        start_per_minute=start,
         max_per_minute=pace.max_per_minute,
         exponential=None
         if growth is None
         else ExponentialRate(
-            base_rate_per_minute=pace.start_per_minute,
+            base_rate_per_minute=start,
             increment_factor=growth.increment_factor,
             notified_things=growth.notified_things,
             succeeded_things=growth.succeeded_things,
@@ -437,6 +567,7 @@ def _read_json(text: str, source: str, faults: list[Fault]) -> object:
 _SECTIONS: Mapping[Path, type[_Section]] = {
     (): PolicyDocument,
     ("harm",): HarmSection,
+    ("harm", "baseline"): BaselineSection,
     ("pace",): PaceSection,
     ("pace", "exponential"): ExponentialSection,
     ("job",): JobSection,

@@ -32,7 +32,7 @@ from tidegate.domain.settings import (
 
 CONFIDENCE_ABOVE = 0.5
 FALSE_ABORT_RISK_MAX = 0.2
-BUDGET_DEVICES_MAX = 1_000_000_000
+DEVICES_MAX = 1_000_000_000
 
 #: AWS's type of a count is an integer of 32 bits.
 COUNT_MAX = 2**31 - 1
@@ -121,6 +121,15 @@ Rate = Annotated[
     _share_schema({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, _PERCENTS),
 ]
 
+#: By how much a rate may exceed another, if at all.
+Margin = Annotated[
+    float,
+    PlainValidator(
+        _shares("from 0% up to below 100%", lambda share: 0 <= share < 1, "0.5% or 0.005")
+    ),
+    _share_schema({"minimum": 0, "exclusiveMaximum": 1}, rf"(?:0|[1-9][0-9]?){_DECIMALS}"),
+]
+
 #: A part of a whole, which may be nothing or all of it.
 Share = Annotated[
     float,
@@ -163,13 +172,13 @@ Risk = Annotated[
 
 def _read_budget(value: object) -> int | float:
     devices = _whole(value)
-    if devices is not None and 1 <= devices <= BUDGET_DEVICES_MAX:
+    if devices is not None and 1 <= devices <= DEVICES_MAX:
         return devices
     share = _share_of(value)
     if devices is None and share is not None and 0 < share < 1:
         return share
     refuse(
-        f"{shown(value)}, but 1 to {BUDGET_DEVICES_MAX} devices or a share of the fleet below 100% "
+        f"{shown(value)}, but 1 to {DEVICES_MAX} devices or a share of the fleet below 100% "
         "are needed: write it like 50 or 0.5%"
     )
 
@@ -181,13 +190,37 @@ Budget = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": BUDGET_DEVICES_MAX},
+                {"type": "integer", "minimum": 1, "maximum": DEVICES_MAX},
                 {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
                 {"type": "string", "pattern": f"^{_PERCENTS}$"},
             ]
         }
     ),
 ]
+
+
+def _devices(low: int, example: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        devices = _whole(value)
+        if devices is None or not low <= devices <= DEVICES_MAX:
+            refuse(
+                f"{shown(value)}, but {low} to {DEVICES_MAX} devices are needed: "
+                f"write a whole number like {example}"
+            )
+        return devices
+
+    return read
+
+
+def _devices_schema(low: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": low, "maximum": DEVICES_MAX})
+
+
+#: A number of devices.
+Devices = Annotated[int, PlainValidator(_devices(1, 1000)), _devices_schema(1)]
+
+#: A number of devices that may be none.
+DevicesIfAny = Annotated[int, PlainValidator(_devices(0, 25)), _devices_schema(0)]
 
 
 def _durations(

@@ -38,6 +38,9 @@ harm:
   budget: 0.25%
   confidence: 99%
   false_abort_risk: 20%
+  late_tolerated_rate: 4%
+  drift_rate: 30%
+  drift_budget: 900
 pace:
   mode: throttle
   start_per_minute: 5
@@ -80,7 +83,7 @@ def test_a_name_is_enough() -> None:
             false_abort_risk=0.01,
             budget_devices=50,
         ),
-        pace=Pace(PaceMode.THROTTLE, start_per_minute=10, max_per_minute=1000),
+        pace=Pace(PaceMode.THROTTLE, start_per_minute=40, max_per_minute=1000),
     )
 
 
@@ -97,6 +100,9 @@ def test_every_key_arrives() -> None:
             confidence=0.99,
             false_abort_risk=0.2,
             budget_share=0.0025,
+            late_tolerated_rate=0.04,
+            drift_rate=0.3,
+            drift_budget=900,
         ),
         pace=Pace(
             PaceMode.THROTTLE,
@@ -119,6 +125,48 @@ def test_the_acceptable_rate_follows_the_tolerated_one() -> None:
     policy = parse_policy_yaml("{name: a, harm: {tolerated_rate: 7%}}", source="p").compile()
 
     assert policy.harm.acceptable_rate == 0.07
+
+
+@pytest.mark.parametrize(
+    ("harm", "pace", "start"),
+    [
+        ("{}", "{}", 40),
+        ("{budget: 1}", "{}", 1),
+        ("{budget: 10}", "{}", 8),
+        ("{budget: 35}", "{}", 28),
+        ("{budget: 1000}", "{}", 40),
+        ("{budget: 0.5%}", "{}", 10),
+        ("{budget: 0.5%}", "{max_per_minute: 5}", 5),
+        ("{}", "{max_per_minute: 30}", 30),
+        ("{budget: 10}", "{start_per_minute: 100}", 100),
+    ],
+)
+def test_the_first_rate_follows_the_budget(harm: str, pace: str, start: int) -> None:
+    """Who gives a budget alone begins with four fifths of it; who gives a rate begins with that."""
+    text = f"{{name: a, harm: {harm}, pace: {pace}}}"
+
+    assert parse_policy_yaml(text, source="p").compile().pace.start_per_minute == start
+
+
+def test_growth_begins_where_the_rate_does() -> None:
+    """AWS's own growth starts from the first rate, be it written or not."""
+    text = "{name: a, pace: {exponential: {increment_factor: 2, notified_things: 9}}}"
+
+    pace = parse_policy_yaml(text, source="p").compile().pace
+
+    assert pace.exponential == ExponentialRate(pace.start_per_minute, 2.0, notified_things=9)
+
+
+@pytest.mark.parametrize("key", ["late_tolerated_rate", "drift_rate", "drift_budget"])
+def test_the_snapshot_of_an_older_rollout_is_read(key: str) -> None:
+    """A rollout that began before a key was known goes on, as if the key had been left out."""
+    compiled = parse_policy_yaml(EVERYTHING, source="p.yaml").compile().to_compiled()
+    del compiled["harm"][key]
+
+    policy = Policy.from_compiled(json.loads(json.dumps(compiled)))
+
+    assert getattr(policy.harm, key) is None
+    assert policy.harm.tolerated_rate == 0.005
 
 
 @pytest.mark.parametrize(
@@ -166,6 +214,7 @@ def test_a_budget_is_devices_or_a_share(
 
 SHARE = "but a share is needed"
 NAME_REMEDY = "write 1 to 64 letters, digits, dots, - and _, a letter or digit first"
+A_NUMBER = "but 1 to 1000000000 devices are needed"
 DEVICES = "but 1 to 1000000000 devices or a share of the fleet below 100% are needed"
 RETRIES = (
     "but 0 alone can be kept, as AWS lets the retries of a job only be lowered to 0: "
@@ -189,7 +238,8 @@ IN_BETWEEN = "choose a value in between"
             "x",
             (
                 '"x", but keys are needed here: statuses, tolerated_rate, acceptable_rate, budget, '
-                "confidence, false_abort_risk"
+                "confidence, false_abort_risk, baseline, late_tolerated_rate, drift_rate, "
+                "drift_budget"
             ),
         ),
         (
@@ -275,6 +325,64 @@ IN_BETWEEN = "choose a value in between"
             "25%",
             '"25%", but it must be above 0% and at most 20%: write it like 1% or 0.01',
         ),
+        ("harm.late_tolerated_rate", "5", f"5, {SHARE}: write 5% or 0.05"),
+        ("harm.drift_rate", "2%", "0.02, but 0.02 is tolerated: write a rate above it"),
+        (
+            "harm.drift_rate",
+            "{tolerated_rate: 30%, drift_rate: 20%}",
+            "0.2, but 0.3 is tolerated: write a rate above it",
+        ),
+        ("harm.drift_budget", "0", f"0, {A_NUMBER}: write a whole number like 1000"),
+        ("harm.drift_budget", "1%", f'"1%", {A_NUMBER}: write a whole number like 1000'),
+        (
+            "harm.baseline",
+            "25",
+            "25, but keys are needed here: harmed, started, margin",
+        ),
+        ("harm.baseline.harmed", "{started: 5}", "missing, but needed"),
+        ("harm.baseline.started", "{harmed: 0}", "missing, but needed"),
+        (
+            "harm.baseline.harmed",
+            "{harmed: -1, started: 5}",
+            "-1, but 0 to 1000000000 devices are needed: write a whole number like 25",
+        ),
+        (
+            "harm.baseline.started",
+            "{harmed: 0, started: 0}",
+            f"0, {A_NUMBER}: write a whole number like 1000",
+        ),
+        (
+            "harm.baseline.started",
+            "{harmed: 26, started: 25}",
+            "25, but harmed is 26: count the harmed among the started",
+        ),
+        (
+            "harm.baseline.margin",
+            "{harmed: 25, started: 5000, margin: 1}",
+            f"1, {SHARE}: write 1% or 0.01",
+        ),
+        (
+            "harm.baseline.margin",
+            "{harmed: 25, started: 5000, margin: -1%}",
+            f'"-1%", {SHARE}: write it like 0.5% or 0.005',
+        ),
+        (
+            "harm.baseline",
+            "{tolerated_rate: 2%, baseline: {harmed: 25, started: 5000}}",
+            (
+                "tolerated_rate is given too, but it is computed from a baseline: leave out one of "
+                "the two"
+            ),
+        ),
+        (
+            "harm.baseline",
+            "{harmed: 0, started: 5}",
+            (
+                "0 harmed of 5 leave room for a rate of 77%, but at most 50% can be held against a "
+                "release: give counts of more devices or a smaller margin, or write tolerated_rate "
+                "instead"
+            ),
+        ),
         ("pace.mode", "admit", '"admit", but there is one mode only: write throttle'),
         ("pace.start_per_minute", "0", f"0, but AWS allows 1 to 1000: {IN_BETWEEN}"),
         ("pace.start_per_minute", "ten", '"ten", but a whole number is needed: write it like 10'),
@@ -282,8 +390,8 @@ IN_BETWEEN = "choose a value in between"
         ("pace.max_per_minute", "1001", f"1001, but AWS allows 1 to 1000: {IN_BETWEEN}"),
         (
             "pace.max_per_minute",
-            "5",
-            "5, but start_per_minute is 10: raise it, or start at 5 or less",
+            "{start_per_minute: 6, max_per_minute: 5}",
+            "5, but start_per_minute is 6: raise it, or start at 5 or less",
         ),
         (
             "pace.exponential.increment_factor",
@@ -448,7 +556,9 @@ def test_a_fault_says_what_was_read_and_what_would_be_right(
 ) -> None:
     """Each mistake is told once, at its path, with the value, the limit and the remedy."""
     keys = path.partition("[")[0].split(".")
-    depth = 2 if "exponential" in keys or "presigned_url" in keys else len(keys)
+    depth = min(2, len(keys))
+    if f"{keys[-1]}:" in written and len(keys) == depth:
+        depth -= 1
     text = "".join(f"{'  ' * level}{key}:\n" for level, key in enumerate(keys[:depth]))
     text = f"{text.rstrip()} {written}\n"
     if keys != ["name"]:
@@ -485,7 +595,8 @@ job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
         'p.yaml:5:3: harm.budget: "budget" stands here twice: leave one of them out',
         (
             "p.yaml:6:3: harm.tolerated: unknown key (is tolerated_rate meant?): known here are "
-            "acceptable_rate, budget, confidence, false_abort_risk, statuses, tolerated_rate"
+            "acceptable_rate, baseline, budget, confidence, drift_budget, drift_rate, "
+            "false_abort_risk, late_tolerated_rate, statuses, tolerated_rate"
         ),
         'p.yaml:7:14: pace.mode: "rings", but there is one mode only: write throttle',
         (
@@ -668,6 +779,25 @@ def test_the_json_of_a_policy_is_read_back_unchanged() -> None:
 
 
 shares = st.integers(1, 99_999).map(lambda n: f"{n / 1000:.3f}%")
+
+
+def held_to(harm: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return the section with what the release is held to, and perhaps with what a turn means."""
+    baselines = st.builds(
+        lambda harmed, margin: {"harmed": harmed, "started": 10_000, "margin": margin},
+        st.integers(0, 1000),
+        st.integers(0, 100).map(lambda n: f"{n / 10:g}%"),
+    )
+    alternatives: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.just({}),
+        st.fixed_dictionaries({"tolerated_rate": shares | st.floats(1e-9, 0.999)}),
+        st.fixed_dictionaries(
+            {"baseline": baselines}, optional={"drift_rate": st.floats(0.7, 0.999)}
+        ),
+    )
+    return alternatives.map(lambda more: harm | more)
+
+
 documents = st.fixed_dictionaries(
     {"name": st.from_regex(r"[a-z][a-z0-9_.-]{0,30}", fullmatch=True)},
     optional={
@@ -677,16 +807,19 @@ documents = st.fixed_dictionaries(
                 "statuses": st.lists(
                     st.sampled_from(["FAILED", "TIMED_OUT", "REJECTED"]), min_size=1, unique=True
                 ),
-                "tolerated_rate": shares | st.floats(1e-9, 0.999),
                 "acceptable_rate": shares,
                 "budget": shares | st.integers(1, 10**9) | st.floats(1e-9, 0.999),
                 "confidence": st.floats(0.5, 1, exclude_min=True, exclude_max=True),
                 "false_abort_risk": st.floats(1e-9, 0.2),
+                "late_tolerated_rate": shares,
+                "drift_budget": st.integers(1, 10**9),
             },
-        ),
+        ).flatmap(held_to),
         "pace": st.fixed_dictionaries(
-            {"start_per_minute": st.integers(1, 100), "max_per_minute": st.integers(100, 1000)},
+            {},
             optional={
+                "start_per_minute": st.integers(1, 100),
+                "max_per_minute": st.integers(100, 1000),
                 "exponential": st.builds(
                     lambda tenths, criterion, count: {
                         "increment_factor": tenths / 10,
@@ -695,7 +828,7 @@ documents = st.fixed_dictionaries(
                     st.integers(11, 50),
                     st.sampled_from(["notified_things", "succeeded_things"]),
                     st.integers(1, 10**6),
-                )
+                ),
             },
         ),
         "job": st.fixed_dictionaries(
