@@ -1,16 +1,17 @@
 """
 What Tidegate tells the world: one pure function per event that it puts on the bus.
 
-EventBridge carries 256 KB in one entry; reasons are bounded in number and in length, so that
-whatever a decision rests on can be told.
+EventBridge carries 256 KB in one entry; reasons and suspects are bounded in number and in length,
+so that whatever a decision rests on can be told.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.documents.shapes import VERSION
+from tidegate.domain.cohorts import Suspect
 from tidegate.domain.decision import Decision
 from tidegate.domain.reasons import Reason, Value
 from tidegate.domain.rollout import Ending, Rollout, RolloutKey
@@ -28,8 +29,17 @@ ROLLOUT_NEEDS_ATTENTION = "Rollout Needs Attention"
 #: Reasons told of one decision; ``reasonsOmitted`` says how many there were beyond.
 REASONS_MAX = 16
 
+#: Failing cohorts told of one decision; ``suspectsOmitted`` says how many there were beyond.
+SUSPECTS_MAX = 16
+
 #: Characters of one text in an event; a longer one is cut and ends in an ellipsis.
-TEXT_LENGTH_MAX = 400
+TEXT_LENGTH_MAX = 500
+
+#: The same of a text among the values of a reason, which is part of the reason's text.
+VALUE_LENGTH_MAX = 250
+
+#: The same of a cohort's name.
+COHORT_LENGTH_MAX = 64
 
 #: Characters of a problem and of its remedy: all the faults of a policy, as a rule.
 PROBLEM_LENGTH_MAX = 4000
@@ -132,17 +142,16 @@ def _ended(
 
 def _grounds(decision: Decision) -> dict[str, Any]:
     grounds: dict[str, Any] = {
-        "reasons": [_reason(each) for each in _told(decision.reasons)],
+        "reasons": [_reason(each) for each in decision.reasons[:REASONS_MAX]],
         "evidence": asdict(decision.evidence),
     }
-    omitted = len(decision.reasons) - REASONS_MAX
-    if omitted > 0:
-        grounds["reasonsOmitted"] = omitted
-    return grounds
-
-
-def _told(reasons: Sequence[Reason]) -> Sequence[Reason]:
-    return reasons[:REASONS_MAX]
+    if decision.suspects:
+        grounds["suspects"] = [_suspect(each) for each in decision.suspects[:SUSPECTS_MAX]]
+    omitted = {
+        "reasonsOmitted": len(decision.reasons) - REASONS_MAX,
+        "suspectsOmitted": len(decision.suspects) - SUSPECTS_MAX,
+    }
+    return grounds | {name: number for name, number in omitted.items() if number > 0}
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -153,9 +162,17 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
+def _suspect(suspect: Suspect) -> dict[str, Any]:
+    return asdict(suspect) | {
+        "cohort": _cut(suspect.cohort, COHORT_LENGTH_MAX),
+        "remedy": suspect.remedy.value,
+    }
+
+
 def _values(values: Mapping[str, Value]) -> dict[str, Value]:
     return {
-        name: _cut(value) if isinstance(value, str) else value for name, value in values.items()
+        name: _cut(value, VALUE_LENGTH_MAX) if isinstance(value, str) else value
+        for name, value in values.items()
     }
 
 

@@ -17,6 +17,7 @@ from tidegate.documents.shapes import (
     THING_NAME,
     VERSION,
 )
+from tidegate.domain.cohorts import Remedy
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.rollout import Ending
@@ -280,6 +281,7 @@ _COMMANDS = (
 _RATE_PER_MINUTE = _whole(RATE_PER_MINUTE_MIN, RATE_PER_MINUTE_MAX)
 _COUNT = _whole(0)
 _NUMBER: Schema = {"type": "number"}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 
 _SETTINGS = _object(
     {
@@ -371,18 +373,35 @@ _EVIDENCE = _object(
         "log_e": _NUMBER
         | {"description": "Evidence that the failure rate is above the tolerated one, as a log."},
         "abort_at": _NUMBER | {"description": "The evidence at which the release is stopped."},
-        "upper_bound": _NUMBER
-        | {
-            "description": "Upper confidence bound on the failure rate.",
-            "minimum": 0,
-            "maximum": 1,
-        },
+        "upper_bound": _SHARE | {"description": "Upper confidence bound on the failure rate."},
         "counters_only": {
             "type": "boolean",
             "description": "Whether the order of starts was not available.",
         },
+        "late_started": _COUNT
+        | {"description": "Things among the started that did so long after their notification."},
+        "late_harmed": _COUNT | {"description": "Of those, the harmed."},
+        "doubt": _SHARE
+        | {"description": "How far the evidence is on its way to stop the release now."},
+        "log_e_overdue": _NUMBER
+        | {"description": "Evidence that the newest things take longer than those before them."},
     }
 ) | {"description": "The numbers that the decision rests on."}
+
+_SUSPECT = _object(
+    {
+        "cohort": _text(announcements.COHORT_LENGTH_MAX),
+        "started": _COUNT | {"description": "Its things that started soon after notification."},
+        "harmed": _COUNT | {"description": "Of those, the harmed."},
+        "log_e": _NUMBER
+        | {"description": "Evidence that its failure rate is above the tolerated one, as a log."},
+        "limit": _NUMBER | {"description": "The evidence at which a cohort is a suspect."},
+        "log_e_of_others": _NUMBER | {"description": "The same evidence of all others together."},
+        "log_e_concentrated": _NUMBER
+        | {"description": "Evidence that failures hit it more than its share of things."},
+        "remedy": {"enum": [each.value for each in Remedy]},
+    }
+)
 
 _GROUNDS: Mapping[str, Schema] = {
     "revision": _whole(1, description="Counts a rollout's decisions."),
@@ -403,7 +422,12 @@ _GROUNDS: Mapping[str, Schema] = {
     ),
     "reasonsOmitted": _whole(1, description="How many reasons there were beyond these."),
     "evidence": _EVIDENCE,
+    "suspects": _list(_SUSPECT, announcements.SUSPECTS_MAX)
+    | {"description": "Cohorts that fail, the worst first; left out if there are none."},
+    "suspectsOmitted": _whole(1, description="How many such cohorts there were beyond these."),
 }
+#: Of these, what is there only where there is something to tell.
+_SELDOM = ("reasonsOmitted", "suspects", "suspectsOmitted")
 _STEERING: Mapping[str, Schema] = {
     "verdict": {"enum": [each.value for each in Verdict]},
     **_GROUNDS,
@@ -419,7 +443,7 @@ def _announcement(
     detail_type: str,
     description: str,
     members: Mapping[str, Schema],
-    optional: Sequence[str] = ("reasonsOmitted",),
+    optional: Sequence[str] = _SELDOM,
 ) -> Schema:
     detail = {
         "version": _VERSION,
