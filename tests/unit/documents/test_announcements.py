@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tidegate.documents.announcements import (
+    COHORT_LENGTH_MAX,
     REASONS_MAX,
+    SUSPECTS_MAX,
+    TEXT_LENGTH_MAX,
+    VALUE_LENGTH_MAX,
     needs_attention,
     rollout_aborted,
     rollout_completed,
@@ -19,6 +23,7 @@ from tidegate.documents.announcements import (
     rollout_steered,
 )
 from tidegate.documents.schemas import EVENT_SCHEMAS
+from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.decision import Decision, Evidence, Verdict
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
 from tidegate.domain.reasons import Reason, ReasonCode, reason
@@ -51,7 +56,10 @@ EVERY_SETTING = JobSettings(
 
 
 def decided(
-    reasons: tuple[Reason, ...], verdict: Verdict = Verdict.PROCEED, ending: Ending | None = None
+    reasons: tuple[Reason, ...],
+    verdict: Verdict = Verdict.PROCEED,
+    ending: Ending | None = None,
+    suspects: tuple[Suspect, ...] = (),
 ) -> Decision:
     """Return a decision that rests on these reasons."""
     return Decision(
@@ -66,6 +74,21 @@ def decided(
         signals=0,
         wait_seconds=48,
         ending=ending,
+        suspects=suspects,
+    )
+
+
+def suspect(cohort: str, remedy: Remedy = Remedy.QUARANTINE) -> Suspect:
+    """Return a cohort for which the release is bad."""
+    return Suspect(
+        cohort=cohort,
+        started=31,
+        harmed=9,
+        log_e=9.5,
+        limit=8.5,
+        log_e_of_others=0.0,
+        log_e_concentrated=12.5,
+        remedy=remedy,
     )
 
 
@@ -223,26 +246,86 @@ def test_a_call_for_attention_bears_any_job_id() -> None:
     assert_valid(event)
 
 
+@pytest.mark.parametrize("remedy", list(Remedy))
+def test_cohorts_that_fail_are_told_with_their_remedy(remedy: Remedy) -> None:
+    """Whoever acts on one cohort finds it by name, with its evidence, without reading sentences."""
+    event = rollout_steered(KEY, decided((HELD,), suspects=(suspect("rev-1", remedy),)), SENT, AT)
+
+    assert event.detail["suspects"] == [
+        {
+            "cohort": "rev-1",
+            "started": 31,
+            "harmed": 9,
+            "log_e": 9.5,
+            "limit": 8.5,
+            "log_e_of_others": 0.0,
+            "log_e_concentrated": 12.5,
+            "remedy": remedy.value,
+        }
+    ]
+    assert_valid(event)
+
+
+@pytest.mark.parametrize("build", [rollout_aborted, rollout_completed])
+def test_an_end_tells_of_suspects_too(build: Any) -> None:  # noqa: ANN401 - either builder
+    """A rollout that ended on account of a cohort says of which."""
+    event = build(KEY, decided((HELD,), suspects=(suspect("rev-1"),)), AT)
+
+    assert [each["cohort"] for each in event.detail["suspects"]] == ["rev-1"]
+    assert_valid(event)
+
+
 def test_the_worst_decision_fits_into_one_entry() -> None:
     """However much a decision rests on, EventBridge takes it, and what is left out is counted."""
     long = "\N{PILE OF POO}" * 3000
     worst = tuple(
         reason(ReasonCode.HELD, kind="operator", by=long, why=long) for _ in range(REASONS_MAX + 5)
     )
+    suspects = (suspect(long),) * (SUSPECTS_MAX + 3)
 
-    event = rollout_steered(KEY, decided(worst), EVERY_SETTING, AT)
+    event = rollout_steered(KEY, decided(worst, suspects=suspects), EVERY_SETTING, AT)
 
     assert len(event.detail["reasons"]) == REASONS_MAX
     assert event.detail["reasonsOmitted"] == 5
+    assert event.detail["suspectsOmitted"] == 3
+    assert {len(each["cohort"]) for each in event.detail["suspects"]} == {COHORT_LENGTH_MAX}
+    (first, *_) = event.detail["reasons"]
+    assert (len(first["text"]), len(first["values"]["why"])) == (TEXT_LENGTH_MAX, VALUE_LENGTH_MAX)
     assert len(json.dumps(event.detail)) < ENTRY_BYTES_MAX
     assert_valid(event)
 
 
 def test_what_fits_is_not_marked_as_cut() -> None:
     """No member speaks of omissions where there are none."""
-    event = rollout_steered(KEY, decided((HELD,) * REASONS_MAX), SENT, AT)
+    suspects = (suspect("rev-1"),) * SUSPECTS_MAX
+
+    event = rollout_steered(KEY, decided((HELD,) * REASONS_MAX, suspects=suspects), SENT, AT)
 
     assert "reasonsOmitted" not in event.detail
+    assert "suspectsOmitted" not in event.detail
+
+
+def test_the_longest_fence_is_told_uncut() -> None:
+    """All that AWS would stop the job at can be read: the sentence fits into a text."""
+    kinds = ("ALL", "TIMED_OUT", "FAILED", "REJECTED")
+    criteria = " or ".join(f"99.99 % {kind} of at least 9999999 executed" for kind in kinds)
+    fence = reason(
+        ReasonCode.FENCE_INSTALLED,
+        criteria=criteria,
+        exposed_up_to=9999999,
+        risk=0.2,
+        rate=1000,
+        turned=0.9,
+        unattended=9999999,
+        later=9999999,
+        minutes=10080,
+    )
+
+    event = rollout_steered(KEY, decided((fence,)), SENT, AT)
+
+    (told,) = event.detail["reasons"]
+    assert told["text"] == fence.text
+    assert told["values"]["criteria"] == criteria
 
 
 @given(st.floats(0, 4_000_000_000))
