@@ -100,7 +100,7 @@ class Decision:
     ending: Ending | None = None
     attention: str | None = None
     suspects: tuple[Suspect, ...] = ()
-    memory: Memory = field(default_factory=Memory, compare=False)
+    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
     @property
     def review_by(self) -> float:

@@ -29,6 +29,7 @@ class ReasonCode(StrEnum):
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
     EVENTS_OFF = "EVENTS_OFF"
     COUNTERS_ONLY = "COUNTERS_ONLY"
+    STARTS_UNREPORTED = "STARTS_UNREPORTED"
     LATE_ABOVE_TOLERATED = "LATE_ABOVE_TOLERATED"
     DOUBTED = "DOUBTED"
     DEVICES_OVERDUE = "DEVICES_OVERDUE"
@@ -82,6 +83,10 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.COUNTERS_ONLY: (
         "the starts of devices are not all known ({unplaced} outcomes without one): evidence from "
         "totals only, valid but slower"
+    ),
+    ReasonCode.STARTS_UNREPORTED: (
+        "devices report only how they end, not that they start: every notified device counts as in "
+        "flight until it has an outcome, valid but slower; have them report IN_PROGRESS"
     ),
     ReasonCode.LATE_ABOVE_TOLERATED: (
         "{harmed} of {started} devices that started late harmed: evidence {log_e:.2f} reached "

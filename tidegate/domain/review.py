@@ -51,8 +51,8 @@ BATCHES_AHEAD = 2
 #: Minutes between reviews when only outcomes are awaited; tripwires and the job's end wake sooner.
 IDLE_REVIEW_MINUTES = 5.0
 
-#: In flight for as long as that, unless the job has a timeout: the longest that AWS knows.
-_TIMEOUT_MINUTES = 10_080.0
+#: A device that has said nothing for so long is taken not to come back, where a job has no timeout.
+_TIMEOUT_MINUTES = 1440.0
 #: While a release is not known to be acceptable, no rate is chosen at which it could harm more
 #: budgets than this if it failed as often as it still may and Tidegate never came back.
 UNATTENDED_BUDGETS = 100
@@ -283,7 +283,9 @@ def _turn(case: _Case, rate: int) -> tuple[float, float]:
 
 def _guarded(case: _Case, rate: int) -> int:
     """Return the rate, lowered where no fence behind it is tight enough."""
-    if case.is_acceptable:
+    evidence = case.evidence
+    if case.is_acceptable or evidence.harmed + evidence.cleared == 0:
+        # Before the first outcome no delay is known; the policy's first rate stands.
         return rate
     most = UNATTENDED_BUDGETS * case.situation.budget
     while rate > RATE_PER_MINUTE_MIN:
@@ -323,7 +325,9 @@ def _steering(
         *_apart(case),
         *_turn_reason(case, rate),
     ]
-    if case.evidence.counters_only:
+    if case.situation.readiness is Readiness.UNSTARTED:
+        notes.append(reason(ReasonCode.STARTS_UNREPORTED))
+    elif case.evidence.counters_only:
         notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=case.evidence.unplaced))
     attention = None
     undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]

@@ -83,6 +83,11 @@ class Park:
     tripwires: Tripwires
 
 
+#: Outcomes that tell whether devices report their start, and the share of them without one.
+_ENDED_MIN = 100
+_ENDS_ONLY_SHARE = 0.9
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
@@ -94,11 +99,23 @@ class Listing:
             retries and re-executions, which AWS counts once each.
         partial: A reading was longer than its page budget: some outcomes are known to AWS's
             counters alone.
+        ended: Executions that were read with an outcome.
+        ended_at_start: Of those, the ones that started in the very second of their outcome: their
+            devices report nothing but the end, or are done within a second.
     """
 
     seen_until: float = 0.0
     surplus: int = 0
     partial: bool = False
+    ended: int = 0
+    ended_at_start: int = 0
+
+    @property
+    def starts_are_reported(self) -> bool:
+        """Whether devices tell when they start, as far as can be seen."""
+        if self.ended < _ENDED_MIN:
+            return True
+        return self.ended_at_start < _ENDS_ONLY_SHARE * self.ended
 
 
 @dataclass(frozen=True, slots=True)

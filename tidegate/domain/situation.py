@@ -16,6 +16,8 @@ class Readiness(Enum):
     COMPLETE = "complete"
     #: Outcomes are known, perhaps to AWS's counters alone, but not the start of each.
     UNPLACED = "unplaced"
+    #: Devices report nothing but their end: who has started is not known.
+    UNSTARTED = "unstarted"
     #: AWS counts outcomes that the ledger does not know.
     INCOMPLETE = "incomplete"
 

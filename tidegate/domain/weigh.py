@@ -107,11 +107,18 @@ def weigh(policy: Policy, situation: Situation, now: float) -> Weighed:
 
 
 def _by_counters(harm: Harm, situation: Situation, totals: Evidence) -> Weighed:
-    """Weigh totals alone: valid, but slow, as stragglers never leave the ratio."""
+    """
+    Weigh totals alone: valid, but slow, as stragglers never leave the ratio.
+
+    Where nobody knows who has started, all who were notified count, offline ones too: in order of
+    notification they are a prefix.
+    """
+    unstarted = situation.readiness is Readiness.UNSTARTED
+    among = totals.exposed if unstarted else totals.started
     started_harm = _known(situation, harm.once_started)
-    log_e = log_e_totals(started_harm, totals.started, harm.tolerated_rate)
+    log_e = log_e_totals(started_harm, among, harm.tolerated_rate)
     log_e = _in_both_orders(log_e, harm, totals)
-    buckets, alpha = [Bucket(totals.started, totals.harmed, totals.cleared)], 1 - harm.confidence
+    buckets, alpha = [Bucket(among, totals.harmed, totals.cleared)], 1 - harm.confidence
     evidence = replace(
         totals,
         log_e=log_e,

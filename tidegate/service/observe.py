@@ -25,6 +25,8 @@ PAGES_MAX = 15
 FIRST_PAGES_MAX = 20
 #: An outcome this old that no event has told of was lost, not late.
 EVENT_LATE_MINUTES = 0.5
+#: A device rejects without starting, as a rule.
+_NEVER_STARTS = ExecutionStatus.REJECTED
 #: Updates within the same second may straddle two readings.
 OVERLAP_SECONDS = 1
 
@@ -94,6 +96,7 @@ class _Reading:
         self._since = since
         self.complete = False
         self.newest = since
+        self.ended = self.ended_at_start = 0
 
     def fresh(
         self, pages: Iterator[Sequence[ExecutionSummary]]
@@ -109,11 +112,17 @@ class _Reading:
             ordered = ordered and all(a.updated_at >= b.updated_at for a, b in pairwise(rows))
             fresh = [row for row in rows if row.updated_at >= self._since]
             self.newest = max([self.newest, *(row.updated_at for row in fresh)])
+            self._count_ends(fresh)
             yield fresh
             if ordered and len(fresh) < len(rows):
                 self.complete = True
                 return
         self.complete = next(pages, None) is None
+
+    def _count_ends(self, rows: Sequence[ExecutionSummary]) -> None:
+        ended = [row for row in rows if row.status in REPORTED and row.status is not _NEVER_STARTS]
+        self.ended += len(ended)
+        self.ended_at_start += sum(row.started_at == row.updated_at for row in ended)
 
 
 def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) -> Readiness:
@@ -123,9 +132,18 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
     missing = deficit > 0 and rollout.listing.surplus > 0 and job.counts_things and not partial
     # What is still missing came into the list late: the next reading starts from nothing.
     seen_until = 0.0 if missing else max(0.0, reading.newest - OVERLAP_SECONDS)
-    ledger.note_listing(rollout.key, Listing(seen_until, surplus=deficit, partial=partial))
+    listing = Listing(
+        seen_until,
+        surplus=deficit,
+        partial=partial,
+        ended=rollout.listing.ended + reading.ended,
+        ended_at_start=rollout.listing.ended_at_start + reading.ended_at_start,
+    )
+    ledger.note_listing(rollout.key, listing)
     if missing:
         return Readiness.INCOMPLETE
+    if not listing.starts_are_reported and job.counts.in_progress == 0:
+        return Readiness.UNSTARTED
     if partial or counts.unplaced(*REPORTED):
         return Readiness.UNPLACED
     return Readiness.COMPLETE

@@ -183,6 +183,8 @@ def rollout_of(item: Item) -> Rollout:
             seen_until=float(members["listing"]["seen_until"]),
             surplus=members["listing"]["surplus"],
             partial=members["listing"]["partial"],
+            ended=members["listing"].get("ended", 0),
+            ended_at_start=members["listing"].get("ended_at_start", 0),
         ),
         park=None
         if park is None
@@ -201,6 +203,8 @@ def listing_members(listing: Listing) -> dict[str, Any]:
         "seen_until": listing.seen_until,
         "surplus": listing.surplus,
         "partial": listing.partial,
+        "ended": listing.ended,
+        "ended_at_start": listing.ended_at_start,
     }
 
 
