@@ -104,7 +104,8 @@ def suspects(
     failing = [name for name in tallies if name in apart or log_es[name] >= limit]
     others = _sum(tally for name, tally in tallies.items() if name not in failing)
     log_e_of_others = log_e_totals(others.harmed, others.started, tolerated_rate)
-    alone = log_e_of_others < limit_of_each(risk_of_others, len(tallies))
+    # Where all of them fail nobody is left who fares well.
+    alone = others.started > 0 and log_e_of_others < limit_of_each(risk_of_others, len(tallies))
     found = [
         Suspect(
             cohort=name,

@@ -1,0 +1,203 @@
+"""Which cohorts a release is bad for, and what is to be done about each."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tidegate.domain.cohorts import (
+    Remedy,
+    Suspect,
+    Tally,
+    concentrated,
+    limit_of_each,
+    suspects,
+    worth_a_look,
+)
+from tidegate.domain.evidence import log_e_above, log_e_totals
+
+TOLERATED = 0.02
+RISK, RISK_OF_OTHERS = 0.002, 0.001
+FINE = Tally(900, 9)
+
+
+def found(
+    tallies: dict[str, Tally],
+    *,
+    remedy: Remedy = Remedy.QUARANTINE,
+    apart: frozenset[str] = frozenset(),
+) -> tuple[Suspect, ...]:
+    """Return the cohorts that fail."""
+    return suspects(
+        tallies,
+        tolerated_rate=TOLERATED,
+        risk=RISK,
+        risk_of_others=RISK_OF_OTHERS,
+        remedy=remedy,
+        apart=apart,
+    )
+
+
+def test_no_cohort_is_suspected_where_all_fare_well() -> None:
+    """Nor is one where none is told apart."""
+    assert found({}) == ()
+    assert found({"north": FINE, "south": FINE}) == ()
+
+
+@pytest.mark.parametrize("remedy", [Remedy.QUARANTINE, Remedy.HOLD])
+def test_a_cohort_that_fails_alone_is_left_out_or_waits_for_people(remedy: Remedy) -> None:
+    """What AWS can do about it depends on the job; the others are known to fare well."""
+    (suspect,) = found({"north": FINE, "old": Tally(30, 10)}, remedy=remedy)
+
+    assert suspect == Suspect(
+        cohort="old",
+        started=30,
+        harmed=10,
+        log_e=log_e_above(10, 30, TOLERATED),
+        limit=limit_of_each(RISK, 2),
+        log_e_of_others=log_e_totals(9, 900, TOLERATED),
+        log_e_concentrated=log_e_above(10, 19, 30 / 930),
+        remedy=remedy,
+    )
+
+
+def test_a_release_that_is_bad_for_the_others_too_is_stopped() -> None:
+    """Setting a cohort apart would not help those that are left."""
+    some = found({"old": Tally(40, 30), "new": Tally(30, 20), "fine": Tally(3, 0)})
+    every = found({"old": Tally(40, 30), "new": Tally(30, 20), "none": Tally(0, 0)})
+
+    assert [(each.cohort, each.remedy) for each in some] == [
+        ("old", Remedy.QUARANTINE),
+        ("new", Remedy.QUARANTINE),
+    ]
+    assert [(each.cohort, each.remedy) for each in every] == [
+        ("old", Remedy.ABORT),
+        ("new", Remedy.ABORT),
+    ]
+
+
+def test_others_that_fail_a_little_each_are_bad_together() -> None:
+    """None of them fails for itself, but all of them together do."""
+    tallies = {f"line-{number}": Tally(100, 5) for number in range(8)}
+    (suspect,) = found({"old": Tally(40, 20), **tallies})
+
+    assert suspect.cohort == "old"
+    assert suspect.log_e_of_others >= limit_of_each(RISK_OF_OTHERS, 9)
+    assert suspect.remedy is Remedy.ABORT
+
+
+def test_the_worst_comes_first() -> None:
+    """People read the first line first."""
+    tallies = {"bad": Tally(30, 8), "worst": Tally(30, 25), "fine": FINE, "worse": Tally(30, 15)}
+
+    assert [each.cohort for each in found(tallies)] == ["worst", "worse", "bad"]
+
+
+def test_a_cohort_set_apart_stays_so_and_is_none_of_the_others() -> None:
+    """However its remaining devices fare; what it harmed is not held against those left."""
+    tallies = {"old": Tally(5000, 40), "north": FINE, "south": FINE}
+    (suspect,) = found(tallies, apart=frozenset({"old"}))
+
+    assert suspect.log_e < suspect.limit
+    assert suspect.remedy is Remedy.QUARANTINE
+    assert suspect.log_e_of_others == log_e_totals(18, 1800, TOLERATED)
+
+
+def test_once_those_left_fail_the_release_is_stopped() -> None:
+    """A cohort set apart does not hide that the others have turned bad."""
+    tallies = {"old": Tally(50, 40), "north": Tally(200, 12), "south": Tally(200, 12)}
+    (suspect,) = found(tallies, apart=frozenset({"old"}))
+
+    assert suspect.remedy is Remedy.ABORT
+
+
+@pytest.mark.parametrize("cohorts", [2, 20])
+def test_the_risk_is_shared_out_among_the_cohorts(cohorts: int) -> None:
+    """Each of many is a chance to be wrong, so each must show more."""
+    assert limit_of_each(0.01, cohorts) == pytest.approx(math.log(100 * cohorts))
+    tallies = {f"line-{number}": FINE for number in range(cohorts - 1)}
+    fewest = next(harmed for harmed in range(1, 50) if found({**tallies, "old": Tally(60, harmed)}))
+    assert log_e_above(fewest, 60, TOLERATED) >= math.log(cohorts / RISK)
+    assert log_e_above(fewest - 1, 60, TOLERATED) < math.log(cohorts / RISK)
+
+
+# Prefixes
+
+
+def test_devices_in_flight_do_not_hide_those_that_failed_before_them() -> None:
+    """A cohort is judged by its oldest devices too, up to each bucket that has harmed ones."""
+    whole, oldest = Tally(2000, 12), Tally(2000, 12, prefixes=((60, 10), (300, 11)))
+
+    assert whole.log_e(TOLERATED) < 0
+    assert oldest.log_e(TOLERATED) == log_e_above(10, 60, TOLERATED)
+
+
+def test_a_prefix_below_the_tolerated_rate_is_not_weighed() -> None:
+    """It could only be evidence for the cohort; the whole always counts."""
+    tally = Tally(100, 5, prefixes=((1000, 20), (100, 5)))
+
+    assert tally.log_e(TOLERATED) == log_e_above(5, 100, TOLERATED)
+    assert Tally(0, 0).log_e(TOLERATED) == pytest.approx(0, abs=1e-12)
+    assert Tally(50, 0).log_e(TOLERATED) == log_e_above(0, 50, TOLERATED)
+
+
+# Concentration
+
+
+def test_failures_hit_a_cohort_more_than_its_share() -> None:
+    """4 of 5 failures among a tenth of the devices speak for it, half of them less so."""
+    everyone = Tally(1000, 5)
+    most, half, none = (concentrated(Tally(100, harmed), everyone) for harmed in (4, 2, 0))
+
+    assert most > half > none
+    assert most == log_e_above(4, 5, 0.1)
+
+
+@pytest.mark.parametrize("cohort", [Tally(0, 0), Tally(1000, 5)])
+def test_nobody_and_everybody_have_no_share_to_exceed(cohort: Tally) -> None:
+    """A cohort without devices, or the only one, is hit neither more nor less than others."""
+    assert concentrated(cohort, Tally(1000, 5)) == 0
+    assert concentrated(Tally(0, 0), Tally(0, 0)) == 0
+
+
+def test_cohorts_hit_more_than_others_are_shown() -> None:
+    """People look at these first, sorted by name, long before any is set apart."""
+    tallies = {"old": Tally(100, 9), "north": FINE, "east": Tally(80, 8), "south": FINE}
+
+    assert worth_a_look(tallies) == ["east", "old"]
+    assert worth_a_look({"north": FINE, "south": FINE}) == []
+    assert worth_a_look({}) == []
+
+
+# Chances
+
+
+def false_suspects(runs: int, *, cohorts: int, minutes: int, devices: int) -> int:
+    """Return in how many runs of a release at the tolerated rate a cohort was ever suspected."""
+    chance, wrong = np.random.default_rng(7), 0
+    sizes = chance.integers(1, devices, cohorts)
+    for _ in range(runs):
+        harmed = chance.binomial(sizes, 5 * TOLERATED, (minutes, cohorts)).cumsum(axis=0)
+        for minute in range(minutes):
+            tallies = {
+                str(index): Tally(int(sizes[index]) * (minute + 1), int(harmed[minute, index]))
+                for index in range(cohorts)
+            }
+            if suspects(
+                tallies,
+                tolerated_rate=5 * TOLERATED,
+                risk=0.1,
+                risk_of_others=0.05,
+                remedy=Remedy.QUARANTINE,
+            ):
+                wrong += 1
+                break
+    return wrong
+
+
+@pytest.mark.parametrize("runs", [150, pytest.param(10_000, marks=pytest.mark.prove)])
+def test_cohorts_of_a_tolerable_release_are_rarely_suspected(runs: int) -> None:
+    """However many cohorts there are and however often one looks, the risk holds for them all."""
+    wrong = false_suspects(runs, cohorts=6, minutes=12, devices=9)
+
+    assert wrong <= 0.1 * runs + 3 * math.sqrt(0.1 * 0.9 * runs)
