@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from unittest import mock
 
@@ -25,7 +26,7 @@ rows_of_buckets = st.lists(buckets(largest=9), max_size=12)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_open_buckets() -> object:
+def few_open_buckets() -> Iterator[None]:
     """Fold buckets soon, so that small examples fold at all."""
     with mock.patch.object(memory, "OPEN_BUCKETS", 3):
         yield
