@@ -7,19 +7,29 @@ review. So each is computed for outcomes arriving in the most favourable places 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from tidegate.domain.case import Case, cap_of, fastest
+from tidegate.domain.cohorts import Tally, limit_of_each
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
     SHIFTS,
     Bucket,
     Restarting,
+    log_components,
+    log_e_above,
     log_e_below,
+    log_e_totals,
     log_moment,
     log_restart_weight,
     log_sum_exp,
 )
+from tidegate.domain.pace import GROWTH_PER_SUCCESS, rate_to_reach
+from tidegate.domain.rollout import Tripwires
+from tidegate.domain.weigh import COHORTS_SHARE
 
+#: Batches of devices that AWS may notify before the next review, at the most.
+BATCHES_AHEAD = 2
 #: Start buckets that may pass before the next review.
 _BUCKETS_AHEAD = 10
 _LOG_WEIGHT = -math.log(len(SHIFTS))
@@ -119,3 +129,82 @@ def fewest(changes: Callable[[int], bool], at_most: int) -> int | None:
         else:
             low = middle + 1
     return low
+
+
+def tripwires(case: Case) -> Tripwires:
+    """Return the counts of harmed and succeeded things at which the next review is due."""
+    evidence = case.evidence
+    without_outcome = evidence.exposed - evidence.harmed - evidence.cleared
+    undecided = without_outcome + BATCHES_AHEAD * case.policy.pace.max_per_minute
+    harmed = min(
+        (each for each in _harm_to_stop(case, undecided) if each is not None), default=None
+    )
+    succeeded = _successes_to_go_on(case, undecided)
+    return Tripwires(
+        harmed=None if harmed is None else evidence.harmed + harmed,
+        succeeded=None if succeeded is None else evidence.succeeded + succeeded,
+    )
+
+
+def _harm_to_stop(case: Case, undecided: int) -> Iterator[int | None]:
+    """Yield, for each way of stopping a release, the fewest further harmed that could do it."""
+    evidence, weighed, harm = case.evidence, case.weighed, case.policy.harm
+    limit, rate = evidence.abort_at, harm.tolerated_rate
+
+    def by_totals(more: int) -> bool:
+        return log_e_totals(evidence.harmed + more, evidence.started, rate) >= limit
+
+    def by_exposed(more: int) -> bool:
+        return log_e_totals(evidence.harmed + more, evidence.exposed, rate) >= limit
+
+    def by_late(more: int) -> bool:
+        harmed = evidence.late_harmed + more
+        started = max(harmed, evidence.late_started)
+        return log_e_above(harmed, started, harm.tolerated_late) >= weighed.late_limit
+
+    rejects = harm.statuses != harm.once_started
+    if weighed.restarting is None:
+        yield fewest(by_totals, undecided)
+    else:
+        higher = limit + math.log(2.0) if rejects else limit
+        yield harm_to_stop(weighed.restarting, rate, higher, undecided)
+        yield fewest(by_late, undecided)
+    if rejects:
+        yield fewest(by_exposed, undecided)
+    if weighed.tallies:
+        each_at = limit_of_each(harm.false_abort_risk * COHORTS_SHARE, len(weighed.tallies))
+        highest = [max(each) for each in zip(*_cohorts_peaks(weighed.tallies, rate), strict=True)]
+        yield harm_to_reach(highest, each_at, undecided)
+
+
+def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[float]]:
+    """Yield the components of each cohort's evidence, for each prefix."""
+    yield log_components(0, 0, rate)
+    for tally in tallies.values():
+        for started, harmed in ((tally.started, tally.harmed), *tally.prefixes):
+            yield log_components(harmed, started, rate)
+
+
+def _successes_to_go_on(case: Case, undecided: int) -> int | None:
+    """Return the fewest further successes that could make room for one more device."""
+    evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
+    if rate_to_reach(cap_of(case), exposed=evidence.exposed, max_per_minute=fastest(case)) > 0:
+        return None
+    # Doubt may be gone by then, and what a hold leaks may harm nobody: all of the budget counts.
+    needed = acceptable + case.situation.budget / (evidence.exposed + 1)
+    by_bound = _successes_to_bound(case, needed, undecided)
+    first = case.policy.pace.start_per_minute
+    lacking = evidence.exposed + 1 - first - GROWTH_PER_SUCCESS * evidence.succeeded
+    by_growth = math.ceil(lacking / GROWTH_PER_SUCCESS)
+    if by_bound is None or by_growth <= by_bound:
+        return by_bound
+    # Once the rate is established, growth limits nothing.
+    established = _successes_to_bound(case, acceptable, undecided)
+    return by_growth if established is None else min(by_growth, established)
+
+
+def _successes_to_bound(case: Case, bound: float, undecided: int) -> int | None:
+    """Return the fewest further successes, at least one, with which the rate is bounded so low."""
+    if case.evidence.upper_bound <= bound:
+        return 1
+    return successes_to_bound(case.weighed.buckets, bound, case.weighed.bound_alpha, undecided)

@@ -115,9 +115,9 @@ def _by_counters(harm: Harm, situation: Situation, totals: Evidence) -> Weighed:
     """
     unstarted = situation.readiness is Readiness.UNSTARTED
     among = totals.exposed if unstarted else totals.started
-    started_harm = _known(situation, harm.once_started)
+    started_harm = _known(situation, harm.once_started) - _beside(situation, harm.once_started)
     log_e = log_e_totals(started_harm, among, harm.tolerated_rate)
-    log_e = _in_both_orders(log_e, harm, totals)
+    log_e = _in_both_orders(log_e, harm, situation, totals)
     buckets, alpha = [Bucket(among, totals.harmed, totals.cleared)], 1 - harm.confidence
     evidence = replace(
         totals,
@@ -163,7 +163,7 @@ def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) ->
         overdue = memory.delays.log_e_overdue(strata.prompt, minute, harm.tolerated_rate)
     evidence = replace(
         totals,
-        log_e=_in_both_orders(log_e, harm, totals),
+        log_e=_in_both_orders(log_e, harm, situation, totals),
         abort_at=abort_at,
         upper_bound=bound,
         late_started=late.started,
@@ -203,10 +203,27 @@ def _known(situation: Situation, statuses: Iterable[ExecutionStatus]) -> int:
     return max(recorded, job.counts.of(statuses))
 
 
-def _in_both_orders(log_e: float, harm: Harm, totals: Evidence) -> float:
+def _beside(situation: Situation, statuses: frozenset[ExecutionStatus]) -> int:
+    """
+    Return the number of things with such an outcome that are weighed by themselves.
+
+    Those that started late have a tolerated rate of their own; those of cohorts set apart have been
+    judged. Neither may speak against the others.
+    """
+    late = (
+        n for (i, each), n in situation.counts.by_bucket.items() if i >= LATE if each in statuses
+    )
+    apart = (
+        n for (i, each), n in situation.apart.by_bucket.items() if i < LATE if each in statuses
+    )
+    return sum(late) + sum(apart)
+
+
+def _in_both_orders(log_e: float, harm: Harm, situation: Situation, totals: Evidence) -> float:
     if harm.statuses == harm.once_started:
         return log_e
-    return log_e_in_both_orders(log_e, totals.harmed, totals.exposed, harm.tolerated_rate)
+    harmed = totals.harmed - _beside(situation, harm.statuses)
+    return log_e_in_both_orders(log_e, harmed, totals.exposed, harm.tolerated_rate)
 
 
 def _bound(buckets: list[Bucket], alpha: float, situation: Situation) -> float:

@@ -1,0 +1,184 @@
+"""
+One review's case: the policy, what is known, what it says, and the limits that follow from it.
+
+How fast it may go, what the fence behind a rate lets through, and what a turn for the worse would
+harm: everything that conclusions are drawn from and reasons are given with.
+"""
+
+import math
+from dataclasses import dataclass
+
+from tidegate.domain.decision import Evidence
+from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
+from tidegate.domain.jobs import HARMFUL, JobCounts
+from tidegate.domain.pace import exposure_cap, rate_within_drift_budget, spendable
+from tidegate.domain.policy import Policy
+from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings
+from tidegate.domain.situation import Situation
+from tidegate.domain.weigh import FENCE_SHARE, Weighed
+
+#: A device that has said nothing for so long is taken not to come back, where a job has no timeout.
+TIMEOUT_MINUTES = 1440.0
+#: While a release is not known to be acceptable, no rate is chosen at which it could harm more
+#: budgets than this if it failed as often as it still may and Tidegate never came back.
+UNATTENDED_BUDGETS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every conclusion is drawn from."""
+
+    policy: Policy
+    situation: Situation
+    weighed: Weighed
+    now: float
+
+    @property
+    def evidence(self) -> Evidence:
+        """The figures that the decision states."""
+        return self.weighed.evidence
+
+    @property
+    def is_acceptable(self) -> bool:
+        """Whether the failure rate is established to be no more than acceptable."""
+        return self.evidence.upper_bound <= self.policy.harm.acceptable_rate
+
+    @property
+    def budget(self) -> float:
+        """What may be spent of the budget on going on."""
+        evidence = self.evidence
+        return spendable(
+            self.situation.budget, upper_bound=evidence.upper_bound, doubt=evidence.doubt
+        )
+
+    @property
+    def timeout_minutes(self) -> float:
+        """The longest that an execution can be in progress."""
+        return float(self.standing.timeout_minutes or TIMEOUT_MINUTES)
+
+    @property
+    def minutes_in_flight(self) -> float:
+        """How long a device is in flight on average, as far as is known."""
+        return self.weighed.memory.delays.mean_minutes(self.timeout_minutes)
+
+    @property
+    def standing(self) -> JobSettings:
+        """The settings in force; none for a job that is gone."""
+        return self.situation.job.settings if self.situation.job else JobSettings()
+
+    def seconds(self, minutes: float) -> int:
+        """Return whole seconds, as Step Functions takes them: at least one, never over."""
+        return max(1, int(minutes * self.situation.minute_seconds))
+
+
+def all_notified(case: Case) -> bool:
+    """Whether AWS creates no more executions: its flag alone is also false before it begins."""
+    job = case.situation.job
+    return job is not None and not job.is_concurrent and case.evidence.started > 0
+
+
+def cap_of(case: Case) -> float:
+    """Return how many devices may be exposed by now."""
+    return exposure_cap(
+        upper_bound=case.evidence.upper_bound,
+        acceptable_rate=case.policy.harm.acceptable_rate,
+        succeeded=case.evidence.succeeded,
+        budget=case.budget,
+        first=case.policy.pace.start_per_minute,
+    )
+
+
+def fastest(case: Case) -> int:
+    """Return the rate that doubt and the harm of a turn for the worse leave."""
+    fastest = int(case.policy.pace.max_per_minute * (1 - case.evidence.doubt))
+    budget = case.policy.harm.drift_budget
+    if budget is None or not case.is_acceptable:
+        return fastest
+    return rate_within_drift_budget(
+        lambda rate: harm_of_a_turn(case, rate)[0], budget=budget, max_per_minute=fastest
+    )
+
+
+def harm_of_a_turn(case: Case, rate: int) -> tuple[float, float]:
+    """Return the devices harmed if the release turns bad now, and the minutes until that shows."""
+    harm = case.policy.harm
+    minutes = case.weighed.memory.delays.minutes_to_notice(rate, harm.turned, harm.tolerated_rate)
+    # Failures themselves are there by then, at the latest.
+    minutes = min(minutes, case.timeout_minutes)
+    return harm.turned * rate * minutes, minutes
+
+
+def guarded(case: Case, rate: int) -> int:
+    """Return the rate, lowered where no fence behind it is tight enough."""
+    evidence = case.evidence
+    if case.is_acceptable or evidence.harmed + evidence.cleared == 0:
+        # Before the first outcome no delay is known; the policy's first rate stands.
+        return rate
+    most = UNATTENDED_BUDGETS * case.situation.budget
+    while rate > RATE_PER_MINUTE_MIN:
+        if (
+            _excess_unattended(
+                case, fence_behind(case.policy, what_stands_before(case, rate)), rate
+            )
+            <= most
+        ):
+            break
+        rate = max(RATE_PER_MINUTE_MIN, rate // 2)
+    return rate
+
+
+def what_stands_before(case: Case, rate: int) -> Behind:
+    """Return what a fence would stand behind at that rate."""
+    job, harm = case.situation.job, case.policy.harm
+    counts = job.counts if job else JobCounts()
+    return Behind(
+        exposed=case.evidence.exposed,
+        rate_per_minute=rate,
+        standing_per_minute=case.standing.rate_per_minute,
+        executed=counts.reported,
+        others=counts.of(HARMFUL - harm.statuses),
+        in_flight=case.evidence.in_flight,
+        minutes_in_flight=case.minutes_in_flight,
+        fleet_size=case.situation.fleet_size,
+        attempts_per_thing=case.standing.attempts_per_thing,
+    )
+
+
+def fence_behind(policy: Policy, behind: Behind) -> Fence:
+    """Return the criteria to stand behind a rate."""
+    harm = policy.harm
+    return fence(
+        behind,
+        harm_statuses=harm.statuses,
+        tolerated_rate=harm.tolerated_rate,
+        risk=harm.false_abort_risk * FENCE_SHARE,
+    )
+
+
+def harm_unattended(case: Case, behind: Fence, rate: int, failure_rate: float) -> float:
+    """Return the devices harmed if a release were left to the fence alone."""
+    # Failures come late, as a rule: they are taken to come when the timeout says so.
+    failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
+    return harmed_unattended(behind, rate, failure_rate, (case.minutes_in_flight, failing))
+
+
+def _excess_unattended(case: Case, behind: Fence, rate: int) -> float:
+    """Return the devices beyond the acceptable rate that it may harm, left to the fence alone."""
+    harm, fleet_size = case.policy.harm, case.situation.fleet_size
+    worst = min(harm.turned, case.evidence.upper_bound)
+    harmed = harm_unattended(case, behind, rate, worst)
+    if harmed == math.inf:
+        # The fence lets it pass: it is not that bad, and harms no more than the fleet holds.
+        return (worst - harm.acceptable_rate) * (fleet_size or 0)
+    return harmed * (1 - harm.acceptable_rate / worst)
+
+
+def harm_by_evidence(case: Case, rate: int) -> float:
+    """Return the devices harmed before evidence would stop the release that the fence is for."""
+    harm = case.policy.harm
+    needed = case.evidence.abort_at + math.log(2.0)
+    per_device = harm.turned * math.log(harm.turned / harm.tolerated_rate) + (
+        1 - harm.turned
+    ) * math.log((1 - harm.turned) / (1 - harm.tolerated_rate))
+    failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
+    return harm.turned * (needed / per_device + rate * failing)

@@ -1,0 +1,200 @@
+"""Explaining: the reasons that a case gives, each with its numbers against their limits."""
+
+import math
+
+from tidegate.domain.case import (
+    Case,
+    all_notified,
+    fastest,
+    harm_by_evidence,
+    harm_of_a_turn,
+    harm_unattended,
+)
+from tidegate.domain.cohorts import Remedy, Suspect
+from tidegate.domain.delays import brake_at
+from tidegate.domain.fence import Fence
+from tidegate.domain.jobs import REPORTED
+from tidegate.domain.pace import native_rate
+from tidegate.domain.reasons import Reason, ReasonCode, reason
+from tidegate.domain.rollout import Hold
+from tidegate.domain.situation import Readiness
+
+
+def why_stop(case: Case) -> tuple[Reason, ...]:
+    """Return every reason to stop the release for good."""
+    situation, weighed, evidence = case.situation, case.weighed, case.evidence
+    reasons: list[Reason] = []
+    request = situation.abort_request
+    if request:
+        reasons.append(reason(ReasonCode.ABORT_REQUESTED, by=request.by, why=request.reason))
+    if evidence.log_e >= evidence.abort_at:
+        reasons.append(on_evidence(case, ReasonCode.EVIDENCE_ABOVE_TOLERATED))
+    if weighed.log_e_late >= weighed.late_limit:
+        reasons.append(_late_reason(case))
+    reasons.extend(on_suspect(each) for each in weighed.suspects)
+    if situation.aborting and situation.job:
+        status = situation.job.status.value
+        reasons.append(reason(ReasonCode.ABORT_IN_PROGRESS, status=status))
+    return tuple(reasons)
+
+
+def why_wait(case: Case) -> tuple[Reason, ...]:
+    """Return every reason not to go on now."""
+    situation = case.situation
+    waits = [on_hold(each) for each in situation.holds]
+    if situation.readiness is Readiness.INCOMPLETE:
+        described = situation.job.counts.reported if situation.job else 0
+        recorded = situation.counts.of(*REPORTED)
+        waits.append(reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described))
+    waits.extend(on_suspect(each) for each in case.weighed.suspects if each.remedy is Remedy.HOLD)
+    evidence = case.evidence
+    if evidence.log_e_overdue >= brake_at():
+        log_e = evidence.log_e_overdue
+        waits.append(reason(ReasonCode.DEVICES_OVERDUE, log_e=log_e, limit=brake_at()))
+    return tuple(waits)
+
+
+def on_hold(hold: Hold) -> Reason:
+    """Return that somebody asked not to go on."""
+    return reason(ReasonCode.HELD, kind=hold.kind.value, by=hold.by, why=hold.reason)
+
+
+def on_leak(rate: int) -> Reason:
+    """Return what still gets the job while nobody shall."""
+    return reason(ReasonCode.HOLD_LEAKS, rate=rate)
+
+
+def why_go(case: Case, rate: int, cap: float) -> Reason:
+    """Return what lets it go on at this rate."""
+    evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
+    if evidence.started == 0:
+        return reason(ReasonCode.FIRST_SETTINGS, rate=rate)
+    if evidence.upper_bound <= acceptable:
+        return reason(
+            ReasonCode.RATE_ACCEPTABLE,
+            upper_bound=evidence.upper_bound,
+            acceptable=acceptable,
+            rate=rate,
+        )
+    return _exposure_reason(case, ReasonCode.EXPOSURE_BELOW_CAP, cap)
+
+
+def why_stall(case: Case, rate: int, cap: float) -> Reason:
+    """Return what lets nobody more be exposed."""
+    if cap < math.inf:
+        return _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
+    # An acceptable release has no cap: it is doubted, or a turn would harm more than its budget.
+    return (*on_doubt(case), *on_turn(case, rate))[0]
+
+
+def _exposure_reason(case: Case, code: ReasonCode, cap: float) -> Reason:
+    return reason(
+        code,
+        exposed=case.evidence.exposed,
+        cap=int(cap),
+        upper_bound=case.evidence.upper_bound,
+        budget=case.situation.budget,
+        acceptable=case.policy.harm.acceptable_rate,
+    )
+
+
+def on_evidence(case: Case, code: ReasonCode) -> Reason:
+    """Return how the evidence stands against its limit."""
+    return reason(
+        code,
+        harmed=case.evidence.harmed,
+        started=case.evidence.started,
+        log_e=case.evidence.log_e,
+        limit=case.evidence.abort_at,
+        tolerated=case.policy.harm.tolerated_rate,
+    )
+
+
+def _late_reason(case: Case) -> Reason:
+    return reason(
+        ReasonCode.LATE_ABOVE_TOLERATED,
+        harmed=case.evidence.late_harmed,
+        started=case.evidence.late_started,
+        log_e=case.weighed.log_e_late,
+        limit=case.weighed.late_limit,
+        tolerated=case.policy.harm.tolerated_late,
+    )
+
+
+def on_suspect(suspect: Suspect) -> Reason:
+    """Return how a cohort fails, and what to do about it."""
+    return reason(
+        ReasonCode.COHORT_SUSPECT,
+        cohort=suspect.cohort,
+        harmed=suspect.harmed,
+        started=suspect.started,
+        log_e=suspect.log_e,
+        limit=suspect.limit,
+        others=suspect.log_e_of_others,
+        remedy=suspect.remedy.value,
+    )
+
+
+def on_doubt(case: Case) -> list[Reason]:
+    """Return what doubt leaves, where there is any."""
+    evidence = case.evidence
+    if evidence.doubt == 0:
+        return []
+    return [
+        reason(
+            ReasonCode.DOUBTED,
+            log_e=evidence.doubt * evidence.abort_at / 2,
+            doubt=evidence.doubt,
+            budget=case.budget,
+            rate=native_rate(fastest(case)),
+        )
+    ]
+
+
+def on_cohorts_apart(case: Case) -> list[Reason]:
+    """Return which cohorts are left out, if any."""
+    apart = case.weighed.memory.quarantined
+    return [reason(ReasonCode.COHORT_APART, cohorts=", ".join(apart))] if apart else []
+
+
+def on_turn(case: Case, rate: int) -> list[Reason]:
+    """Return what a release that turned bad now would harm, once it goes freely."""
+    if not case.is_acceptable or all_notified(case):
+        return []
+    harmed, minutes = harm_of_a_turn(case, rate)
+    return [
+        reason(
+            ReasonCode.TURN_WOULD_HARM,
+            turned=case.policy.harm.turned,
+            harmed=round(harmed),
+            rate=rate,
+            minutes=round(minutes),
+        )
+    ]
+
+
+def on_fence(case: Case, behind: Fence, rate: int) -> Reason:
+    """Return the criteria behind a rate and what they let through without Tidegate."""
+    harm = case.policy.harm
+    unattended = harm_unattended(case, behind, rate, harm.turned)
+    later = max(0.0, unattended - harm_by_evidence(case, rate))
+    criteria = " or ".join(
+        f"{each.threshold_percentage:g} % {each.failure_type.value} of at least "
+        f"{each.min_executed_things} executed"
+        for each in behind.criteria
+    )
+    return reason(
+        ReasonCode.FENCE_INSTALLED,
+        criteria=criteria,
+        exposed_up_to=behind.exposed_up_to,
+        risk=behind.risk,
+        rate=rate,
+        turned=harm.turned,
+        unattended=_devices(unattended),
+        later=_devices(later),
+        minutes=_devices(later / (harm.turned * rate)),
+    )
+
+
+def _devices(number: float) -> int | str:
+    return "all" if number == math.inf else round(number)
