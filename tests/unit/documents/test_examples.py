@@ -61,7 +61,7 @@ def test_the_guide_to_policies_shows_policies() -> None:
     ]
 
     assert documents[0].compile() == documents[1].compile()
-    assert len(documents) == 4
+    assert len(documents) == 5
 
 
 @pytest.mark.parametrize("key", KEYS)
