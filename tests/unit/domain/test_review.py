@@ -23,6 +23,7 @@ from tests.unit.domain.examples import (
 )
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.evidence import log_e_totals
 from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import LATE, UNPLACED
@@ -520,6 +521,21 @@ def test_unplaced_outcomes_are_weighed_by_totals_and_said_so() -> None:
     assert ReasonCode.COUNTERS_ONLY in codes(decision)
 
 
+def test_where_nobody_reports_a_start_all_who_were_notified_are_in_flight() -> None:
+    """Evidence from those who have ended alone would be evidence in order of arrival."""
+    situation = replace(
+        situation_of({SUCCEEDED: 500, FAILED: 20}, queued=480), readiness=Readiness.UNSTARTED
+    )
+    decision = decide(situation)
+    evidence = weigh(POLICY, situation, NOW).evidence
+    among_the_ended = weigh(POLICY, replace(situation, readiness=Readiness.UNPLACED), NOW).evidence
+
+    assert evidence.log_e == pytest.approx(log_e_totals(20, 1000, POLICY.harm.tolerated_rate))
+    assert evidence.log_e < among_the_ended.log_e
+    assert evidence.upper_bound > among_the_ended.upper_bound
+    assert ReasonCode.STARTS_UNREPORTED in codes(decision)
+
+
 def test_totals_are_weaker_evidence_than_the_order_of_starts() -> None:
     """The same outcomes, known with their starts, stop a release sooner and free it sooner."""
     placed = situation_of({SUCCEEDED: 500, FAILED: 2}, {FAILED: 3, IN_PROGRESS: 40})
@@ -642,6 +658,7 @@ def test_every_code_is_given_in_some_situation() -> None:
         situation_of({FAILED: 2, SUCCEEDED: 20}),
         replace(going, abort_request=ABORT_REQUEST, aborting=True),
         replace(going, holds=(HOLD,), readiness=Readiness.INCOMPLETE, events_enabled=False),
+        replace(going, readiness=Readiness.UNSTARTED),
         replace(going, job=None),
         with_job(going, is_concurrent=False),
         with_job(going, status=JobStatus.SCHEDULED),

@@ -322,3 +322,23 @@ def test_a_faster_minute_scales_the_buckets() -> None:
     )
 
     assert stage.ledger.counts(stage.key).by_bucket == {(5, SUCCEEDED): 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "in_flight", "readiness"),
+    [(0, 0, Readiness.UNSTARTED), (1, 0, Readiness.COMPLETE), (0, 1, Readiness.COMPLETE)],
+    ids=["only ends", "starts, then ends", "only ends, but for one at work"],
+)
+def test_devices_that_report_only_their_end_are_noticed(
+    stage: ListingStage, seconds: float, in_flight: int, readiness: Readiness
+) -> None:
+    """Where start and end of nearly all are one moment, nobody knows who is at work."""
+    stage.jobs.page_size = 250
+    numbers = range(150)
+    if seconds:
+        stage.report(IN_PROGRESS, *numbers)
+        stage.clock.advance(seconds)
+    stage.report(SUCCEEDED, *numbers)
+    stage.report(IN_PROGRESS, *range(150, 150 + in_flight))
+
+    assert stage.observe().readiness is readiness
