@@ -62,12 +62,18 @@ class Harm:
         """The tolerated rate of devices that start late."""
         if self.late_tolerated_rate is not None:
             return self.late_tolerated_rate
-        return min(_RATE_MAX, 5 * self.tolerated_rate)
+        return self._multiple(5)
 
     @property
     def turned(self) -> float:
         """The failure rate of a release that turns bad midway."""
-        return self.drift_rate or min(_RATE_MAX, 10 * self.tolerated_rate)
+        return self.drift_rate or self._multiple(10)
+
+    def _multiple(self, times: int) -> float:
+        """Return a multiple of the tolerated rate, or, where that is none, a rate above it."""
+        if self.tolerated_rate < _RATE_MAX:
+            return min(_RATE_MAX, times * self.tolerated_rate)
+        return (1 + self.tolerated_rate) / 2
 
     @property
     def once_started(self) -> frozenset[ExecutionStatus]:

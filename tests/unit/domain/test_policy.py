@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.domain.examples import POLICY
+from tests.unit.domain.examples import FAILED, NOW, POLICY, SUCCEEDED, situation_of
 from tidegate.domain.policy import Harm, Policy
+from tidegate.domain.review import review
 
 
 def harm(*, devices: int | None = None, share: float | None = None) -> Harm:
@@ -62,3 +63,33 @@ def test_no_section_is_made_up(section: str) -> None:
 
     with pytest.raises(KeyError, match=section):
         Policy.from_compiled(compiled)
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "late", "turned"),
+    [(0.02, 0.1, 0.2), (0.1, 0.5, 0.9), (0.5, 0.9, 0.9), (0.9, 0.95, 0.95), (0.98, 0.99, 0.99)],
+)
+def test_rates_that_follow_from_the_tolerated_one_lie_above_it(
+    tolerated: float, late: float, turned: float
+) -> None:
+    """Late devices may fail more often, a release that turns bad does; both stay rates."""
+    harm = replace(POLICY.harm, tolerated_rate=tolerated)
+
+    assert (harm.tolerated_late, harm.turned) == pytest.approx((late, turned))
+    assert tolerated < harm.tolerated_late < 1
+
+
+def test_rates_that_the_owner_gives_count() -> None:
+    """What follows from the tolerated rate is for those who did not say."""
+    harm = replace(POLICY.harm, late_tolerated_rate=0.03, drift_rate=0.3)
+
+    assert (harm.tolerated_late, harm.turned) == (0.03, 0.3)
+
+
+@pytest.mark.parametrize("tolerated", [0.9, 0.95])
+def test_a_policy_that_tolerates_almost_everything_is_still_reviewed(tolerated: float) -> None:
+    """No rate that a policy may name leaves a review without an answer."""
+    harm = replace(POLICY.harm, tolerated_rate=tolerated, acceptable_rate=tolerated)
+    decision = review(replace(POLICY, harm=harm), situation_of({FAILED: 5, SUCCEEDED: 5}), NOW)
+
+    assert decision.settings.abort
