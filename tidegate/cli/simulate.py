@@ -4,10 +4,10 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Timer
 from typing import Annotated, Any, Self
 
 import typer
@@ -28,10 +28,9 @@ from tidegate.lab.rule import Rule
 from tidegate.lab.rules import RULES
 from tidegate.lab.rules.tidegate import TidegateRule
 from tidegate.lab.scenarios import SCENARIOS, TITLES
-from tidegate.lab.simulate import JOBS_MAX, RUNS_MAX, SEED_MAX, Study, simulate
+from tidegate.lab.simulate import DAYS_MAX, JOBS_MAX, RUNS_MAX, SEED_MAX, Study, simulate
 from tidegate.lab.summary import summarise, to_json
 from tidegate.lab.table import Row
-from tidegate.lab.trial import run
 
 #: What a policy is held against unless something else is asked for: AWS alone as its documents
 #: show it, slowly and carefully, and what products for fleets and for services do.
@@ -101,6 +100,15 @@ def command(
     runs: Annotated[
         int, typer.Option(min=1, max=RUNS_MAX, metavar="NUMBER", help="Trials of each policy.")
     ] = 50,
+    days: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=DAYS_MAX,
+            metavar="NUMBER",
+            help="After which a rollout is given up that neither ends nor is stopped.",
+        ),
+    ] = 3,
     seed: Annotated[
         int,
         typer.Option(
@@ -141,11 +149,12 @@ def command(
         return
     subject = _subject(policy)
     devices = _fleet(fleet, scenario, failures, subject)
-    study = Study(devices, (subject.rule, *_baselines(against, subject.rule)), runs, seed)
+    study = Study(devices, (subject.rule, *_baselines(against, subject.rule)), runs, seed, days)
     if not no_page:
         _check_page(page)
     given = {"--fleet": fleet, "--failures": failures, "--scenario": scenario}
-    typed = ["tidegate", "simulate", policy, "--runs", str(runs), "--seed", str(seed)]
+    typed = ["tidegate", "simulate", policy, "--runs", str(runs), "--days", str(days)]
+    typed += ["--seed", str(seed)]
     typed += [part for option, value in given.items() if value for part in (option, value)]
     typed += [part for name in against or () for part in ("--against", name)]
     report = _report(study, subject, jobs or _cpus(), shlex.join(typed))
@@ -241,7 +250,7 @@ def _report(study: Study, subject: _Subject, jobs: int, command_line: str) -> Re
         rows=tuple(
             Row(rule.name, rule.title, summarise(trials[rule.name])) for rule in study.rules
         ),
-        first=run(study.fleet, subject.rule, study.seed_of(0), with_trace=True),
+        first=study.trial(subject.rule, 0, with_trace=True),
         command=command_line,
     )
 
@@ -251,7 +260,6 @@ class _Patience:
 
     def __init__(self, in_all: int) -> None:
         console = Console(stderr=True)
-        self._began = time.monotonic()
         self._bar = Progress(
             TextColumn("simulating"),
             BarColumn(),
@@ -262,21 +270,20 @@ class _Patience:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=in_all)
-        self._is_shown = False
+        self._timer = Timer(_PATIENCE_SECONDS, self._bar.start)
 
     def __enter__(self) -> Self:
+        self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_shown:
-            self._bar.stop()
+        self._timer.cancel()
+        self._timer.join()
+        self._bar.stop()
 
     def advance(self, trials: int) -> None:
         """Note that more trials are done."""
         self._bar.advance(self._task, trials)
-        if not self._is_shown and time.monotonic() - self._began > _PATIENCE_SECONDS:
-            self._is_shown = True
-            self._bar.start()
 
 
 def _figures(report: Report, study: Study) -> dict[str, Any]:
@@ -291,6 +298,7 @@ def _figures(report: Report, study: Study) -> dict[str, Any]:
         "is_bad": report.is_bad,
         "seed": study.seed,
         "runs": study.runs,
+        "days": study.days,
         "policies": [
             {"name": row.name, "title": row.title, **to_json(row.summary)} for row in report.rows
         ],

@@ -5,6 +5,7 @@ Trial n of every rule has the same seed, so that rules are compared on the same 
 runs it makes no difference.
 """
 
+import math
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.rule import Rule
-from tidegate.lab.trial import Trial, run
+from tidegate.lab.trial import MINUTES_MAX, Trial, run
+
+DAY_MINUTES = 24 * 60
 
 #: Trials of one rule.
 RUNS_MAX = 100_000
@@ -24,9 +27,12 @@ SEED_MAX = 2**31 - 1
 #: Processes at most; the operating system has fewer than this to spare.
 JOBS_MAX = 64
 
-#: Trials that a process is given at once: enough to outweigh the handing over, and few enough that
+#: Days of a rollout that are looked at, at most.
+DAYS_MAX = MINUTES_MAX // DAY_MINUTES
+
+#: Pieces of work: few enough to keep track of, and otherwise as small as they can be, so that
 #: progress is seen, no process waits long for the last one, and an interrupt takes no time.
-_PIECE_TRIALS = 5
+_PIECES_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +45,28 @@ class Study:
         rules: Each under a name of its own.
         runs: Trials of each rule.
         seed: Of all chance.
+        days: After which a rollout is given up that neither ends nor is stopped.
     """
 
     fleet: Fleet
     rules: tuple[Rule, ...]
     runs: int
     seed: int
+    days: int = DAYS_MAX
 
     def seed_of(self, trial: int) -> int:
         """Return the seed of a trial, counted from 0; studies of other seeds share none."""
         return self.seed * RUNS_MAX + trial
+
+    def trial(self, rule: Rule, number: int, *, with_trace: bool = False) -> Trial:
+        """Return a trial of a rule, by its number from 0."""
+        return run(
+            self.fleet,
+            rule,
+            self.seed_of(number),
+            with_trace=with_trace,
+            minutes_max=self.days * DAY_MINUTES,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +106,10 @@ def simulate(
 
 
 def _pieces(study: Study) -> list[_Piece]:
+    trials = max(1, math.ceil(study.runs * len(study.rules) / _PIECES_MAX))
     return [
-        _Piece(rule, first, min(first + _PIECE_TRIALS, study.runs))
-        for first in range(0, study.runs, _PIECE_TRIALS)
+        _Piece(rule, first, min(first + trials, study.runs))
+        for first in range(0, study.runs, trials)
         for rule in range(len(study.rules))
     ]
 
@@ -123,4 +142,4 @@ def _die_of_interrupts() -> None:
 
 def _try(study: Study, piece: _Piece) -> list[Trial]:
     rule = study.rules[piece.rule]
-    return [run(study.fleet, rule, study.seed_of(trial)) for trial in range(piece.first, piece.end)]
+    return [study.trial(rule, number) for number in range(piece.first, piece.end)]

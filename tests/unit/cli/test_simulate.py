@@ -61,7 +61,7 @@ def test_the_page_is_written_where_asked(in_a_folder_of_its_own: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert "Tidegate with the policy firmware" in page
-    assert "--runs 2 --seed 1 --fleet 200 --failures 20% --against none" in page
+    assert "--runs 2 --days 3 --seed 1 --fleet 200 --failures 20% --against none" in page
     assert [path.name for path in in_a_folder_of_its_own.iterdir()] == ["mine.html"]
 
 
@@ -202,6 +202,17 @@ def test_the_tolerated_rate_is_the_policys(in_a_folder_of_its_own: Path) -> None
     assert "The release is tolerable" in result.stdout
 
 
+def test_a_rollout_that_never_ends_is_given_up() -> None:
+    """A rule that waits for ever neither stops nor finishes within the days that are looked at."""
+    (held,) = figures("hawkbit-canary", "--failures", "50%", "--against", "none", "--days", "1")[
+        "policies"
+    ]
+
+    assert (held["stopped_share"], held["finished_share"]) == (0, 0)
+    assert held["minutes_to_stop_median"] is None
+    assert held["minutes_to_finish_median"] is None
+
+
 def test_the_list_names_all_there_is() -> None:
     """--list tells every baseline and scenario with its title, and does nothing else."""
     result = type_in("--list")
@@ -253,6 +264,7 @@ BROKEN = "name: broken\nharm:\n  tolerated_rate: 2\n  budgte: 5\n"
         (("rings", "--runs", "100001"), "'--runs'"),
         (("rings", "--runs", "some"), "'--runs'"),
         (("rings", "--jobs", "0"), "'--jobs'"),
+        (("rings", "--days", "15"), "'--days'"),
         (("rings", "--seed", "-1"), "'--seed'"),
         (("rings", "--nonsense"), "--nonsense"),
     ],
