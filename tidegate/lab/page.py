@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from tidegate.lab.charts import Picture, picture
 from tidegate.lab.fleet import Fleet
-from tidegate.lab.summary import PERCENTILE
+from tidegate.lab.summary import PERCENTILE, Summary
 from tidegate.lab.table import Column, Row, columns, is_bad
 from tidegate.lab.trial import Trial
 from tidegate.lab.wording import devices_worded, mean_worded, share_worded, time_worded
@@ -98,27 +98,36 @@ def _of_subject(report: Report) -> str:
         f"it harms {mean_worded(summary.harmed)} devices on average "
         f"({PERCENTILE}th percentile {devices_worded(summary.harmed_p95)})"
     )
-    stopped, finished = summary.stopped.value, summary.finished.value
-    runs = f"{summary.trials} runs" if summary.trials > 1 else "the one run"
-    if not report.is_bad:
-        wrongly = f"stops it in {share_worded(stopped)} of {runs}" if stopped else "never stops it"
-        after = time_worded(summary.minutes_to_finish)
-        until = f", and notifies all of the fleet within {after} (median)" if finished else ""
-        return f"The release is tolerable: {row.name} {wrongly}{until}; {harm}."
     apart = summary.quarantined.value
-    if apart > stopped:
-        until = f"stops it in {share_worded(stopped)}" if stopped else "does not stop it"
+    if report.is_bad and apart > summary.stopped.value:
         return (
             f"A part of the release is bad: {row.name} sets such a part apart in "
-            f"{share_worded(apart)} of {runs} and {until}; {harm}."
+            f"{share_worded(apart)} of {_runs(summary)}, and {_stopping(summary)}; {harm}."
         )
-    if not stopped:
-        return f"The release is bad, but {row.name} never stops it, and {harm}."
-    after = time_worded(summary.minutes_to_stop)
+    verdict = "bad" if report.is_bad else "tolerable"
+    return f"The release is {verdict}: {row.name} {_stopping(summary)}{_finishing(report)}; {harm}."
+
+
+def _runs(summary: Summary) -> str:
+    return f"{devices_worded(summary.trials)} runs" if summary.trials > 1 else "the one run"
+
+
+def _stopping(summary: Summary) -> str:
+    if not summary.stopped.value:
+        return "never stops it"
     return (
-        f"The release is bad: {row.name} stops it in {share_worded(stopped)} of {runs}, after "
-        f"{after} (median); {harm}."
+        f"stops it in {share_worded(summary.stopped.value)} of {_runs(summary)}, after "
+        f"{time_worded(summary.minutes_to_stop)} (median)"
     )
+
+
+def _finishing(report: Report) -> str:
+    """Return what is to be said of the end: that it is through, or that it never comes to one."""
+    summary = report.rows[0].summary
+    if not summary.finished.value:
+        return "" if summary.stopped.value else ", and is never through either"
+    after = time_worded(summary.minutes_to_finish)
+    return "" if report.is_bad else f", and has notified all of the fleet after {after} (median)"
 
 
 def _of_others(report: Report) -> str:

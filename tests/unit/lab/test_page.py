@@ -181,10 +181,11 @@ def test_every_policy_has_its_row() -> None:
     ("fleet", "tolerated_rate", "rules", "said"),
     [
         (BAD, 0.02, ("aws-slow",), "The release is bad: aws-slow stops it in 100% of 3 runs"),
-        (BAD, 0.02, ("aws-constant",), "The release is bad, but aws-constant never stops it"),
-        (GOOD, 0.02, ("aws-constant",), "The release is tolerable: aws-constant never stops it"),
+        (BAD, 0.02, ("aws-constant",), "The release is bad: aws-constant never stops it; it harms"),
+        (GOOD, 0.02, ("aws-constant",), "aws-constant never stops it, and has notified all of"),
         (BAD, 0.5, ("aws-slow",), "The release is tolerable: aws-slow stops it in 100% of 3 runs"),
         (BAD, 0.02, ("aws-constant", "aws-slow", "aws-exponential"), "aws-slow harms fewest"),
+        (BAD, 0.02, ("hawkbit-canary",), "never stops it, and is never through either; it harms"),
         (GOOD, 0.02, ("rings", "aws-slow", "aws-constant"), "aws-constant is through first"),
         (BAD, 0.5, ("aws-constant", "aws-slow"), "None of the others lets it through."),
     ],
