@@ -1,0 +1,209 @@
+"""Reasons carry their numbers: what was decided on, each against its limit."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.domain.examples import (
+    FAILED,
+    IN_PROGRESS,
+    NOW,
+    POLICY,
+    SUCCEEDED,
+    TIMEOUT_MINUTES,
+    learned,
+    situation_of,
+    with_counts,
+)
+from tidegate.domain.cohorts import Tally
+from tidegate.domain.decision import Decision
+from tidegate.domain.delays import brake_at
+from tidegate.domain.evidence import log_e_above
+from tidegate.domain.memory import Memory
+from tidegate.domain.outcomes import LATE
+from tidegate.domain.reasons import Reason, ReasonCode
+from tidegate.domain.review import review
+from tidegate.domain.situation import Readiness, Situation
+
+
+def decide(situation: Situation) -> Decision:
+    """Review a situation now."""
+    return review(POLICY, situation, NOW)
+
+
+def given(decision: Decision, code: ReasonCode) -> Reason:
+    """Return the one reason with this code."""
+    (found,) = (each for each in decision.reasons if each.code is code)
+    return found
+
+
+def test_evidence_is_told_against_its_limit() -> None:
+    """How many of how many, how much it weighs, and what it would have to weigh."""
+    decision = decide(situation_of({SUCCEEDED: 30, FAILED: 1, IN_PROGRESS: 5}))
+    evidence = decision.evidence
+
+    assert given(decision, ReasonCode.EVIDENCE_BELOW_ABORT).values == {
+        "harmed": 1,
+        "started": 36,
+        "log_e": evidence.log_e,
+        "limit": evidence.abort_at,
+        "tolerated": 0.02,
+    }
+
+
+def test_a_fence_is_told_with_all_its_criteria_and_what_they_let_through() -> None:
+    """People see what AWS would do without Tidegate, and how much later than evidence would."""
+    situation = replace(
+        situation_of({SUCCEEDED: 60, IN_PROGRESS: 5}),
+        memory=Memory(delays=learned(cleared_after=5)),
+        fleet_size=50_000,
+    )
+    decision = decide(situation)
+    told = given(decision, ReasonCode.FENCE_INSTALLED)
+    assert decision.settings.abort
+
+    assert set(str(told.values["criteria"]).split(" or ")) == {
+        f"{each.threshold_percentage:g} % {each.failure_type} of at least "
+        f"{each.min_executed_things} executed"
+        for each in decision.settings.abort
+    }
+    rate = decision.settings.rate_per_minute
+    assert told.values["rate"] == rate
+    assert told.values["exposed_up_to"] == 65 + max(100, rate) + rate
+    assert told.values["risk"] == pytest.approx(0.01 * 0.15)
+    assert told.values["turned"] == 0.2
+    later, unattended = float(told.values["later"]), float(told.values["unattended"])
+    assert 0 <= later < unattended
+    assert float(told.values["minutes"]) == pytest.approx(later / (0.2 * rate), abs=1)
+
+
+def test_a_fence_that_never_fires_is_said_to_harm_all() -> None:
+    """Where devices may be in flight for ever, no ratio is safe: the decision does not hide it."""
+    situation = replace(situation_of({SUCCEEDED: 60}), fleet_size=70)
+
+    assert given(decide(situation), ReasonCode.FENCE_INSTALLED).values["unattended"] == "all"
+
+
+def test_late_devices_are_told_against_their_own_rate() -> None:
+    """Their number, their harm, and the rate that is tolerated of them."""
+    counts = {(LATE, FAILED): 20, (LATE, SUCCEEDED): 5}
+    told = given(decide(with_counts(situation_of(), counts)), ReasonCode.LATE_ABOVE_TOLERATED)
+
+    assert told.values == {
+        "harmed": 20,
+        "started": 25,
+        "log_e": log_e_above(20, 25, 0.1),
+        "limit": told.values["limit"],
+        "tolerated": 0.1,
+    }
+    assert float(told.values["log_e"]) >= float(told.values["limit"]) > 0
+
+
+def test_a_cohort_is_told_with_the_others() -> None:
+    """What it shows, what all others show, and what is done about it."""
+    situation = replace(
+        situation_of({FAILED: 9, SUCCEEDED: 991}),
+        tallies={"old": Tally(15, 9), "new": Tally(985, 0)},
+        can_quarantine=True,
+    )
+    decision = decide(situation)
+    (suspect,) = decision.suspects
+
+    assert given(decision, ReasonCode.COHORT_APART).values == {"cohorts": "old"}
+    held = decide(replace(situation, can_quarantine=False))
+    assert given(held, ReasonCode.COHORT_SUSPECT).values == {
+        "cohort": "old",
+        "harmed": 9,
+        "started": 15,
+        "log_e": suspect.log_e,
+        "limit": suspect.limit,
+        "others": suspect.log_e_of_others,
+        "remedy": "hold",
+    }
+
+
+def test_cohorts_apart_are_all_named() -> None:
+    """In the order of their names, with every decision."""
+    situation = replace(
+        situation_of({SUCCEEDED: 50}),
+        memory=Memory(quarantined=("b", "a")),
+        tallies={"a": Tally(5, 0), "b": Tally(5, 0), "c": Tally(40, 0)},
+    )
+
+    assert given(decide(situation), ReasonCode.COHORT_APART).values == {"cohorts": "a, b"}
+    nobody = decide(situation_of({SUCCEEDED: 50}))
+    assert ReasonCode.COHORT_APART not in {each.code for each in nobody.reasons}
+
+
+def test_doubt_is_told_with_what_it_leaves() -> None:
+    """How much of it there is, and what of the budget and the rate is left."""
+    decision = decide(situation_of({SUCCEEDED: 90, FAILED: 7, IN_PROGRESS: 3}))
+    told = given(decision, ReasonCode.DOUBTED)
+    doubt = decision.evidence.doubt
+
+    assert told.values["doubt"] == doubt
+    assert told.values["log_e"] == pytest.approx(doubt * decision.evidence.abort_at / 2)
+    assert told.values["rate"] == int(1000 * (1 - doubt))
+    assert 0 < float(told.values["budget"]) < 50
+    fine = decide(situation_of({SUCCEEDED: 90}))
+    assert ReasonCode.DOUBTED not in {each.code for each in fine.reasons}
+
+
+def test_overdue_devices_are_told_against_the_brake() -> None:
+    """They wait, although nothing has failed yet and the rate was established."""
+    situation = replace(
+        situation_of(*[{}] * 50, {IN_PROGRESS: 100}),
+        upper_bound=0.01,
+        memory=Memory(delays=learned(cleared_after=3)),
+    )
+    decision = decide(situation)
+
+    told = decision.reasons[0]
+    assert told.code is ReasonCode.DEVICES_OVERDUE
+    assert told.values == {"log_e": decision.evidence.log_e_overdue, "limit": brake_at()}
+
+
+def test_a_turn_is_told_where_the_release_goes_freely() -> None:
+    """What it would harm at this rate, and when it would show."""
+    free = decide(situation_of({SUCCEEDED: 3000}))
+    told = given(free, ReasonCode.TURN_WOULD_HARM)
+
+    assert told.values == {
+        "turned": 0.2,
+        "harmed": round(0.2 * 1000 * TIMEOUT_MINUTES),
+        "rate": 1000,
+        "minutes": TIMEOUT_MINUTES,
+    }
+    going = decide(situation_of({SUCCEEDED: 60}))
+    assert ReasonCode.TURN_WOULD_HARM not in {each.code for each in going.reasons}
+
+
+def test_a_turn_is_not_told_where_nobody_is_left_to_notify() -> None:
+    """There is no rate any more at which it could harm."""
+    situation = situation_of({SUCCEEDED: 3000})
+    assert situation.job
+    done = replace(situation, job=replace(situation.job, is_concurrent=False))
+
+    assert ReasonCode.TURN_WOULD_HARM not in {each.code for each in decide(done).reasons}
+
+
+def test_missing_starts_are_told_with_their_number() -> None:
+    """Why evidence is slower than it could be, one reason for each way of not knowing."""
+    situation = situation_of({SUCCEEDED: 50, FAILED: 1})
+    unplaced = decide(replace(situation, readiness=Readiness.UNPLACED))
+    unstarted = decide(replace(situation, readiness=Readiness.UNSTARTED))
+
+    assert given(unplaced, ReasonCode.COUNTERS_ONLY).values == {"unplaced": 0}
+    assert given(unstarted, ReasonCode.STARTS_UNREPORTED).values == {}
+    assert ReasonCode.COUNTERS_ONLY not in {each.code for each in unstarted.reasons}
+
+
+def test_a_reason_is_given_once() -> None:
+    """What leads the list does not come again among what else was considered."""
+    for situation in (
+        replace(situation_of({SUCCEEDED: 20, FAILED: 4}), upper_bound=0.02),
+        situation_of({IN_PROGRESS: 10}),
+        situation_of({SUCCEEDED: 3000}),
+    ):
+        codes = [each.code for each in decide(situation).reasons]
+        assert len(codes) == len(set(codes))
