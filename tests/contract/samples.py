@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.domain.decision import Decision, Evidence, Verdict
+from tidegate.domain.delays import Delays
+from tidegate.domain.evidence import Bucket, Restarting
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.memory import Folded, Memory
 from tidegate.domain.outcomes import Sighting, deltas, transitions
 from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
 from tidegate.domain.reasons import ReasonCode, reason
@@ -67,6 +70,15 @@ FRESH = Rollout(
     enrolled_at=NOW + 0.125,
 )
 
+#: What reviews of a long rollout hand on, with numbers that take 17 digits.
+MEMORY = Memory(
+    Folded(
+        Restarting().then([Bucket(97, 2, 90)] * 150, 1 / 60), (14_550, 300, 13_500, 2**60), 1 / 60
+    ),
+    Delays().learn([Bucket(97, 2, 90)] * 50, 50 + 1 / 3),
+    ("nord-süd", 'old "A"'),
+)
+
 #: One that has seen everything.
 SEASONED = replace(
     FRESH,
@@ -75,6 +87,7 @@ SEASONED = replace(
     revision=345,
     signals=6,
     upper_bound=0.1 + 0.2,  # whose nearest float takes 17 digits
+    memory=MEMORY,
     listing=Listing(seen_until=NOW + 1 / 3, surplus=-2),
     park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
     abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.samples import (
     FRESH,
     KEY,
+    MEMORY,
     NOW,
     SEASONED,
     by_name,
@@ -218,6 +219,30 @@ def test_a_decision_reads_back_unchanged(ledger: Ledger) -> None:
     assert ledger.rollout(KEY) == replace(FRESH, revision=1, upper_bound=0.5)
     with pytest.raises(NotFound, match="no decision 2"):
         ledger.decision(KEY, 2)
+
+
+def test_what_a_review_remembers_is_kept_with_the_rollout(ledger: Ledger) -> None:
+    """The next review finds it there, down to the last digit; each takes the place of the last."""
+    enrolled(ledger)
+    remembered = [MEMORY, replace(MEMORY, quarantined=())]
+
+    for revision, memory in enumerate(remembered, start=1):
+        ledger.store_decision(KEY, replace(decision(revision), memory=memory), generation=1)
+
+        assert ledger.rollout(KEY).memory == memory
+        assert ledger.current([KEY.job_id])[KEY.job_id].memory == memory
+    assert ledger.decision(KEY, 1) == decision(1)
+
+
+def test_a_decision_stored_again_remembers_what_it_did_at_first(ledger: Ledger) -> None:
+    """A review that is run again after its successor takes nothing of that one's memory away."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, decision(1), generation=1)
+    ledger.store_decision(KEY, replace(decision(2), memory=MEMORY), generation=1)
+
+    ledger.store_decision(KEY, decision(1), generation=1)
+
+    assert ledger.rollout(KEY).memory == MEMORY
 
 
 def test_storing_a_decision_twice_changes_nothing(ledger: Ledger) -> None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.domain.examples import NOW
+from tests.unit.domain.examples import NOW, learned
 from tests.unit.domain.test_reasons import values_for
+from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.decision import Decision, Evidence, Verdict
+from tidegate.domain.memory import Memory
 from tidegate.domain.reasons import ReasonCode, reason
 from tidegate.domain.rollout import Ending, Tripwires
 from tidegate.domain.settings import (
@@ -40,6 +42,11 @@ DECISION = Decision(
     wait_seconds=48,
     ending=Ending.ABORTED,
     attention="look at it",
+    suspects=(
+        Suspect("old", 30, 10, 12.5, 6.9, -0.25, 9.75, Remedy.QUARANTINE),
+        Suspect("new", 20, 5, 7.5, 6.9, -0.25, 1.5, Remedy.HOLD),
+    ),
+    memory=Memory(delays=learned(cleared_after=5), quarantined=("old",)),
 )
 
 
@@ -51,6 +58,10 @@ DECISION = Decision(
         *(replace(DECISION, ending=ending) for ending in (*Ending, None)),
         replace(DECISION, reasons=(), settings=JobSettings(), replaces=JobSettings()),
         replace(DECISION, attention=None, tripwires=Tripwires()),
+        *(
+            replace(DECISION, suspects=(replace(DECISION.suspects[0], remedy=remedy),))
+            for remedy in Remedy
+        ),
     ],
 )
 def test_a_decision_is_read_back_as_it_was_stored(decision: Decision) -> None:
@@ -87,3 +98,20 @@ def test_a_stored_sentence_stays_as_it_was() -> None:
     document["reasons"][0] |= {"text": "as it was put then", "values": {}}
 
     assert Decision.from_document(document).summary == "as it was put then"
+
+
+def test_what_the_next_review_need_not_compute_is_no_part_of_the_document() -> None:
+    """It is kept with the rollout: decisions stay small, and equal whatever was remembered."""
+    read = Decision.from_document(DECISION.to_document())
+
+    assert "memory" not in DECISION.to_document()
+    assert read.memory == Memory()
+    assert read == DECISION
+
+
+def test_a_decision_from_before_cohorts_were_told_apart_is_read() -> None:
+    """Documents that were stored without suspects had none."""
+    document = DECISION.to_document()
+    del document["suspects"]
+
+    assert Decision.from_document(document).suspects == ()
