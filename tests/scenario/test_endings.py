@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scenario.world import JOB, START, World, fleet
+from tests.scenario.world import JOB, POLICY, START, World, fleet
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.rollout import Ending, RolloutKey
 
@@ -62,14 +62,20 @@ def test_a_job_that_is_being_deleted_is_over(make_world: MakeWorld) -> None:
 
 def test_a_job_stopped_by_its_fence_is_told_from_an_abort(make_world: MakeWorld) -> None:
     """With Tidegate dead, the criteria it left behind stop the job; come back, it says so."""
-    world = make_world(things=2000, devices=fleet(1.0, minutes=3.0))
+    policy = {**POLICY, "job": {"timeout": "15m"}}
+    world = make_world(things=2000, devices=fleet(1.0, minutes=3.0), policy=policy)
     world.launch()
     world.run(1)
     (execution,) = world.executions.values()
     world.kill(execution)
-    world.run(60)
+    left = world.jobs.describe(JOB).settings
+    assert left.abort
+    soonest = min(each.min_executed_things for each in left.abort)
+    world.run(120)
     assert world.jobs.describe(JOB).status is JobStatus.CANCELED
-    assert world.outcomes()[ExecutionStatus.FAILED] <= 60
+    # What is in flight when the ratio is reached fails as well, and a batch may be on its way.
+    assert world.outcomes()[ExecutionStatus.FAILED] <= soonest + 6 * left.rate_per_minute
+    assert soonest < 200
 
     world.start_workflow("again", execution.given)
     world.run(1)

@@ -15,8 +15,8 @@ from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
+from tidegate.domain.review import first_settings
 from tidegate.domain.rollout import Rollout
-from tidegate.domain.settings import RolloutRate
 from tidegate.errors import Contention, NotFound, Refused, RetryLater
 from tidegate.ports import POLICY_TAG
 from tidegate.service.enroll import Enrolling
@@ -86,11 +86,12 @@ def test_enrolling_tags_and_changes_nothing_else(stage: Stage) -> None:
 def test_a_launched_job_is_slow_and_fenced_from_its_creation(stage: Stage) -> None:
     """No minute runs at AWS's default rate."""
     stage.jobs.delete(JOB)
-    stage.enroll(given=LAUNCH)
+    rollout = stage.enroll(given=LAUNCH)
 
     settings = stage.jobs.describe(JOB).settings
     assert stage.operations() == ["create"]
-    assert settings.rollout == RolloutRate(10)
+    assert settings.to_request().items() >= first_settings(rollout.policy).to_request().items()
+    assert settings.rate_per_minute <= rollout.policy.harm.budget(None)
     assert settings.abort is not None
     assert stage.tags == {POLICY_TAG: "firmware"}
 
