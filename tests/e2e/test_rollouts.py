@@ -133,8 +133,14 @@ def test_hold_resume_and_abort_work_from_the_bus(stack: DeployedStack, bus: Over
     stack.enrolled("asked")
 
     stack.command("Hold Rollout", jobId="asked", by="the night shift", reason="cloud maintenance")
-    held = eventually(lambda: bus.of("asked", "Rollout Held"), "the hold to be announced")[-1]
-    assert "the night shift" in held["detail"]["reasons"][0]["text"]
+    held = eventually(
+        lambda: [
+            each
+            for each in bus.of("asked", "Rollout Held")
+            if "the night shift" in each["detail"]["reasons"][0]["text"]
+        ],
+        "the hold to be announced",
+    )[-1]
     assert stack.describe("asked")["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 1}
 
     time.sleep(1.1)  # events have whole seconds; a resume lifts holds of earlier ones

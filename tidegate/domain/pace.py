@@ -33,7 +33,8 @@ def exposure_cap(
 
 
 #: A hold leaks: AWS's lowest rate is 1 a minute. What so many minutes leak is set aside from the
-#: budget, about as long as one generation of devices takes to show its outcomes.
+#: budget, about as long as one generation of devices takes to show its outcomes; but of a small
+#: budget no more than half, or nothing could begin.
 LEAK_MINUTES = 15
 
 
@@ -46,8 +47,8 @@ def spendable(budget: float, *, upper_bound: float, doubt: float) -> float:
         upper_bound: On the failure rate; as many of the leaked devices may be harmed.
         doubt: From 0 to 1.
     """
-    leaked = upper_bound * RATE_PER_MINUTE_MIN * LEAK_MINUTES
-    return max(0.0, budget - leaked) * (1 - doubt)
+    leaked = min(upper_bound * RATE_PER_MINUTE_MIN * LEAK_MINUTES, budget / 2)
+    return (budget - leaked) * (1 - doubt)
 
 
 def doubt(log_e: float, abort_at: float) -> float:
