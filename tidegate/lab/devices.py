@@ -292,8 +292,11 @@ class _World:
         )
 
     def _finished_at(self) -> int | None:
+        """Return when all were notified, by AWS's own minutes: they begin with the first batch."""
         told_at = self._crowd.told_at
-        return None if len(told_at) < self._fleet.size else int(_minutes(told_at[-1])) + 1
+        if len(told_at) < self._fleet.size:
+            return None
+        return int((told_at[-1] - told_at[0]) / MINUTE_SECONDS) + 1
 
     def _stopped_by(self) -> str | None:
         if self._stopped_at is None:

@@ -68,7 +68,7 @@ def test_a_trial_can_be_repeated() -> None:
 
 
 def test_a_good_release_reaches_everybody() -> None:
-    """Tidegate speeds up as devices succeed: sooner done than at the first rate."""
+    """All are notified, and nearly all succeed, in the time that it takes them."""
     fleet = FLEET.with_size(240)
     trial = run_per_device(fleet, POLICY, 1)
 
@@ -76,7 +76,6 @@ def test_a_good_release_reaches_everybody() -> None:
     assert (trial.finished, trial.stopped) == (True, False)
     assert trial.exposed == trial.started == fleet.size
     assert trial.minutes_to_finish is not None
-    assert trial.minutes_to_finish < fleet.size / 10
     assert trial.minutes_to_95 is not None
     assert trial.minutes_to_finish <= trial.minutes_to_95 <= trial.minutes_to_finish + 7
 
@@ -106,12 +105,14 @@ def test_a_release_is_found_acceptable_once_enough_succeeded() -> None:
 @pytest.mark.parametrize("stops_at", [0, 1])
 def test_without_tidegate_its_last_settings_stand(stops_at: int) -> None:
     """The first review always gets through; then the rate stays, and the fence guards it."""
-    good = run_per_device(FLEET, POLICY, 1, orchestrator_stops_at=stops_at)
-    bad = run_per_device(FLEET.with_failures(1.0), POLICY, 1, orchestrator_stops_at=stops_at)
+    fleet = FLEET.with_size(240)
+    alone = run_per_device(fleet, POLICY, 1, orchestrator_stops_at=stops_at)
+    steered = run_per_device(fleet, POLICY, 1)
+    bad = run_per_device(fleet.with_failures(1.0), POLICY, 1, orchestrator_stops_at=stops_at)
 
-    assert good.minutes_to_finish is not None
-    if stops_at == 0:
-        assert good.minutes_to_finish == FLEET.size / 10
+    assert alone.minutes_to_finish is not None
+    assert steered.minutes_to_finish is not None
+    assert alone.minutes_to_finish > steered.minutes_to_finish
     assert bad.stopped_by == "native"
 
 

@@ -21,8 +21,17 @@ import pytest
 from numpy.typing import NDArray
 
 from tidegate.documents.policy import parse_policy_yaml
+from tidegate.domain.settings import ExponentialRate
 from tidegate.lab.aws import FIRST_BATCH_SECONDS, MINUTE_SECONDS
-from tidegate.lab.behaviours import Behaviours, Effective
+from tidegate.lab.behaviours import (
+    Behaviours,
+    Comparison,
+    Effective,
+    Minimum,
+    RetryNumbering,
+    Rounding,
+    Spacing,
+)
 from tidegate.lab.devices import run_native_per_device, run_per_device
 from tidegate.lab.rule import Decide, Plan, Rule, Sight
 from tidegate.lab.rules.native import CONSTANT, CONSTANT_ABORTING, EXPONENTIAL, NativeRule
@@ -178,6 +187,40 @@ def test_aws_alone_does_the_same_in_both_models(name: str) -> None:
 def test_aws_alone_does_the_same_in_many_rollouts(name: str, rule: NativeRule) -> None:
     """The same with enough rollouts to show a difference of a tenth."""
     compare_native(name, rule, 20)
+
+
+#: Switches, and a fleet and settings for which they matter.
+RETRIED = replace(
+    SCENARIOS["bad-60"].with_size(DEVICES),
+    failures=replace(SCENARIOS["bad-60"].failures, mended=0.5),
+    retries=2,
+)
+FRACTIONS = replace(EXPONENTIAL, exponential=ExponentialRate(20, 1.3, succeeded_things=10))
+SWITCHED = {
+    "as it is": Behaviours(),
+    "even": Behaviours(rollout_spacing=Spacing.EVEN),
+    "ceiling": Behaviours(rate_rounding=Rounding.CEILING),
+    "beyond the threshold": Behaviours(abort_compare=Comparison.MORE_THAN),
+    "things, not attempts": Behaviours(abort_counts_attempts=False),
+    "minimum of notified": Behaviours(abort_minimum_counts=Minimum.NOTIFIED),
+    "late abort": Behaviours(abort_lag_minutes=4),
+    "late timeouts": Behaviours(timeout_lag_minutes=5),
+    "numbered on": Behaviours(retry_numbering=RetryNumbering.NEXT),
+}
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("name", SWITCHED)
+def test_switches_and_retries_do_the_same_in_both_models(name: str) -> None:
+    """What AWS's documents leave open is the same in both models, whichever way it stands."""
+    behaviours = SWITCHED[name]
+    devices = [
+        run_native_per_device(RETRIED, FRACTIONS, seed, behaviours=behaviours) for seed in range(20)
+    ]
+    counted = [
+        run(RETRIED, FRACTIONS, seed, behaviours=behaviours, with_trace=True) for seed in range(80)
+    ]
+    assert_alike(devices, counted, len(SWITCHED) * len(FIGURES))
 
 
 # --- Tidegate -----------------------------------------------------------------------------------
