@@ -273,9 +273,9 @@ POLICY = parse_policy_yaml(
 ).compile()
 
 
-def compare_tidegate(name: str, runs: int, stops_at: int | None) -> None:
+def compare_tidegate(name: str, size: int, runs: int, stops_at: int | None) -> None:
     """Compare rollouts that Tidegate steers: its services, and its review on counts."""
-    fleet = SCENARIOS[name].with_size(DEVICES)
+    fleet = SCENARIOS[name].with_size(size)
     rule = Blind(TidegateRule(POLICY, can_quarantine=False))
     devices = [
         run_per_device(fleet, POLICY, seed, orchestrator_stops_at=stops_at) for seed in range(runs)
@@ -298,10 +298,15 @@ def compare_tidegate(name: str, runs: int, stops_at: int | None) -> None:
 STOPS_AT = (None, 20)
 
 
-@pytest.mark.parametrize(("name", "stops_at"), [("bad-60", None), ("bad-20", 20), ("drift", None)])
-def test_the_services_do_as_the_review_on_counts(name: str, stops_at: int | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "stops_at"),
+    [("bad-60", DEVICES, None), ("bad-20", DEVICES, 20), ("drift", 150, None)],
+)
+def test_the_services_do_as_the_review_on_counts(
+    name: str, size: int, stops_at: int | None
+) -> None:
     """Events, lists, ledger, workflow and tripwires change nothing about how a rollout ends."""
-    compare_tidegate(name, 2, stops_at)
+    compare_tidegate(name, size, 2, stops_at)
 
 
 @pytest.mark.prove
@@ -309,4 +314,4 @@ def test_the_services_do_as_the_review_on_counts(name: str, stops_at: int | None
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_services_do_as_the_review_in_many_rollouts(name: str, stops_at: int | None) -> None:
     """The same for every scenario, whether Tidegate lives or dies."""
-    compare_tidegate(name, 15, stops_at)
+    compare_tidegate(name, DEVICES, 15, stops_at)
