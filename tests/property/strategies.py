@@ -1,14 +1,19 @@
 """Policies, settings and situations as they may come, for Hypothesis to draw from."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from string import ascii_letters
 
 from hypothesis import strategies as st
 
-from tests.unit.domain.examples import job_counts_of, job_of
+from tests.unit.domain.examples import job_counts_of, job_of, learned
+from tidegate.domain.cohorts import Tally
+from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import Bucket
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
-from tidegate.domain.outcomes import UNPLACED, Sighting
+from tidegate.domain.memory import Memory
+from tidegate.domain.outcomes import LATE, UNPLACED, CounterKey, Sighting
 from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
 from tidegate.domain.rollout import AbortRequest, Counts, Hold, HoldKind
 from tidegate.domain.settings import (
@@ -25,8 +30,10 @@ from tidegate.domain.situation import Readiness, Situation
 FAILURES = (ExecutionStatus.FAILED, ExecutionStatus.REJECTED, ExecutionStatus.TIMED_OUT)
 #: Statuses of a device that took the job up.
 STARTED = (ExecutionStatus.IN_PROGRESS, ExecutionStatus.SUCCEEDED, *FAILURES)
+#: A device that rejects a job does so in place of starting it.
+NEVER_START = frozenset({ExecutionStatus.REJECTED})
 
-rates = st.sampled_from([0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.7])
+rates = st.sampled_from([0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 0.7, 0.95])
 risks = st.sampled_from([0.0005, 0.005, 0.01, 0.05, 0.1])
 things = st.integers(1, 10_000)
 
@@ -132,6 +139,9 @@ def policies(draw: st.DrawFn) -> Policy:
             false_abort_risk=draw(risks),
             budget_devices=draw(st.integers(1, 200)) if in_devices else None,
             budget_share=None if in_devices else draw(rates),
+            late_tolerated_rate=draw(st.none() | rates),
+            drift_rate=draw(st.none() | st.just((1 + tolerated) / 2)),
+            drift_budget=draw(st.none() | st.integers(1, 3000)),
         ),
         pace=Pace(
             mode=PaceMode.THROTTLE,
@@ -149,15 +159,64 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
+#: Start buckets: not known, of devices that started at once, of those that started late.
+start_buckets = st.integers(UNPLACED, 6) | st.integers(LATE + 31, LATE + 34)
+
 #: Only what has started has a start bucket; what was canceled may have started or not.
 counter_keys = st.tuples(
-    st.integers(UNPLACED, 6), st.sampled_from([*STARTED, ExecutionStatus.CANCELED])
+    start_buckets, st.sampled_from([*STARTED, ExecutionStatus.CANCELED])
 ) | st.just((UNPLACED, ExecutionStatus.QUEUED))
 
 counts = st.dictionaries(counter_keys, st.integers(1, 40), max_size=12).map(Counts)
 
 
 HOLD = Hold(HoldKind.OPERATOR, "on-call", "support is short of people", 0)
+
+
+@st.composite
+def delays(draw: st.DrawFn) -> Delays:
+    """Draw what was learned of delays: nothing, or that devices are cleared at some age."""
+    if draw(st.booleans()):
+        return Delays()
+    return learned(
+        cleared_after=draw(st.integers(0, 90)),
+        never_cleared=draw(st.sampled_from([0.0, 0.01, 0.3, 1.0])),
+        devices=draw(st.sampled_from([10, 100, 10_000])),
+    )
+
+
+@st.composite
+def with_cohorts(draw: st.DrawFn, situation: Situation) -> Situation:
+    """Draw two cohorts that partition a situation's prompt devices; one may be apart by now."""
+    old: dict[CounterKey, int] = {}
+    for key, number in situation.counts.by_bucket.items():
+        if 0 <= key[0] < LATE:
+            old[key] = draw(st.integers(0, number))
+    new = {key: situation.counts.by_bucket[key] - number for key, number in old.items()}
+    return replace(
+        situation,
+        tallies={"old": tally_of(old), "new": tally_of(new)},
+        apart=Counts(old) if (is_apart := draw(st.booleans())) else Counts(),
+        memory=replace(situation.memory, quarantined=("old",) if is_apart else ()),
+        can_quarantine=draw(st.booleans()),
+    )
+
+
+def tally_of(by_bucket: Mapping[CounterKey, int]) -> Tally:
+    """Return the tally of a cohort, FAILED and TIMED_OUT being harm."""
+    harmed: Counter[int] = Counter()
+    started: Counter[int] = Counter()
+    for (index, status), number in by_bucket.items():
+        started[index] += number
+        harmed[index] += number if status in FAILURES and status not in NEVER_START else 0
+    prefixes = tuple(
+        (
+            sum(n for index, n in started.items() if index <= end),
+            sum(n for index, n in harmed.items() if index <= end),
+        )
+        for end in sorted(index for index, n in harmed.items() if n)
+    )
+    return Tally(started.total(), harmed.total(), prefixes)
 
 
 @st.composite
@@ -173,9 +232,13 @@ def running(draw: st.DrawFn) -> Situation:
         revision=draw(st.integers(1, 9)),
         signals=draw(st.integers(0, 9)),
         budget=draw(st.floats(0.5, 500)),
-        readiness=draw(st.sampled_from([Readiness.COMPLETE, Readiness.UNPLACED])),
+        readiness=draw(
+            st.sampled_from([Readiness.COMPLETE, Readiness.UNPLACED, Readiness.UNSTARTED])
+        ),
         events_enabled=draw(st.booleans()),
+        fleet_size=draw(st.none() | st.integers(1, 1_000_000)),
         upper_bound=draw(st.just(1.0) | st.floats(0.0001, 1)),
+        memory=Memory(delays=draw(delays())),
     )
 
 
@@ -186,7 +249,7 @@ def situations(draw: st.DrawFn) -> Situation:
     assert situation.job
     status = draw(st.sampled_from(JobStatus) | st.just(JobStatus.IN_PROGRESS))
     return replace(
-        situation,
+        draw(st.just(situation) | with_cohorts(situation)),
         job=draw(st.just(replace(situation.job, status=status)) | st.none()),
         readiness=draw(st.sampled_from(Readiness)),
         holds=draw(st.sampled_from([(), (HOLD,), (HOLD, HOLD)])),

@@ -1,23 +1,46 @@
 """Laws of the review, in any situation and under any policy."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.strategies import HOLD, STARTED, policies, running, situations
+from tests.property.strategies import (
+    FAILURES,
+    HOLD,
+    STARTED,
+    policies,
+    running,
+    situations,
+    start_buckets,
+)
 from tests.unit.domain.examples import IN_PROGRESS, SUCCEEDED, job_counts_of, job_of
+from tidegate.domain import memory
+from tidegate.domain.case import Case, cap_of, fastest
 from tidegate.domain.decision import Decision, Verdict
-from tidegate.domain.jobs import JobCounts, JobStatus
-from tidegate.domain.outcomes import UNPLACED, CounterKey
-from tidegate.domain.pace import exposure_cap
+from tidegate.domain.delays import brake_at
+from tidegate.domain.jobs import ExecutionStatus, JobCounts, JobStatus
+from tidegate.domain.memory import Memory
+from tidegate.domain.outcomes import (
+    LATE,
+    UNPLACED,
+    CounterKey,
+    Sighting,
+    ThingRecord,
+    deltas,
+    transitions,
+)
+from tidegate.domain.pace import exposure_cap, rate_to_reach
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import JobSettings, RolloutRate, refusals
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.weigh import weigh
 
 
 def standing(situation: Situation) -> JobSettings:
@@ -155,26 +178,56 @@ def test_one_batch_never_passes_the_cap(policy: Policy, situation: Situation) ->
     assert decision.settings.rate_per_minute <= policy.pace.max_per_minute
 
 
-@given(policies(), running(), st.data())
-def test_a_failure_never_speaks_for_a_release(
-    policy: Policy, situation: Situation, data: st.DataObject
-) -> None:
-    """Had any device failed that did not, the rate would be no higher, and an abort the same."""
+def reachable(policy: Policy, situation: Situation) -> int:
+    """Return the rate that evidence, budget and doubt leave, whatever the fence is good for."""
+    case = Case(policy, situation, weigh(policy, situation, 0), 0)
+    exposed = case.evidence.exposed
+    return rate_to_reach(cap_of(case), exposed=exposed, max_per_minute=fastest(case))
+
+
+#: From what stops to what goes on.
+BOLDNESS = {verdict: rank for rank, verdict in enumerate([Verdict.ABORT, Verdict.HOLD])}
+
+
+@st.composite
+def failures(draw: st.DrawFn, policy: Policy, situation: Situation) -> Situation:
+    """Draw the situation as it were had some devices failed that did not."""
     counts = situation.counts.by_bucket
-    spared = [key for key in counts if key[1] in {SUCCEEDED, IN_PROGRESS}]
+    spared = [
+        (bucket, status)
+        for bucket, status in counts
+        if status is SUCCEEDED or (status is IN_PROGRESS and bucket != UNPLACED)
+    ]
     if not spared:
-        return
-    bucket, status = key = data.draw(st.sampled_from(spared))
-    if bucket == UNPLACED and status is IN_PROGRESS:
-        return
-    number = data.draw(st.integers(1, counts[key]))
-    failure = (bucket, min(policy.harm.statuses))
-    worse = with_counts(
+        return situation
+    bucket, _ = key = draw(st.sampled_from(spared))
+    number = draw(st.integers(1, counts[key]))
+    failure = (bucket, draw(st.sampled_from(sorted(policy.harm.statuses))))
+    return with_counts(
         situation,
         {**counts, key: counts[key] - number, failure: counts.get(failure, 0) + number},
     )
 
-    assert rate_of(review(policy, worse, 0)) <= rate_of(review(policy, situation, 0))
+
+@given(policies(), running(), st.data())
+def test_a_failure_never_speaks_for_a_release(
+    policy: Policy, situation: Situation, data: st.DataObject
+) -> None:
+    """
+    Had any device failed that did not, an abort would be one still, and no more could go on.
+
+    That holds for what evidence, budget and doubt leave. Two things may speed up with a failure:
+    a turn for the worse may show sooner, and a fence that counts failures may stand closer.
+    """
+    calm = replace(policy, harm=replace(policy.harm, drift_budget=None))
+    worse = data.draw(failures(calm, situation))
+
+    assert reachable(calm, worse) <= reachable(calm, situation)
+    before, after = review(calm, situation, 0), review(calm, worse, 0)
+    if before.evidence.log_e_overdue < brake_at():
+        assert BOLDNESS.get(after.verdict, 2) <= BOLDNESS.get(before.verdict, 2)
+    if before.verdict is Verdict.ABORT:
+        assert after.verdict is Verdict.ABORT
 
 
 @given(policies(), running(), st.data())
@@ -200,11 +253,11 @@ def test_the_upper_bound_never_rises(
 def test_totals_never_stop_or_free_what_the_order_of_starts_would_not(
     policy: Policy, situation: Situation
 ) -> None:
-    """Where starts are not known, Tidegate is slower in both directions, never bolder."""
+    """Where starts of prompt devices are not known, Tidegate is slower, in both directions."""
     placed = {
         (bucket, status): number
         for (bucket, status), number in situation.counts.by_bucket.items()
-        if bucket != UNPLACED and status in STARTED
+        if 0 <= bucket < LATE and status in STARTED
     }
     known = replace(with_counts(situation, placed), readiness=Readiness.COMPLETE)
     totals = replace(known, readiness=Readiness.UNPLACED)
@@ -234,3 +287,105 @@ def test_every_decision_says_why_and_when_next(policy: Policy, situation: Situat
     assert "\n" not in decision.summary
     assert decision.wait_seconds >= 1
     assert (decision.ending is not None) == (decision.verdict in {Verdict.COMPLETE, Verdict.ENDED})
+
+
+#: Reports of a few things, prompt ones and late ones, that may contradict each other.
+reports_of_things = st.lists(
+    st.builds(
+        Sighting,
+        thing_name=st.sampled_from([f"pump-{number}" for number in range(8)]),
+        status=st.sampled_from(ExecutionStatus),
+        at=st.integers(0, 5),
+        execution_number=st.integers(1, 2),
+        bucket=start_buckets,
+    ),
+    max_size=25,
+)
+
+
+def situation_after(batches: Iterable[list[Sighting]]) -> Situation:
+    """Return what a review sees after these batches of reports."""
+    records: dict[str, ThingRecord] = {}
+    counters: Counter[CounterKey] = Counter()
+    for batch in batches:
+        changes = transitions(records, batch)
+        counters.update(deltas(changes))
+        records.update({change.thing_name: change.after for change in changes})
+    counts = Counts({key: number for key, number in counters.items() if number})
+    return Situation(
+        job=job_of(job_counts_of(counts), JobSettings(RolloutRate(10))),
+        counts=counts,
+        revision=1,
+        signals=0,
+        budget=20,
+    )
+
+
+@given(policies(), reports_of_things, st.data())
+def test_the_order_and_batching_of_reports_do_not_matter(
+    policy: Policy, reports: list[Sighting], data: st.DataObject
+) -> None:
+    """Events come in any order, some of them twice: the decision is the same in the end."""
+    shuffled = data.draw(st.permutations([*reports, *reports[:3]]))
+    size = data.draw(st.integers(1, 5))
+    batches = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+
+    assert review(policy, situation_after(batches), 0) == review(
+        policy, situation_after([reports]), 0
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """When a device started, how it ends, and how many reviews later that is known."""
+
+    started: int
+    outcome: ExecutionStatus
+    after: int
+
+
+devices = st.lists(
+    st.builds(Seen, st.integers(0, 9), st.sampled_from([SUCCEEDED, *FAILURES]), st.integers(0, 4)),
+    max_size=40,
+)
+
+
+def situation_at(minute: int, seen: list[Seen], memory: Memory) -> Situation:
+    """Return what a review sees at a minute, with what the last one handed on."""
+    counts = Counts(
+        dict(
+            Counter(
+                (each.started, each.outcome if each.started + each.after < minute else IN_PROGRESS)
+                for each in seen
+                if each.started < minute
+            )
+        )
+    )
+    return Situation(
+        job=job_of(job_counts_of(counts), JobSettings(RolloutRate(10))),
+        counts=counts,
+        revision=minute,
+        signals=0,
+        budget=20,
+        memory=memory,
+    )
+
+
+@given(policies(), devices)
+def test_reviews_in_between_change_nothing_about_the_evidence(
+    policy: Policy, seen: list[Seen]
+) -> None:
+    """What is handed on saves time: without it the last review would say the same."""
+    remembered = Memory()
+    with mock.patch.object(memory, "OPEN_BUCKETS", 2):
+        for minute in range(1, 15):
+            situation = situation_at(minute, seen, remembered)
+            decision = review(policy, situation, situation.revision)
+            remembered = decision.memory
+        afresh = review(policy, replace(situation, memory=Memory()), situation.revision)
+
+    newest = max((each.started for each in seen), default=0)
+    assert remembered.folded.evidence.buckets == max(0, newest + 1 - 2)
+    for figure in ("log_e", "doubt", "upper_bound", "harmed", "in_flight"):
+        mine, theirs = getattr(decision.evidence, figure), getattr(afresh.evidence, figure)
+        assert math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9)
