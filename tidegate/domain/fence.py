@@ -35,6 +35,8 @@ TARGETS = (2.0, 5.0, 7.0)
 _STEP = 1.15
 #: Where the fleet's size is not known, no criterion waits for more executed things.
 _EXECUTED_MAX = 10_000_000
+#: AWS's type of a count is an integer of 32 bits.
+_COUNT_MAX = 2**31 - 1
 #: What is in flight varies; so much more than its mean is allowed for, in standard deviations.
 _DEVIATIONS = 3.0
 
@@ -186,12 +188,17 @@ class _Line:
         low, high = 0, len(candidates) - 1
         while low < high:
             middle = (low + high) // 2
-            if self._ratio(candidates[middle], counts_others=counts_others) <= target:
+            # No ratio of AWS's is above 1: what aims higher would fire at once.
+            if self._ratio(candidates[middle], counts_others=counts_others) <= min(1.0, target):
                 high = middle
             else:
                 low = middle + 1
         minimum = candidates[low]
-        return minimum, self._ratio(minimum, counts_others=counts_others)
+        ratio = self._ratio(minimum, counts_others=counts_others)
+        if ratio <= 1:
+            return minimum, ratio
+        # So many may be in flight that even failures alone prove nothing, but more than ever fail.
+        return max(minimum, self._most_harmed), 1.0
 
     def _ratio(self, executed: int, *, counts_others: bool) -> float:
         """Return the ratio that a tolerable release stays below from so many executed on."""
@@ -201,7 +208,13 @@ class _Line:
             ratio += self._others_rate
         if executed <= behind.exposed_up_to:
             ratio = max(ratio, self._harmed(behind.exposed_up_to) / executed)
-        return min(1.0, ratio)
+        return ratio
+
+    @property
+    def _most_harmed(self) -> int:
+        """Return the failures that a tolerable release of the whole fleet stays below."""
+        most = max(self._behind.fleet_size or _EXECUTED_MAX, self._behind.exposed_up_to)
+        return int(min(self._harmed(most), _COUNT_MAX))
 
     def _harmed(self, started: float) -> float:
         if started == math.inf:

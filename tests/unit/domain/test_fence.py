@@ -173,6 +173,21 @@ def test_a_fleet_too_small_for_the_line_is_still_fenced() -> None:
     assert unknown.criteria[0].min_executed_things > 4000
 
 
+@pytest.mark.parametrize("tolerated", [0.15, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("minutes_in_flight", [1.0, 60.0, math.inf])
+def test_a_ratio_that_none_exceeds_does_not_fire_at_once(
+    tolerated: float, minutes_in_flight: float
+) -> None:
+    """Aiming at seven times a high rate must not let the first device that fails cut the job."""
+    behind = replace(ON_ITS_WAY, minutes_in_flight=minutes_in_flight, fleet_size=5000)
+    stands = fence(behind, harm_statuses=frozenset({FAILED}), tolerated_rate=tolerated, risk=RISK)
+
+    for criterion in stands.criteria:
+        failures = criterion.threshold_percentage / 100 * criterion.min_executed_things
+        started = criterion.min_executed_things + math.ceil(min(5000, behind.in_flight_unattended))
+        assert failures >= harm_to_reject(min(5000, started), tolerated, RISK) - 1e-9
+
+
 @pytest.mark.parametrize("exposed", [0, 1])
 def test_a_few_devices_cannot_be_cut_by_chance(exposed: int) -> None:
     """Where every device failing proves nothing yet, the criterion cannot fire either."""
