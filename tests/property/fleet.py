@@ -14,6 +14,7 @@ from tests.unit.domain.examples import (
 )
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import first_settings, review
@@ -73,6 +74,7 @@ def release(
     """Release to a fleet: each minute a batch of AWS's, then a review, applied at once."""
     chance = Random(seed)
     settings, bound, holding, leaked = first_settings(policy), 1.0, False, 0
+    memory = Memory()
     notified: list[Device] = []
     for minute in range(minutes):
         batch = min(settings.rate_per_minute, devices - len(notified))
@@ -81,25 +83,26 @@ def release(
         counts = Counts(
             dict(Counter(_counter(each, minute) for each in _started(notified, minute)))
         )
+        queued = len(notified) - counts.of(IN_PROGRESS, *_OUTCOMES)
+        job = job_of(
+            job_counts_of(counts, queued=queued), settings, is_concurrent=len(notified) < devices
+        )
         decision = review(
             policy,
             Situation(
-                job=job_of(
-                    job_counts_of(
-                        counts, queued=len(notified) - counts.of(IN_PROGRESS, *_OUTCOMES)
-                    ),
-                    settings,
-                    is_concurrent=len(notified) < devices,
-                ),
+                job=job,
                 counts=counts,
                 revision=minute + 1,
                 signals=0,
                 budget=policy.harm.budget(devices),
+                fleet_size=devices,
                 upper_bound=bound,
+                memory=memory,
             ),
-            60.0 * minute,
+            job.created_at + 60.0 * (minute + 0.5),
         )
         bound, holding = decision.evidence.upper_bound, decision.verdict is Verdict.HOLD
+        memory = decision.memory
         completed = counts.of(*_OUTCOMES) == devices
         if completed or decision.verdict is Verdict.ABORT:
             break

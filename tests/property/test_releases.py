@@ -9,8 +9,10 @@ import pytest
 from tests.property.fleet import Delays, Run, release
 from tests.unit.domain.examples import POLICY, REJECTED
 from tidegate.domain import review as reviewing
-from tidegate.domain.review import EVIDENCE_SHARE
+from tidegate.domain.fence import Fence
 from tidegate.domain.rollout import Tripwires
+from tidegate.domain.settings import AbortCriterion, FailureType
+from tidegate.domain.weigh import EVIDENCE_SHARE
 
 #: The order in which outcomes arrive tells least about that of the starts where delays differ.
 DELAYS = {
@@ -40,15 +42,18 @@ STEERED_BY_REJECTIONS = replace(
 )
 
 few_or_many = pytest.mark.parametrize(
-    "runs", [75, pytest.param(3_500, marks=pytest.mark.prove)], ids=["few", "many"]
+    "runs", [30, pytest.param(3_500, marks=pytest.mark.prove)], ids=["few", "many"]
 )
 any_delays = pytest.mark.parametrize("delays", DELAYS.values(), ids=DELAYS)
 
 
 @pytest.fixture(autouse=True)
-def nobody_to_wake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave tripwires out: here each minute has its review, and they cost the most."""
+def nobody_to_wake_and_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave tripwires and fences out: here each minute has its review, and they cost the most."""
+    behind = Fence((AbortCriterion(FailureType.ALL, 100, 10_000),), exposed_up_to=0, risk=0)
     monkeypatch.setattr(reviewing, "tripwires", lambda *_: Tripwires())
+    monkeypatch.setattr(reviewing, "fence_behind", lambda *_: behind)
+    monkeypatch.setattr(reviewing, "guarded", lambda _, rate: rate)
 
 
 def runs_of(runs: int, failure_rate: float, delays: Delays) -> Iterator[Run]:
@@ -95,7 +100,7 @@ def test_the_budget_holds_whatever_the_order_of_outcomes(runs: int, delays: Dela
 @any_delays
 def test_a_release_that_is_clearly_bad_is_stopped(delays: Delays) -> None:
     """Half the devices failing are found out before the budget is spent many times over."""
-    runs = list(runs_of(30, 0.5, delays))
+    runs = list(runs_of(20, 0.5, delays))
 
     assert all(run.aborted for run in runs)
     assert all(run.harmed <= BUDGET + run.exposed * RATE + run.leaked for run in runs)
@@ -104,4 +109,4 @@ def test_a_release_that_is_clearly_bad_is_stopped(delays: Delays) -> None:
 @any_delays
 def test_a_good_release_reaches_everybody(delays: Delays) -> None:
     """A release well below the tolerated rate is neither stopped nor starved."""
-    assert all(run.completed for run in runs_of(30, 0.005, delays))
+    assert all(run.completed for run in runs_of(15, 0.005, delays))
