@@ -1,56 +1,140 @@
 """A tripwire never lies beyond the count that changes the decision."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.strategies import rates, risks
+from tests.property.strategies import rates, risks, tally_of
 from tests.unit.domain.examples import (
     FAILED,
     IN_PROGRESS,
+    NOW,
     POLICY,
     REJECTED,
     SUCCEEDED,
-    Starts,
     job_counts_of,
     situation_of,
 )
-from tidegate.domain.decision import Verdict
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import LATE, CounterKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
 from tidegate.domain.situation import Readiness, Situation
 
-#: Up to three buckets with up to two devices in flight each: small enough to try everything.
-small_buckets = st.lists(
-    st.fixed_dictionaries(
-        {
-            SUCCEEDED: st.integers(0, 30),
-            FAILED: st.integers(0, 2),
-            REJECTED: st.integers(0, 2),
-            IN_PROGRESS: st.integers(0, 2),
-        }
-    ),
-    max_size=3,
-)
-
 #: Further outcomes that are tried out.
 MORE_MAX = 3
+#: Cohorts of the devices; where there is one only, none is told apart.
+NORTH, SOUTH = "north", "south"
+#: Where devices of a kind are: start bucket and cohort.
+Place = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Devices:
+    """
+    Devices by place and status, few enough in flight to try everything.
+
+    Attributes:
+        by_place: How many are where.
+        queued: Notified, and not started.
+        cohorts: Names of the cohorts that are told apart.
+    """
+
+    by_place: Mapping[tuple[Place, ExecutionStatus], int]
+    queued: int
+    cohorts: tuple[str, ...]
+
+    @property
+    def counts(self) -> Counts:
+        """As the ledger has them."""
+        by_bucket: Counter[CounterKey] = Counter()
+        for ((bucket, _), status), number in self.by_place.items():
+            by_bucket[bucket, status] += number
+        return Counts(dict(by_bucket))
+
+    def seen_in(self, situation: Situation) -> Situation:
+        """Return the situation with these devices, which AWS knows of as well."""
+        assert situation.job
+        from_aws = job_counts_of(self.counts, queued=self.queued)
+        return replace(
+            situation,
+            job=replace(situation.job, counts=from_aws),
+            counts=self.counts,
+            tallies={
+                cohort: tally_of(
+                    {
+                        (bucket, status): number
+                        for ((bucket, of), status), number in self.by_place.items()
+                        if of == cohort and bucket < LATE
+                    }
+                )
+                for cohort in self.cohorts
+                if len(self.cohorts) > 1
+            },
+        )
+
+    def with_further(self, outcome: ExecutionStatus, more: int) -> Iterator["Devices"]:
+        """Yield every way in which so many further devices can have had the outcome."""
+        flying = [(place, n) for (place, status), n in self.by_place.items() if status is FLYING]
+        for further in product(*(range(min(n, more) + 1) for _, n in flying)):
+            newly_started = more - sum(further)
+            if newly_started < 0:
+                continue
+            for place in self._new_places() if newly_started else [(0, self.cohorts[0])]:
+                moved = Counter(self.by_place)
+                moved[place, outcome] += newly_started
+                for (where, _), number in zip(flying, further, strict=True):
+                    moved[where, FLYING] -= number
+                    moved[where, outcome] += number
+                yield replace(self, by_place=moved, queued=max(0, self.queued - newly_started))
+
+    def _new_places(self) -> list[Place]:
+        """Return where devices may start that have not: in the newest bucket, next, or later."""
+        newest = max((bucket for (bucket, _), _ in self.by_place if bucket < LATE), default=-1)
+        buckets = (max(newest, 0), newest + 1, newest + 4, LATE + newest + 1)
+        return [*product(buckets, self.cohorts)]
+
+
+FLYING = IN_PROGRESS
+
+groups = st.fixed_dictionaries(
+    {
+        SUCCEEDED: st.integers(0, 30),
+        FAILED: st.integers(0, 2),
+        REJECTED: st.integers(0, 1),
+        FLYING: st.integers(0, 2),
+    }
+)
 
 
 @st.composite
-def small_situations(draw: st.DrawFn) -> Situation:
-    """Draw a situation with few devices in flight, known with or without their starts."""
-    situation = situation_of(
-        *draw(small_buckets), queued=draw(st.integers(0, 30)), budget=draw(st.integers(2, 60))
+def few_devices(draw: st.DrawFn, *, cohorts: tuple[str, ...]) -> Devices:
+    """Draw up to three groups of devices, prompt or late, with up to two in flight in each."""
+    buckets = draw(st.lists(st.sampled_from([0, 1, 2, LATE, LATE + 2]), max_size=3, unique=True))
+    by_place = {
+        ((bucket, draw(st.sampled_from(cohorts))), status): number
+        for bucket in sorted(buckets)
+        for status, number in draw(groups).items()
+        if number
+    }
+    return Devices(by_place, draw(st.integers(0, 30)), cohorts)
+
+
+@st.composite
+def around_devices(draw: st.DrawFn) -> Situation:
+    """Draw what is known besides the devices."""
+    return replace(
+        situation_of(budget=draw(st.integers(2, 60))),
+        readiness=draw(st.sampled_from([Readiness.COMPLETE, Readiness.UNPLACED])),
+        upper_bound=draw(st.just(1.0) | st.sampled_from([0.02, 0.3])),
+        can_quarantine=draw(st.booleans()),
     )
-    readiness = draw(st.sampled_from([Readiness.COMPLETE, Readiness.UNPLACED]))
-    return replace(situation, readiness=readiness)
 
 
 @st.composite
@@ -65,90 +149,75 @@ def small_policies(draw: st.DrawFn) -> Policy:
             acceptable_rate=rate,
             statuses=draw(st.sampled_from([{FAILED}, {FAILED, REJECTED}]).map(frozenset)),
             false_abort_risk=draw(risks),
+            late_tolerated_rate=draw(st.none() | rates),
         ),
     )
 
 
-def with_further(situation: Situation, outcome: ExecutionStatus, more: int) -> Iterator[Situation]:
-    """Yield every situation in which so many further devices have had the outcome."""
-    counts = situation.counts.by_bucket
-    open_in = {index: n for (index, status), n in counts.items() if status is IN_PROGRESS}
-    newest = max((index for index, _ in counts), default=-1)
-    for further in product(*(range(min(n, more) + 1) for n in open_in.values())):
-        newly_started = more - sum(further)
-        if newly_started < 0:
-            continue
-        # Those that have not started may do so in the newest bucket, in the next, or later.
-        for index in (max(newest, 0), newest + 1, newest + 4) if newly_started else (0,):
-            moved = Counter(counts)
-            moved[index, outcome] += newly_started
-            for bucket, number in zip(open_in, further, strict=True):
-                moved[bucket, IN_PROGRESS] -= number
-                moved[bucket, outcome] += number
-            yield with_counts(situation, Counts(dict(moved)), newly_started)
+alike = few_devices(cohorts=(NORTH,))
+told_apart = few_devices(cohorts=(NORTH, SOUTH))
 
 
-def with_counts(situation: Situation, counts: Counts, newly_started: int) -> Situation:
-    """Return the situation with other counts, known to AWS as well."""
-    assert situation.job
-    queued = max(0, situation.job.counts.queued - newly_started)
-    job = replace(situation.job, counts=job_counts_of(counts, queued=queued))
-    return replace(situation, counts=counts, job=job)
+def stops_anybody(decision: Decision) -> bool:
+    """Return whether the decision stops the release, or a cohort of it."""
+    return decision.verdict is Verdict.ABORT or bool(decision.suspects)
 
 
-@given(small_policies(), small_situations(), st.sampled_from([FAILED, REJECTED]))
-def test_fewer_failures_than_the_tripwire_do_not_stop_a_release(
-    policy: Policy, situation: Situation, outcome: ExecutionStatus
+@given(small_policies(), around_devices(), alike | told_apart, st.sampled_from([FAILED, REJECTED]))
+def test_fewer_failures_than_the_tripwire_stop_nobody(
+    policy: Policy, around: Situation, devices: Devices, outcome: ExecutionStatus
 ) -> None:
-    """Wherever the failures come from, below the wire the next review would not abort either."""
-    decision = review(policy, situation, 0)
-    if decision.verdict is Verdict.ABORT:
+    """Wherever the failures come from, below the wire the next review stops nobody either."""
+    decision = review(policy, devices.seen_in(around), NOW)
+    if stops_anybody(decision) or outcome not in policy.harm.statuses:
         return
     wire = decision.tripwires.harmed
     harmless = MORE_MAX if wire is None else min(MORE_MAX, wire - decision.evidence.harmed - 1)
 
     for more in range(1, harmless + 1):
-        for further in with_further(situation, outcome, more):
-            assert review(policy, further, 0).verdict is not Verdict.ABORT
+        for further in devices.with_further(outcome, more):
+            assert not stops_anybody(review(policy, further.seen_in(around), NOW))
 
 
-@given(small_policies(), small_situations())
+@given(small_policies(), around_devices(), alike)
 def test_fewer_successes_than_the_tripwire_do_not_make_room(
-    policy: Policy, situation: Situation
+    policy: Policy, around: Situation, devices: Devices
 ) -> None:
     """Wherever the successes come from, below the wire a stalled pace would stay stalled."""
-    decision = review(policy, situation, 0)
+    decision = review(policy, devices.seen_in(around), NOW)
     if decision.verdict is not Verdict.HOLD:
         return
     wire = decision.tripwires.succeeded
     futile = MORE_MAX if wire is None else min(MORE_MAX, wire - decision.evidence.succeeded - 1)
 
     for more in range(1, futile + 1):
-        for further in with_further(situation, SUCCEEDED, more):
-            assert review(policy, further, 0).verdict is Verdict.HOLD
+        for further in devices.with_further(SUCCEEDED, more):
+            assert review(policy, further.seen_in(around), NOW).verdict is Verdict.HOLD
 
 
-@given(small_policies(), small_situations())
-def test_a_wire_lies_beyond_what_is_known(policy: Policy, situation: Situation) -> None:
+@given(small_policies(), around_devices(), alike | told_apart)
+def test_a_wire_lies_beyond_what_is_known(
+    policy: Policy, around: Situation, devices: Devices
+) -> None:
     """A wire that were crossed already would wake reviews without end."""
-    decision = review(policy, situation, 0)
+    decision = review(policy, devices.seen_in(around), NOW)
     wires, evidence = decision.tripwires, decision.evidence
 
     assert wires.harmed is None or wires.harmed > evidence.harmed
     assert wires.succeeded is None or wires.succeeded > evidence.succeeded
 
 
-@given(small_policies(), small_buckets, st.integers(1, 3))
+@given(small_policies(), alike, st.integers(1, 3))
 def test_a_wire_never_recedes_as_failures_come_in(
-    policy: Policy, buckets: list[Starts], more: int
+    policy: Policy, devices: Devices, more: int
 ) -> None:
     """Each failure on the way brings the wire nearer, or leaves it where it is."""
-    situation = situation_of(*buckets)
-    before = review(policy, situation, 0).tripwires.harmed
+    before = review(policy, devices.seen_in(situation_of()), NOW)
+    if before.tripwires.harmed is None:
+        return
+    ahead = before.tripwires.harmed - before.evidence.harmed
 
-    for further in with_further(situation, FAILED, more):
-        decision = review(policy, further, 0)
-        if before is None or decision.verdict is Verdict.ABORT or decision.tripwires.harmed is None:
-            continue
-        nearer = decision.tripwires.harmed - decision.evidence.harmed
-        assert nearer <= before - review(policy, situation, 0).evidence.harmed
+    for further in devices.with_further(FAILED, more):
+        after = review(policy, further.seen_in(situation_of()), NOW)
+        if after.verdict is not Verdict.ABORT and after.tripwires.harmed is not None:
+            assert after.tripwires.harmed - after.evidence.harmed <= ahead
