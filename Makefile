@@ -116,8 +116,9 @@ prove: setup ## Search longer for counterexamples: more examples, fresh seeds
 	@$(pytest) -m 'not e2e' -n 2 --hypothesis-profile=prove
 
 .PHONY: bench
-bench: setup ## Measure what importing each Lambda costs
+bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: half an hour
 	@$(python) benchmarks/import_cost.py
+	@$(python) -m benchmarks.compare
 
 .PHONY: synth
 synth: setup ## Write the CloudFormation templates into cdk.out

@@ -13,7 +13,7 @@ from tidegate.domain.memory import OPEN_BUCKETS, Memory
 from tidegate.domain.outcomes import LATE, CounterKey, bucket_of
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import review
-from tidegate.domain.rollout import Counts
+from tidegate.domain.rollout import Counts, Tripwires
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.situation import Readiness, Situation
 from tidegate.lab.rule import LATE as LATE_STRATUM
@@ -22,6 +22,14 @@ from tidegate.lab.rule import Decide, Order, Plan, Sight
 
 _MINUTE_SECONDS = 60.0
 _OFFSETS = ((PROMPT_STRATUM, 0), (LATE_STRATUM, LATE))
+
+#: Outcomes in the order of ``Sight.arrived``.
+_ARRIVED = (
+    ExecutionStatus.SUCCEEDED,
+    ExecutionStatus.FAILED,
+    ExecutionStatus.TIMED_OUT,
+    ExecutionStatus.REJECTED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +74,35 @@ class _Rollout:
         self._bound = 1.0
         self._memory = Memory()
         self._revision = 0
+        # What the last review ordered, when the next one is due, and what wakes it before.
+        self._order_standing: Order | None = None
+        self._due_seconds = 0.0
+        self._tripwires = Tripwires()
 
     def decide(self, sight: Sight) -> Order:
-        """Review what is seen, and order what the review says."""
+        """Order what the last review said, after a new one if it is time for that."""
+        if self._order_standing is None or self._is_time(sight):
+            self._order_standing = self._review(sight)
+        return self._order_standing
+
+    def _is_time(self, sight: Sight) -> bool:
+        """Whether a review is due, or an outcome has crossed a tripwire: as the workflow waits."""
+        if sight.minute * _MINUTE_SECONDS >= self._due_seconds:
+            return True
+        by_status = dict(zip(_ARRIVED, sight.arrived.sum(axis=1).tolist(), strict=True))
+        harmed = sum(by_status[status] for status in self._rule.policy.harm.statuses)
+        succeeded = by_status[ExecutionStatus.SUCCEEDED]
+        return _is_crossed(self._tripwires.harmed, harmed) or _is_crossed(
+            self._tripwires.succeeded, succeeded
+        )
+
+    def _review(self, sight: Sight) -> Order:
         self._revision += 1
         decision = review(self._rule.policy, self._situation(sight), sight.minute * _MINUTE_SECONDS)
         self._bound = min(self._bound, decision.evidence.upper_bound)
         self._memory = decision.memory
+        self._due_seconds = sight.minute * _MINUTE_SECONDS + decision.wait_seconds
+        self._tripwires = decision.tripwires
         if decision.settings.rollout:
             self._settings = JobSettings(
                 rollout=decision.settings.rollout,
@@ -160,6 +190,10 @@ class _Rollout:
             name: _tally(started[index], harmed[index])
             for index, name in enumerate(self._plan.cohorts)
         }
+
+
+def _is_crossed(tripwire: int | None, count: int) -> bool:
+    return tripwire is not None and count >= tripwire
 
 
 def _tally(started: NDArray[np.int64], harmed: NDArray[np.int64]) -> Tally:
