@@ -22,6 +22,7 @@ TIMEOUT_MINUTES = 1440.0
 #: While a release is not known to be acceptable, no rate is chosen at which it could harm more
 #: budgets than this if it failed as often as it still may and Tidegate never came back.
 UNATTENDED_BUDGETS = 100
+_NEXT_TO_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +182,5 @@ def harm_by_evidence(case: Case, rate: int) -> float:
         1 - harm.turned
     ) * math.log((1 - harm.turned) / (1 - harm.tolerated_rate))
     failing = case.timeout_minutes if case.standing.timeout_minutes else case.minutes_in_flight
-    return harm.turned * (needed / per_device + rate * failing)
+    # A turn that hardly is one tells next to nothing.
+    return harm.turned * (needed / max(per_device, _NEXT_TO_NOTHING) + rate * failing)
