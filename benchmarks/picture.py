@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 if TYPE_CHECKING:
     from matplotlib.transforms import BboxBase
@@ -44,25 +45,28 @@ def draw(results: Results, path: Path) -> None:
         points.append((minutes, harmed, name))
     frontier.sort(key=lambda each: each[2])
     axes.plot(*zip(*((m, h) for m, h, _ in frontier), strict=True), "s-", color=_OWN, ms=8, lw=2)
-    for minutes, harmed, budget in frontier:
+    named = [
         axes.annotate(
-            f"Tidegate, budget {budget}",
+            f"Tidegate, budget {budget}" if budget == frontier[-1][2] else f"budget {budget}",
             (minutes, harmed),
-            xytext=(-8, -4),
-            fontsize=10,
+            xytext=(11, 0),
             textcoords="offset points",
+            fontsize=11,
             color=_OWN,
             weight="bold",
-            ha="right",
             va="center",
         )
+        for minutes, harmed, budget in frontier
+    ]
     axes.set_xscale("log")
     axes.set_yscale("log")
-    _label(FigureCanvasAgg(figure), axes, points)
+    axes.margins(x=0.14)
+    _label(FigureCanvasAgg(figure), axes, points, named)
     axes.set_xlabel("minutes until a good release has reached the whole fleet of 100,000")
     axes.set_ylabel("devices harmed by a bad release (mean over four)")
     axes.grid(visible=True, which="major", alpha=0.3)
-    axes.set_title("Hollow: stops tolerable releases in more than 1 % of rollouts", fontsize=10)
+    title = "hollow: stops a release at the tolerated 2 %, or below, in more than 1 % of rollouts"
+    axes.set_title(title, fontsize=10)
     figure.savefig(
         path, facecolor="white", metadata={"Date": None} if path.suffix == ".svg" else None
     )
@@ -72,11 +76,16 @@ def draw(results: Results, path: Path) -> None:
 _OFFSETS = ((8, 0), (8, 9), (8, -9), (-8, 0), (-8, 10), (-8, -10), (8, 18), (8, -18))
 
 
-def _label(canvas: FigureCanvasAgg, axes: Axes, points: list[tuple[float, float, str]]) -> None:
-    """Name each point where its name hides no other."""
+def _label(
+    canvas: FigureCanvasAgg,
+    axes: Axes,
+    points: list[tuple[float, float, str]],
+    named: list[Annotation],
+) -> None:
+    """Name each point where its name hides no other, nor those that are named already."""
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]  # matplotlib's
-    taken: list[BboxBase] = []
+    taken: list[BboxBase] = [each.get_window_extent(renderer) for each in named]
     for minutes, harmed, name in sorted(points, key=lambda each: -each[1]):
         for dx, dy in _OFFSETS:
             side = "left" if dx > 0 else "right"
