@@ -115,6 +115,10 @@ e2e: setup ## Run the tests on the embedded cloud
 prove: setup ## Search longer for counterexamples: more examples, fresh seeds
 	@$(pytest) -m 'not e2e' -n 2 --hypothesis-profile=prove
 
+.PHONY: mutate
+mutate: setup ## Change the decision engine a little, many times, to see whether tests notice
+	@$(python) benchmarks/mutation.py
+
 .PHONY: bench
 bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: half an hour
 	@$(python) benchmarks/import_cost.py

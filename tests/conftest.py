@@ -1,7 +1,18 @@
-"""How hypothesis searches: alike each time in ``make test``, longer and anew in ``make prove``."""
+"""
+How hypothesis searches: alike each time in ``make test``, longer and anew in ``make prove``.
 
-from hypothesis import settings
+``make mutate`` wants to know only whether there is a counterexample, not the smallest one.
+"""
+
+from hypothesis import Phase, settings
 
 settings.register_profile("test", derandomize=True, deadline=None)
 settings.register_profile("prove", max_examples=2000, deadline=None)
+settings.register_profile(
+    "mutate",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("test")
