@@ -81,9 +81,10 @@ def why_go(case: Case, rate: int, cap: float) -> Reason:
 
 def why_stall(case: Case, rate: int, cap: float) -> Reason:
     """Return what lets nobody more be exposed."""
-    if cap < math.inf:
+    if cap < math.inf and case.evidence.doubt < 1:
         return _exposure_reason(case, ReasonCode.EXPOSURE_AT_CAP, cap)
-    # An acceptable release has no cap: it is doubted, or a turn would harm more than its budget.
+    # Full doubt leaves nothing to spend. An acceptable release has no cap: it is doubted, or a turn
+    # would harm more than its budget.
     return (*on_doubt(case), *on_turn(case, rate))[0]
 
 
