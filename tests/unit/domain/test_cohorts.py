@@ -63,7 +63,7 @@ def test_a_cohort_that_fails_alone_is_left_out_or_waits_for_people(remedy: Remed
 
 def test_a_release_that_is_bad_for_the_others_too_is_stopped() -> None:
     """Setting a cohort apart would not help those that are left."""
-    some = found({"old": Tally(40, 30), "new": Tally(30, 20), "fine": Tally(3, 0)})
+    some = found({"old": Tally(40, 30), "new": Tally(30, 20), "fine": Tally(1, 0)})
     every = found({"old": Tally(40, 30), "new": Tally(30, 20), "none": Tally(0, 0)})
 
     assert [(each.cohort, each.remedy) for each in some] == [
@@ -158,6 +158,7 @@ def test_nobody_and_everybody_have_no_share_to_exceed(cohort: Tally) -> None:
     """A cohort without devices, or the only one, is hit neither more nor less than others."""
     assert concentrated(cohort, Tally(1000, 5)) == 0
     assert concentrated(Tally(0, 0), Tally(0, 0)) == 0
+    assert concentrated(Tally(1, 1), Tally(1, 1)) == 0
 
 
 def test_cohorts_hit_more_than_others_are_shown() -> None:
