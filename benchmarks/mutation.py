@@ -120,6 +120,9 @@ def _unexecuted(tree: ast.Module) -> Iterator[ast.AST]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            # The arguments of zip are of one length, or the program is wrong anyway.
+            yield node.value
         names = ("annotation", "returns", "decorator_list")
         for part in (getattr(node, name, None) for name in names):
             for each in part if isinstance(part, list) else [part]:

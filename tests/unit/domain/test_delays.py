@@ -132,6 +132,13 @@ def test_what_is_never_cleared_is_in_flight_until_the_timeout() -> None:
     assert tenth.mean_minutes(190) == pytest.approx(1 + 5 + 0.1 * (AGES - 5) + 0.1 * (190 - AGES))
 
 
+def test_past_the_ages_told_apart_the_oldest_share_goes_on() -> None:
+    """What was never cleared by then is taken to stay so until the timeout."""
+    at_last = Delays((100,) * AGES, (*(50,) * (AGES - 1), 10))
+
+    assert at_last.mean_minutes(AGES + 50) == pytest.approx(1 + 0.5 * (AGES - 1) + 0.1 + 0.1 * 50)
+
+
 # Overdue
 
 
@@ -256,6 +263,19 @@ def test_a_turn_is_noticed_sooner_the_more_devices_start() -> None:
     assert by_share == sorted(by_share, reverse=True)
     assert by_rate[-1] == 5 + 1 + 2
     assert by_share[0] > by_share[-1]
+
+
+@pytest.mark.parametrize("rate", range(1, 40, 3))
+def test_a_turn_is_noticed_once_it_has_told_enough(rate: int) -> None:
+    """Each minute's devices tell so much; the brake's risk says how much is needed."""
+    delays = learned(cleared_after=0, never_cleared=0.1)
+    share = 0.1 + 3 * math.sqrt(0.1 * 0.9 / 10_000)
+    limit, turned = share + (1 - share) * TOLERATED, 0.1 + 0.9 * 0.6
+    told = turned * math.log(turned / limit) + (1 - turned) * math.log((1 - turned) / (1 - limit))
+    needed = math.log(LOOK_BUCKETS * len(SHIFTS) / BRAKE_RISK)
+
+    minutes = delays.minutes_to_notice(rate, 0.6, TOLERATED)
+    assert minutes == math.ceil(needed / (rate * told)) + 2
 
 
 def test_a_turn_that_is_tolerable_is_never_noticed() -> None:

@@ -117,6 +117,18 @@ def test_no_devices_are_no_evidence() -> None:
     assert pessimistic_upper_bound([], 0.05) == 1
 
 
+def test_what_is_neither_harmed_nor_cleared_is_in_flight() -> None:
+    """Every device that started is one of the three."""
+    assert Bucket(10, 2, 3).in_flight == 5
+    assert Bucket(10, 4, 6).in_flight == 0
+
+
+def test_a_single_success_tells_a_little() -> None:
+    """With little confidence asked for, one device bounds the rate already."""
+    assert upper_bound(0, 1, 0.4) < 1
+    assert upper_bound(0, 1, 0.001) == 1
+
+
 def test_all_failing_leaves_no_upper_bound() -> None:
     """Where every device failed, the rate may be 1, however many they are."""
     assert upper_bound(50, 50, 0.05) == 1

@@ -195,6 +195,9 @@ def test_late_harm_does_not_count_against_the_others_by_another_order(
 
     assert weighed(situation, STRICT).evidence.log_e < 1
     assert weighed(situation).evidence.log_e < 1
+    more = replace(prompt_and_late((90, 2000), (95, 1000)), readiness=Readiness.UNPLACED)
+    assert weighed(more).evidence.log_e == log_e_totals(90, 3000, TOLERATED) > 0
+    assert weighed(more, STRICT).evidence.log_e == log_e_totals(90, 3000, TOLERATED)
 
 
 # Cohorts
@@ -319,6 +322,8 @@ def test_totals_are_weighed_by_halves() -> None:
     assert found.buckets == [Bucket(77, 7, 70)]
     assert found.evidence.doubt == doubt(found.evidence.log_e, found.evidence.abort_at)
     assert found.memory == situation.memory
+    assert found.log_e_late == 0 < found.late_limit
+    assert (found.suspects, found.tallies) == ((), {})
 
 
 def test_where_starts_are_not_reported_all_who_were_notified_are_in_flight() -> None:
@@ -368,11 +373,23 @@ def test_overdue_devices_are_asked_after_once_the_rate_is_established() -> None:
 
 
 def test_a_job_that_is_gone_is_of_no_age() -> None:
-    """Nothing is learned of delays without a time of creation."""
-    memory = weighed(replace(situation_of({SUCCEEDED: 10}), job=None)).memory
+    """Nothing is learned of delays without a time of creation; the ledger's counts are left."""
+    counts = {SUCCEEDED: 10, FAILED: 2, IN_PROGRESS: 3}
+    found = weighed(replace(situation_of(counts), job=None))
 
+    assert found.memory.delays.until == 0
+    assert sum(found.memory.delays.reached) == 0
+    assert (found.evidence.started, found.evidence.exposed) == (15, 15)
+    assert found.evidence.in_flight == 3
+
+
+def test_a_clock_behind_the_job_s_creation_makes_nobody_older() -> None:
+    """Clocks of AWS and of a Lambda may disagree by a little."""
+    situation = situation_of({SUCCEEDED: 10})
+    assert situation.job
+
+    memory = weigh(POLICY, situation, situation.job.created_at - 30).memory
     assert memory.delays.until == 0
-    assert sum(memory.delays.reached) == 0
 
 
 @pytest.mark.parametrize("status", [FAILED, TIMED_OUT, REJECTED])
