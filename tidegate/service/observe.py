@@ -23,8 +23,6 @@ PAGES_MAX = 15
 #: Pages of the first reading: a job enrolled midway may have a past. What does not fit is known by
 #: AWS's counters alone.
 FIRST_PAGES_MAX = 20
-#: An outcome this old that no event has told of was lost, not late.
-EVENT_LATE_MINUTES = 0.5
 #: A device rejects without starting, as a rule.
 _NEVER_STARTS = ExecutionStatus.REJECTED
 #: Updates within the same second may straddle two readings.
@@ -33,7 +31,12 @@ OVERLAP_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """How far the ledger can be relied upon, and whether events seem to be missing."""
+    """
+    How far the ledger can be relied upon, and whether events seem to be missing.
+
+    An outcome that the list tells of first may be one whose event is on its way; whoever wants to
+    know whether events are published at all has reason to look.
+    """
 
     readiness: Readiness
     events_missing: bool = False
@@ -52,7 +55,6 @@ def observe(
     rollout: Rollout,
     job: Job,
     *,
-    now: float,
     jobs: Jobs,
     ledger: Ledger,
     minute_seconds: float,
@@ -63,7 +65,6 @@ def observe(
     Args:
         rollout: As the ledger has it.
         job: DescribeJob's answer, taken before.
-        now: Epoch seconds.
         jobs: The job's executions.
         ledger: Where they go.
         minute_seconds: How long a minute of AWS IoT Jobs takes.
@@ -74,18 +75,17 @@ def observe(
     """
     since = rollout.listing.seen_until
     reading = _Reading(since)
-    lost: list[Transition] = []
+    read: list[Transition] = []
     for rows in reading.fresh(jobs.executions(job.job_id)):
         sightings = [
             sighting_of(row, rollout.key.created_at, minute_seconds)
             for row in rows
             if row.status is not ExecutionStatus.QUEUED
         ]
-        lost.extend(fold_sightings(rollout.key, sightings, ledger=ledger))
-    latest = now - EVENT_LATE_MINUTES * minute_seconds
+        read.extend(fold_sightings(rollout.key, sightings, ledger=ledger))
     return Observation(
         readiness=_readiness(rollout, job, reading, ledger),
-        events_missing=any(_is_lost(each, rollout.enrolled_at, latest) for each in lost),
+        events_missing=any(_is_untold(each, rollout.enrolled_at) for each in read),
     )
 
 
@@ -149,7 +149,7 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
     return Readiness.COMPLETE
 
 
-def _is_lost(change: Transition, enrolled_at: float, latest: float) -> bool:
-    """Whether the list told of an outcome that an event should have told of long ago."""
+def _is_untold(change: Transition, enrolled_at: float) -> bool:
+    """Whether the list told of an outcome that no event has told of yet."""
     known = change.before is not None and change.before.status in REPORTED
-    return change.after.status in REPORTED and not known and enrolled_at < change.after.at <= latest
+    return change.after.status in REPORTED and not known and change.after.at > enrolled_at

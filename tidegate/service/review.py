@@ -39,9 +39,7 @@ def review(
     """
     rollout = owned(ledger, key, generation)
     job = described(jobs, key)
-    looking = partial(
-        observe, now=clock.now(), jobs=jobs, ledger=ledger, minute_seconds=minute_seconds
-    )
+    looking = partial(observe, jobs=jobs, ledger=ledger, minute_seconds=minute_seconds)
     observation = _observe(rollout, job, looking)
     # Outcomes came in meanwhile, of devices that have started meanwhile: who started is counted
     # last, or a burst of fast failures would stand against too few starts.
