@@ -283,7 +283,6 @@ def test_a_job_that_went_away_is_reported_as_such(stage: ListingStage) -> None:
         observe(
             rollout,
             job,
-            now=stage.clock.now(),
             jobs=stage.jobs,
             ledger=stage.ledger,
             minute_seconds=MINUTE_SECONDS,
@@ -315,7 +314,6 @@ def test_a_faster_minute_scales_the_buckets() -> None:
     observe(
         replace(stage.rollout),
         stage.job,
-        now=stage.clock.now(),
         jobs=stage.jobs,
         ledger=stage.ledger,
         minute_seconds=1.0,
