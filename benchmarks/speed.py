@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
 from statistics import median
 
 from benchmarks.plan import TIDEGATE, contestants, policy
@@ -43,6 +45,9 @@ _LATE_SHARE = 0.1
 _HARMED_PER_1000 = 5
 _REPORTING_SHARE = 0.3
 _COHORTS = 20
+
+#: Minutes between the reviews that lead up to the one that is measured.
+_REVIEWED_EACH = 45
 
 #: Things whose sightings are folded, and sightings in a batch: what one SQS message can bring.
 _THINGS = 20_000
@@ -133,24 +138,27 @@ def _memory_bytes() -> int:
 
 
 def _reviewed(fleet_size: int, cohorts: int) -> tuple[Situation, float]:
-    """Return a rollout when nearly all are notified, once reviewed a minute before, and when."""
-    minutes = fleet_size // _RATE_PER_MINUTE - 1
-    before = review(policy(), _situation(minutes - 1, cohorts), (minutes - 1) * _MINUTE_SECONDS)
-    situation = replace(
-        _situation(minutes, cohorts),
-        memory=before.memory,
-        upper_bound=before.evidence.upper_bound,
-        revision=minutes,
-    )
-    return situation, minutes * _MINUTE_SECONDS
+    """Return a rollout of which nearly all are notified, reviewed all along, and the time."""
+    last = fleet_size // _RATE_PER_MINUTE - 1
+    minutes = [*range(_REVIEWED_EACH, last, _REVIEWED_EACH), last - 1, last]
+    situation = _situation(minutes[0], cohorts)
+    for minute, following in pairwise(minutes):
+        before = review(policy(), situation, minute * _MINUTE_SECONDS)
+        situation = replace(
+            _situation(following, cohorts),
+            memory=before.memory,
+            upper_bound=before.evidence.upper_bound,
+            revision=following,
+        )
+    return situation, last * _MINUTE_SECONDS
 
 
 def _situation(minutes: int, cohorts: int) -> Situation:
     """Return a good release that has gone at the greatest rate for so many minutes."""
     by_bucket: dict[CounterKey, int] = {}
+    late = int(_LATE_SHARE * _RATE_PER_MINUTE)
     for minute in range(minutes):
         bucket = bucket_of(minute * _MINUTE_SECONDS, 0, _MINUTE_SECONDS)
-        late = int(_LATE_SHARE * _RATE_PER_MINUTE)
         for offset, started in ((0, _RATE_PER_MINUTE - late), (LATE, late)):
             for status, number in _outcomes(started, minutes - minute).items():
                 key = (bucket + offset, status)
@@ -168,6 +176,7 @@ def _situation(minutes: int, cohorts: int) -> Situation:
     )
 
 
+@cache
 def _outcomes(started: int, age_minutes: int) -> dict[ExecutionStatus, int]:
     """Return what has become of devices that started so long ago."""
     within = pmf_from_within(SCENARIOS["good"].success, age_minutes)
