@@ -40,7 +40,7 @@ TESTS = {
     "case": (UNIT.format("case"), UNIT.format("explain"), UNIT.format("review")),
     "fence": (UNIT.format("fence"), PROPERTY.format("fence")),
     "tripwires": (UNIT.format("tripwires"), PROPERTY.format("tripwires")),
-    "explain": (UNIT.format("explain"), UNIT.format("review")),
+    "explain": (UNIT.format("explain"), UNIT.format("review"), UNIT.format("case")),
     "review": (UNIT.format("review"), UNIT.format("explain"), PROPERTY.format("review")),
     "outcomes": (UNIT.format("outcomes"), PROPERTY.format("outcomes")),
     "policy": (UNIT.format("policy"), PROPERTY.format("policy")),

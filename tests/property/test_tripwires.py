@@ -1,5 +1,6 @@
 """A tripwire never lies beyond the count that changes the decision."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.strategies import rates, risks, tally_of
+from tests.property.strategies import buckets, rates, risks, tally_of
 from tests.unit.domain.examples import (
     FAILED,
     IN_PROGRESS,
@@ -20,12 +21,14 @@ from tests.unit.domain.examples import (
     situation_of,
 )
 from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.evidence import BOUND_SHIFTS, Bucket, log_e_below
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import LATE, CounterKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.tripwires import successes_to_bound
 
 #: Further outcomes that are tried out.
 MORE_MAX = 3
@@ -97,8 +100,8 @@ class Devices:
     def _new_places(self) -> list[Place]:
         """Return where devices may start that have not: in the newest bucket, next, or later."""
         newest = max((bucket for (bucket, _), _ in self.by_place if bucket < LATE), default=-1)
-        buckets = (max(newest, 0), newest + 1, newest + 4, LATE + newest + 1)
-        return [*product(buckets, self.cohorts)]
+        places = (max(newest, 0), newest + 1, newest + 4, LATE + newest + 1)
+        return [*product(places, self.cohorts)]
 
 
 FLYING = IN_PROGRESS
@@ -116,10 +119,10 @@ groups = st.fixed_dictionaries(
 @st.composite
 def few_devices(draw: st.DrawFn, *, cohorts: tuple[str, ...]) -> Devices:
     """Draw up to three groups of devices, prompt or late, with up to two in flight in each."""
-    buckets = draw(st.lists(st.sampled_from([0, 1, 2, LATE, LATE + 2]), max_size=3, unique=True))
+    started_in = draw(st.lists(st.sampled_from([0, 1, 2, LATE, LATE + 2]), max_size=3, unique=True))
     by_place = {
         ((bucket, draw(st.sampled_from(cohorts))), status): number
-        for bucket in sorted(buckets)
+        for bucket in sorted(started_in)
         for status, number in draw(groups).items()
         if number
     }
@@ -193,6 +196,26 @@ def test_fewer_successes_than_the_tripwire_do_not_make_room(
     for more in range(1, futile + 1):
         for further in devices.with_further(SUCCEEDED, more):
             assert review(policy, further.seen_in(around), NOW).verdict is Verdict.HOLD
+
+
+@given(st.lists(buckets(largest=25), max_size=4), st.sampled_from([0.02, 0.1, 0.3, 0.6]))
+def test_the_successes_that_bound_the_rate_are_the_fewest(row: list[Bucket], bound: float) -> None:
+    """No other number of them does, in whichever prefix they come."""
+    alpha, at_most = 0.05, 60
+
+    def bounds(more: int) -> bool:
+        started = cleared = 0
+        for bucket in row:
+            started, cleared = started + bucket.started, cleared + bucket.cleared
+            left = started - cleared - more
+            if left >= 0 and log_e_below(left, started, bound, BOUND_SHIFTS) >= -math.log(alpha):
+                return True
+        left = started - cleared
+        among = started + max(0, more - left)
+        return log_e_below(max(0, left - more), among, bound, BOUND_SHIFTS) >= -math.log(alpha)
+
+    fewest = next((more for more in range(1, at_most + 1) if bounds(more)), None)
+    assert successes_to_bound(row, bound, alpha, at_most) == fewest
 
 
 @given(small_policies(), around_devices(), alike | told_apart)

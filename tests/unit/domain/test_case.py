@@ -178,13 +178,21 @@ def test_a_turn_shows_by_the_timeout_at_the_latest() -> None:
 
 def test_all_are_notified_only_once_some_have_started() -> None:
     """AWS shows the same flag before it begins; a job that is gone notifies nobody, ever."""
-    begun, fresh = situation_of({SUCCEEDED: 3}), situation_of()
+    begun, fresh = situation_of({SUCCEEDED: 1}), situation_of()
     for situation, notified in ((begun, True), (fresh, False)):
         assert situation.job
         done = replace(situation, job=replace(situation.job, is_concurrent=False))
         assert all_notified(case_of(done)) is notified
     assert not all_notified(case_of(begun))
     assert not all_notified(case_of(replace(begun, job=None)))
+
+
+def test_a_bound_at_the_acceptable_rate_is_acceptable() -> None:
+    """The brake comes off where the bound reaches the rate, not only below it."""
+    established = replace(situation_of({IN_PROGRESS: 50}), upper_bound=0.02)
+
+    assert case_of(established).is_acceptable
+    assert not case_of(replace(established, upper_bound=0.0201)).is_acceptable
 
 
 # The fence
@@ -251,6 +259,7 @@ def test_a_guarded_rate_keeps_what_it_is_guarded_for() -> None:
         excess = harmed * (1 - POLICY.harm.acceptable_rate / worst)
 
         assert rate == 1 or excess <= UNATTENDED_BUDGETS * budget
+        assert rate in {1000 >> halvings for halvings in range(10)}
 
 
 def test_failures_of_a_job_with_a_timeout_are_taken_to_come_with_it() -> None:
@@ -273,7 +282,7 @@ def test_failures_of_a_job_with_a_timeout_are_taken_to_come_with_it() -> None:
 
 def test_evidence_stops_a_bad_release_after_what_it_must_show() -> None:
     """Wald's expectation for the harm until the limit, and what fails while it is on its way."""
-    case = case_of(CLEAN)
+    case = case_of(knowing(CLEAN))
     turned, tolerated = POLICY.harm.turned, POLICY.harm.tolerated_rate
     divergence = turned * math.log(turned / tolerated) + (1 - turned) * math.log(
         (1 - turned) / (1 - tolerated)
@@ -282,3 +291,9 @@ def test_evidence_stops_a_bad_release_after_what_it_must_show() -> None:
 
     assert harm_by_evidence(case, 0) == pytest.approx(turned * shown)
     assert harm_by_evidence(case, 10) == pytest.approx(turned * (shown + 10 * TIMEOUT_MINUTES))
+    assert CLEAN.job
+    without = replace(knowing(CLEAN), job=replace(CLEAN.job, settings=JobSettings()))
+    endless = case_of(without)
+    assert harm_by_evidence(endless, 10) == pytest.approx(
+        turned * (shown + 10 * endless.minutes_in_flight)
+    )

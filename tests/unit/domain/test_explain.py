@@ -15,6 +15,13 @@ from tests.unit.domain.examples import (
     situation_of,
     with_counts,
 )
+from tidegate.domain.case import (
+    Case,
+    fence_behind,
+    harm_by_evidence,
+    harm_unattended,
+    what_stands_before,
+)
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.decision import Decision
 from tidegate.domain.delays import brake_at
@@ -23,7 +30,9 @@ from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import LATE
 from tidegate.domain.reasons import Reason, ReasonCode
 from tidegate.domain.review import review
+from tidegate.domain.rollout import Hold, HoldKind
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.weigh import weigh
 
 
 def decide(situation: Situation) -> Decision:
@@ -72,9 +81,27 @@ def test_a_fence_is_told_with_all_its_criteria_and_what_they_let_through() -> No
     assert told.values["exposed_up_to"] == 65 + max(100, rate) + rate
     assert told.values["risk"] == pytest.approx(0.01 * 0.15)
     assert told.values["turned"] == 0.2
-    later, unattended = float(told.values["later"]), float(told.values["unattended"])
-    assert 0 <= later < unattended
-    assert float(told.values["minutes"]) == pytest.approx(later / (0.2 * rate), abs=1)
+    case = Case(POLICY, situation, weigh(POLICY, situation, NOW), NOW)
+    behind = fence_behind(POLICY, what_stands_before(case, rate))
+    unattended = harm_unattended(case, behind, rate, 0.2)
+    later = max(0.0, unattended - harm_by_evidence(case, rate))
+    assert told.values["unattended"] == round(unattended)
+    assert told.values["later"] == round(later)
+    assert told.values["minutes"] == round(later / (0.2 * rate))
+
+
+def test_a_fence_that_is_slower_than_evidence_says_by_how_much() -> None:
+    """At the lowest rate it waits for its fewest executions, which is long after the evidence."""
+    situation = replace(
+        situation_of({SUCCEEDED: 60, IN_PROGRESS: 5}, rate_per_minute=1),
+        memory=Memory(delays=learned(cleared_after=5)),
+        holds=(Hold(HoldKind.OPERATOR, "on-call", "night", NOW),),
+        fleet_size=50_000,
+    )
+    told = given(decide(situation), ReasonCode.FENCE_INSTALLED)
+
+    assert 0 < float(told.values["later"]) < float(told.values["unattended"])
+    assert float(told.values["minutes"]) > 1
 
 
 def test_a_fence_that_never_fires_is_said_to_harm_all() -> None:
@@ -147,6 +174,18 @@ def test_doubt_is_told_with_what_it_leaves() -> None:
     assert 0 < float(told.values["budget"]) < 50
     fine = decide(situation_of({SUCCEEDED: 90}))
     assert ReasonCode.DOUBTED not in {each.code for each in fine.reasons}
+
+
+def test_a_stall_is_told_by_what_stalls() -> None:
+    """Full doubt stalls whatever the cap is; less of it only lowers the cap."""
+    doubted = decide(situation_of({SUCCEEDED: 20, FAILED: 4}))
+    at_cap = decide(situation_of({SUCCEEDED: 90, FAILED: 7, IN_PROGRESS: 3}, queued=900))
+
+    assert doubted.evidence.doubt == 1
+    assert doubted.reasons[0].code is ReasonCode.DOUBTED
+    assert 0 < at_cap.evidence.doubt < 1
+    assert at_cap.reasons[0].code is ReasonCode.EXPOSURE_AT_CAP
+    assert at_cap.reasons[0].values["exposed"] == 1000
 
 
 def test_overdue_devices_are_told_against_the_brake() -> None:

@@ -79,6 +79,15 @@ def test_what_fails_outright_is_cut_after_few_executions_what_fails_a_little_aft
         assert ratio <= 100 * target * TOLERATED + 0.01
 
 
+def test_rejections_are_cut_as_soon_as_failures() -> None:
+    """Devices reject at once, as they fail at once: both aim at what fails outright."""
+    every = fence_of(statuses=frozenset({FAILED, REJECTED, TIMED_OUT}))
+    failed, rejected = (of_type(every, each) for each in (FailureType.FAILED, FailureType.REJECTED))
+
+    assert rejected.threshold_percentage == failed.threshold_percentage
+    assert rejected.min_executed_things == failed.min_executed_things
+
+
 def test_the_lowest_ratio_is_named() -> None:
     """Charts show the criterion that finds the slightest excess."""
     behind = fence_of()
@@ -169,6 +178,10 @@ def test_a_fleet_too_small_for_the_line_is_still_fenced() -> None:
 
     for criterion in fence_of(known).criteria:
         assert criterion.min_executed_things <= 1.15 * 2000 + 1
+    hopeless = fence_of(replace(known, minutes_in_flight=math.inf))
+    for criterion in hopeless.criteria:
+        assert criterion.threshold_percentage == 100
+        assert 2000 <= criterion.min_executed_things <= 1.15 * 2000 + 1
     unknown = fence_of(replace(known, fleet_size=None))
     assert unknown.criteria[0].min_executed_things > 4000
 
@@ -263,6 +276,26 @@ def test_the_first_criterion_to_fire_limits_the_harm_of_a_release_left_alone() -
     alone = Fence((low,), exposed_up_to=0, risk=RISK)
 
     assert harmed_unattended(both, 10, 0.5, (10, 10)) == harmed_unattended(alone, 10, 0.5, (10, 10))
+
+
+def test_the_harm_of_a_release_left_alone_is_what_arrivals_add_up_to() -> None:
+    """
+    Half of 10 devices a minute fail after an hour, the others succeed at once.
+
+    When 675 have started, 37 have failed and 338 have succeeded: a tenth of all are failures.
+    """
+    behind = Fence((AbortCriterion(FailureType.TIMED_OUT, 10, 10),), exposed_up_to=0, risk=RISK)
+    started = (0.5 * 10 * 60 - 0.1 * 10 * 30) / (0.5 - 0.1)
+
+    assert harmed_unattended(behind, 10, 0.5, (30, 60)) == pytest.approx(0.5 * (started + 10))
+
+
+def test_what_is_not_known_of_a_rollout_is_nothing() -> None:
+    """A job that is being created has executed nothing, and how long devices take is open."""
+    fresh = Behind(exposed=0, rate_per_minute=5, standing_per_minute=5)
+
+    assert (fresh.executed, fresh.others, fresh.in_flight, fresh.attempts_per_thing) == (0, 0, 0, 1)
+    assert (fresh.minutes_in_flight, fresh.fleet_size) == (math.inf, None)
 
 
 def test_failures_that_come_last_are_waited_for() -> None:

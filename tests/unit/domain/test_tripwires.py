@@ -186,6 +186,7 @@ def test_components_reach_a_limit_with_the_fewest_that_do(harmed: int, started: 
     ("row", "bound"),
     [
         ([], 0.1),
+        ([Bucket(10, 0, 10)], 0.1),
         ([Bucket(30, 0, 20)], 0.15),
         ([Bucket(30, 2, 20)], 0.2),
         ([Bucket(30, 0, 30), Bucket(60, 0, 5)], 0.05),
@@ -300,6 +301,20 @@ def test_a_pace_that_doubt_stalls_wakes_with_the_next_success() -> None:
     assert decision.evidence.doubt > 0
     assert decision.tripwires.succeeded is not None
     assert decision.tripwires.succeeded > 40
+
+
+def test_a_pace_that_the_budget_stalls_waits_for_more_than_one_success() -> None:
+    """The wire comes close to the successes that do make room, so that few reviews are in vain."""
+    counts = {SUCCEEDED: 150, FAILED: 3}
+    wire = review(POLICY, situation_of({**counts, IN_PROGRESS: 300}), NOW).tripwires.succeeded
+    assert wire is not None
+
+    def verdict(more: int) -> Verdict:
+        outcomes = {**counts, SUCCEEDED: 150 + more, IN_PROGRESS: 300 - more}
+        return review(POLICY, situation_of(outcomes), NOW).verdict
+
+    first = next(more for more in range(300) if verdict(more) is not Verdict.HOLD)
+    assert first / 2 < wire - 150 <= first
 
 
 def test_growth_limits_nothing_once_the_rate_is_established() -> None:
