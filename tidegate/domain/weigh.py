@@ -146,9 +146,9 @@ def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) ->
     alpha, abort_at = 1 - harm.confidence, totals.abort_at
     if apart:
         # Those left are chosen by what was seen: each choice there was takes part of the risk.
-        strata = _strata(_without(situation), harm)
-        alpha /= 2 * len(tallies)
-        abort_at = limit_of_each(harm.false_abort_risk * OTHERS_SHARE, len(tallies))
+        strata, choices = _strata(_without(situation), harm), max(len(tallies), len(apart))
+        alpha /= 2 * choices
+        abort_at = limit_of_each(harm.false_abort_risk * OTHERS_SHARE, choices)
     minute, late = _minute(situation, now), everyone.late
     restarting, folded = weigh_buckets(memory.folded, strata.prompt, harm.tolerated_rate)
     buckets = _bounded_by(strata, unseen=totals.started - everyone.started)

@@ -173,6 +173,11 @@ def test_a_device_that_rejects_is_never_late() -> None:
     assert sighting_of(row, CREATED_AT, 60).bucket == 0
 
 
+def test_a_report_that_tells_no_more_is_of_a_first_execution_somewhere() -> None:
+    """Events of a thing that was never tried again need not say so."""
+    assert Sighting("pump-1", FAILED, 100) == Sighting("pump-1", FAILED, 100, 1, UNPLACED)
+
+
 # Which sighting wins
 
 

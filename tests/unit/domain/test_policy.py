@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.domain.examples import FAILED, NOW, POLICY, SUCCEEDED, situation_of
-from tidegate.domain.policy import Harm, Policy
+from tidegate.domain.policy import Harm, JobDefaults, Policy
 from tidegate.domain.review import review
 
 
@@ -77,6 +77,11 @@ def test_rates_that_follow_from_the_tolerated_one_lie_above_it(
 
     assert (harm.tolerated_late, harm.turned) == pytest.approx((late, turned))
     assert tolerated < harm.tolerated_late < 1
+
+
+def test_a_policy_that_says_nothing_of_the_job_changes_nothing_of_it() -> None:
+    """Retries, timeout and description stay as whoever made the job set them."""
+    assert JobDefaults() == JobDefaults(None, None, None, drop_retries=False, namespace_id=None)
 
 
 def test_rates_that_the_owner_gives_count() -> None:

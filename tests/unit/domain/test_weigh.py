@@ -301,6 +301,16 @@ def test_a_cohort_set_apart_never_stops_the_others(policy: Policy, readiness: Re
     assert decision.memory.quarantined == ("old",)
 
 
+def test_a_cohort_stays_apart_where_nobody_tells_cohorts() -> None:
+    """A review that was not told the devices' cohorts takes nobody back, and needs no tallies."""
+    situation = apart_after(with_cohorts((20, 20), (3, 900)), (20, 20))
+    found = weighed(replace(situation, tallies={}))
+
+    assert found.memory.quarantined == ("old",)
+    assert found.buckets == [Bucket(900, 3, 897)]
+    assert math.isfinite(found.evidence.abort_at)
+
+
 def test_more_devices_apart_than_counted_leave_none() -> None:
     """The ledger's counters are read one after the other, and may disagree by a few."""
     situation = apart_after(with_cohorts((20, 20), (0, 0)), (25, 25))
