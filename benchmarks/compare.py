@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.document import bars, document
+from benchmarks.bars import bars
+from benchmarks.document import document
 from benchmarks.picture import draw
 from benchmarks.plan import SEED, Plan, cells
 from benchmarks.results import Results, read, sum_up, write

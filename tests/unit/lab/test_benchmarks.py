@@ -1,12 +1,14 @@
 """The comparison's page and picture say what was found, also where a bar is missed."""
 
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import pytest
 
+from benchmarks.bars import bars, upper_limit
 from benchmarks.compare import publish
-from benchmarks.document import bars, document
+from benchmarks.document import document
 from benchmarks.plan import DRIFT, TIDEGATE, Cell, Plan, cells, contestants
 from benchmarks.results import Outcome, Results, read, write
 from benchmarks.speed import Speed
@@ -60,6 +62,7 @@ def test_every_bar_can_hold() -> None:
         (Cell(DRIFT, "drift"), replace(FINE, harmed=1001.0), "drift budget"),
         (Cell(TIDEGATE, "tolerated"), replace(FINE, stopped=2), "tolerated"),
         (Cell(TIDEGATE, "good-fast"), replace(FINE, stopped=1), "0.5 %"),
+        (Cell(TIDEGATE, "good"), replace(FINE, apart=1), "0.5 %"),
         (Cell(TIDEGATE, "good"), replace(FINE, minutes_to_finish=161.0), "fastest"),
         (Cell(TIDEGATE, "good"), replace(FINE, minutes_to_finish=None), "fastest"),
         (
@@ -85,7 +88,34 @@ def test_the_page_tells_of_every_rule_in_every_scenario() -> None:
     for contestant in contestants().values():
         rows = [line for line in page.splitlines() if contestant.rule.title in line]
         assert len(rows) >= 2, contestant.name
-    assert "| folded | 100,000 per s | at least 200,000 per s | **no** |" in page
+    assert "| folded | 100,000 per s |  | at least 200,000 per s | **no** |" in page
+
+
+def test_the_page_says_where_others_are_ahead() -> None:
+    """A rule that harms fewer devices than Tidegate is named, unless chance could explain it."""
+    ahead, close = Cell("rings", "bad-20"), Cell("aimd", "bad-20")
+    page = document(results({ahead: replace(FINE, harmed=20.0), close: replace(FINE, harmed=29.0)}))
+    line = next(each for each in page.splitlines() if each.startswith("| harmed: bad: 20 % fail |"))
+
+    assert "`rings` 20 ± 1.0" in line
+    assert "aimd" not in line
+
+
+def test_rollouts_that_never_end_are_counted() -> None:
+    """A rule that neither stops nor finishes a tolerable release in the time given is said to."""
+    page = document(results({Cell(TIDEGATE, "tolerated"): replace(FINE, finished=3, neither=97)}))
+
+    assert "0 of 100, 97 under way" in page
+
+
+@pytest.mark.parametrize(("times", "runs"), [(0, 100), (3, 100), (1, 2)])
+def test_what_is_rare_has_an_upper_limit(times: int, runs: int) -> None:
+    """At the limit, so few would be seen in one study of twenty; with more it would be higher."""
+    limit = upper_limit(times, runs)
+    at_most = sum(comb(runs, k) * limit**k * (1 - limit) ** (runs - k) for k in range(times + 1))
+
+    assert at_most == pytest.approx(0.05, rel=1e-6)
+    assert limit < upper_limit(times + 1, runs) <= 1
 
 
 def test_figures_are_kept_and_drawn_again(tmp_path: Path) -> None:
