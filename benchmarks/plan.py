@@ -86,14 +86,14 @@ class Amount:
 AMOUNTS = {
     Group.OWN: Amount(200, 60_000),
     Group.VARIANT: Amount(20, 6_000),
-    Group.OTHER: Amount(12, 8_000),
-    Group.FLOOR: Amount(12, 8_000),
+    Group.OTHER: Amount(40, 20_000),
+    Group.FLOOR: Amount(40, 20_000),
 }
 #: What Tidegate promises of good releases is tried 1,000 times, over three kinds of them.
 OF_GOOD = Amount(334, 334 * MINUTES_MAX)
 #: What the drift budget is for is tried as often as Tidegate itself.
 OF_DRIFT = Amount(200, 60_000)
-UNATTENDED = {Group.OWN: Amount(60, 60_000), Group.OTHER: Amount(8, 6_000)}
+UNATTENDED = {Group.OWN: Amount(60, 60_000), Group.OTHER: Amount(20, 10_000)}
 QUICK = Amount(RUNS_MIN, 1)
 
 
