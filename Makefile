@@ -122,7 +122,7 @@ mutate: setup ## Change the decision engine a little, many times, to see whether
 .PHONY: bench
 bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: half an hour
 	@$(python) benchmarks/import_cost.py
-	@$(python) -m benchmarks.compare
+	@$(python) -m benchmarks.compare $(if $(QUICK),--quick --into build/bench)
 
 .PHONY: synth
 synth: setup ## Write the CloudFormation templates into cdk.out

@@ -94,7 +94,7 @@ OF_GOOD = Amount(334, 334 * MINUTES_MAX)
 #: What the drift budget is for is tried as often as Tidegate itself.
 OF_DRIFT = Amount(200, 60_000)
 UNATTENDED = {Group.OWN: Amount(60, 60_000), Group.OTHER: Amount(20, 10_000)}
-QUICK = Amount(RUNS_MIN, 1)
+QUICK = Amount(2, 1)
 
 
 @dataclass(frozen=True, slots=True)
