@@ -14,25 +14,40 @@ if TYPE_CHECKING:
     # Signatures only: whoever imports a port need not load the whole domain.
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from tidegate.domain.course import Answer
     from tidegate.domain.decision import Decision
-    from tidegate.domain.jobs import ExecutionSummary, Job, LaunchRequest
+    from tidegate.domain.jobs import (
+        ExecutionStatus,
+        ExecutionSummary,
+        Job,
+        JobListing,
+        LaunchRequest,
+    )
     from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+    from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import (
         AbortRequest,
+        Active,
         Counts,
         Ending,
         Hold,
         HoldKind,
+        Lift,
         Listing,
         Park,
         Rollout,
         RolloutKey,
+        Step,
     )
     from tidegate.domain.settings import JobSettings
+    from tidegate.domain.standing import AlarmReading, CalendarReading
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
 #: that carry it.
 POLICY_TAG = "tidegate:policy"
+
+#: The tag of a job that undoes an aborted release; its value is the id of the aborted job.
+ROLLS_BACK_TAG = "tidegate:rolls-back"
 
 
 class Clock(Protocol):
@@ -91,19 +106,39 @@ class Jobs(Protocol):
     def untag(self, job_arn: str, keys: Sequence[str]) -> None:
         """Remove tags, all of them under ``tidegate:``; raises NotFound."""
 
-    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+    def executions(
+        self, job_id: str, status: ExecutionStatus | None = None
+    ) -> Iterator[Sequence[ExecutionSummary]]:
         """
         Yield pages of the job's executions, newest-updated first; raises NotFound.
 
         Each page is one request, made when the page is asked for.
+
+        Args:
+            job_id: The job.
+            status: Only executions in this status; all by default.
         """
 
-    def count_targets(self, targets: Sequence[str]) -> int | None:
+    def active(self) -> Iterator[Sequence[JobListing]]:
+        """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""
+
+    def things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
         """
-        Return how many things the targets hold, None if they cannot be counted within bounds.
+        Return the names of the things that the targets hold, None if they are too many to list.
 
         Raises:
             NotFound: A thing group among them does not exist.
+        """
+
+    def create_group(self, name: str, description: str) -> str:
+        """Create a thing group of Tidegate's own and return its ARN; one of that name is done."""
+
+    def add_to_group(self, name: str, thing_names: Sequence[str]) -> None:
+        """
+        Add things to a group of Tidegate's own; those that are in it already stay.
+
+        Raises:
+            NotFound: The group or one of the things does not exist.
         """
 
     def execution_events_enabled(self) -> bool:
@@ -111,6 +146,27 @@ class Jobs(Protocol):
 
     def enable_events(self) -> None:
         """Switch the account's JOB and JOB_EXECUTION events on; leave all others as they are."""
+
+
+class Alarms(Protocol):
+    """CloudWatch alarms, metric and composite ones."""
+
+    def read(self, names: Iterable[str]) -> dict[str, AlarmReading]:
+        """Return the state of those that exist."""
+
+
+class Calendars(Protocol):
+    """SSM Change Calendars."""
+
+    def read(self, names: Iterable[str]) -> dict[str, CalendarReading]:
+        """Return the state of those that exist; names may be ARNs."""
+
+
+class DeadLetters(Protocol):
+    """The queues into which falls what nothing could process."""
+
+    def depths(self) -> dict[str, int]:
+        """Return how many messages wait in each, by the queue's name."""
 
 
 class Policies(Protocol):
@@ -155,6 +211,14 @@ class Workflow(Protocol):
         """Return whether the execution runs; False if it is over or unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The policy that a job's tag names, None if it has no such tag; looked at ``at``."""
+
+    policy: str | None
+    at: float
+
+
 class Ledger(Protocol):
     """
     What Tidegate remembers: rollouts, decisions, holds, outcomes.
@@ -170,6 +234,12 @@ class Ledger(Protocol):
     def rollout(self, key: RolloutKey) -> Rollout:
         """Return a rollout; raises NotFound."""
 
+    def active(self) -> Sequence[Active]:
+        """Return all rollouts that have not ended, in no order."""
+
+    def note_heal(self, key: RolloutKey, *, at: float) -> None:
+        """Note that the rollout's workflow is started anew; its next decision clears the count."""
+
     def claim(self, rollout: Rollout, *, previous: Rollout | None) -> None:
         """
         Make this rollout its job's current one, all or nothing.
@@ -184,6 +254,22 @@ class Ledger(Protocol):
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
+
+    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+        """
+        Give the rollout another policy from its next review on; counts as one signal.
+
+        The snapshots before stay in the ledger. The very policy that it has is done already.
+
+        Args:
+            key: The rollout.
+            policy: The new snapshot.
+            keeps_bound: Whether the bound on the failure rate established so far holds under it.
+            at: Epoch seconds.
+        """
+
+    def link_rollback(self, key: RolloutKey, job_id: str) -> None:
+        """Note which job undoes the rollout; the first one stays."""
 
     # decisions
 
@@ -218,13 +304,22 @@ class Ledger(Protocol):
     def place_hold(self, key: RolloutKey, hold: Hold) -> None:
         """Put a hold in force; it replaces an older one of the same kind and owner."""
 
-    def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
+    def lift_holds(self, key: RolloutKey, kind: HoldKind, lift: Lift) -> int:
         """
-        Lift the holds of a kind placed before ``until`` (epoch seconds); return how many.
+        Lift the holds of a kind placed before ``lift.at``; return how many.
 
-        Events arrive late and twice: a hold of a time before ``until`` that comes in afterwards is
-        not in force, and one placed later stays.
+        Events arrive late and twice: a hold of a time before ``lift.at`` that comes in afterwards
+        is not in force, and one placed later stays.
         """
+
+    def lift(self, key: RolloutKey, kind: HoldKind) -> Lift | None:
+        """Return the latest lift of that kind of hold, None if there was none."""
+
+    def answers(self, key: RolloutKey) -> Sequence[Answer]:
+        """Return all answers to the rollout's questions."""
+
+    def give_answer(self, key: RolloutKey, answer: Answer) -> Answer:
+        """Note an answer, and count one signal; return the answer that stands: the first one."""
 
     def signal(self, key: RolloutKey) -> None:
         """Count something else that a review must look at, such as the job's end."""
@@ -264,6 +359,28 @@ class Ledger(Protocol):
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
+
+    # the timeline
+
+    def note_steps(self, key: RolloutKey, steps: Sequence[Step]) -> None:
+        """Add to the rollout's timeline; the same step again changes nothing."""
+
+    def steps(self, key: RolloutKey, *, limit: int) -> Sequence[Step]:
+        """Return the timeline, oldest first; if it is longer than the limit, its newest part."""
+
+    # what sweeping remembers
+
+    def tagged(self, jobs: Iterable[RolloutKey]) -> dict[RolloutKey, Tagged]:
+        """Return what is remembered of these jobs' tags; a job that was never seen is missing."""
+
+    def note_tagged(self, job: RolloutKey, tagged: Tagged) -> None:
+        """Remember a job's tag for some days."""
+
+    def raise_alert(self, name: str, *, at: float) -> bool:
+        """Note that something is wrong; return whether that is news."""
+
+    def clear_alert(self, name: str) -> None:
+        """Note that it is no longer wrong."""
 
     # waiting
 

@@ -102,6 +102,7 @@ class Job:
         settings: The settings in force, everything UpdateJob could change.
         reason_code: Why it was canceled, as given by whoever canceled it.
         targets: ARNs of things and thing groups.
+        starts_at: Epoch seconds at which a SCHEDULED job is to start; None if it says none.
     """
 
     job_id: str
@@ -115,11 +116,22 @@ class Job:
     reason_code: str | None = None
     comment: str | None = None
     targets: tuple[str, ...] = ()
+    starts_at: float | None = None
 
     @property
     def counts_things(self) -> bool:
         """Whether AWS's counters are of things: without retries and without rejoining a group."""
         return not self.is_continuous and self.settings.attempts_per_thing == 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobListing:
+    """One row of ListJobs; ``created_at`` in epoch seconds, as in ``Job``."""
+
+    job_id: str
+    arn: str
+    status: JobStatus
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ People write policies as YAML; ``tidegate.documents.policy`` validates them whol
 to the plain JSON that ``Policy.from_compiled`` reads. The defaults live there, in one place.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -122,6 +123,186 @@ class JobDefaults:
     namespace_id: str | None = None
 
 
+class Action(StrEnum):
+    """What Tidegate does to a job by its own judgement; each may need another authority."""
+
+    SPEED_UP = "speed_up"
+    SLOW_DOWN = "slow_down"
+    ABORT = "abort"
+    ROLL_BACK = "roll_back"
+    COMPLETE = "complete"
+
+
+class Authority(StrEnum):
+    """
+    How far it may go with an action.
+
+    ``observe`` records what it would have done, ``recommend`` proposes it, ``approve`` proposes it
+    and waits for a yes, ``auto`` does it. What a person asks for is done under any of them.
+    """
+
+    OBSERVE = "observe"
+    RECOMMEND = "recommend"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The authority for each action."""
+
+    speed_up: Authority = Authority.AUTO
+    slow_down: Authority = Authority.AUTO
+    abort: Authority = Authority.AUTO
+    roll_back: Authority = Authority.AUTO
+    complete: Authority = Authority.AUTO
+
+    def over(self, action: Action) -> Authority:
+        """Return the authority for an action."""
+        authority: Authority = getattr(self, action.value)
+        return authority
+
+
+class Fallback(StrEnum):
+    """What follows where a question is not answered with yes."""
+
+    HOLD = "hold"
+    PASS = "pass"  # noqa: S105 - no secret
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """
+    How a question is asked.
+
+    Attributes:
+        within_minutes: How long an answer may take.
+        unanswered: What follows where none comes in time.
+        refused: What follows a no; never ``pass``.
+    """
+
+    within_minutes: float = 1440.0
+    unanswered: Fallback = Fallback.HOLD
+    refused: Fallback = Fallback.ABORT
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """
+    A point where exposure stops until all that it asks for agrees.
+
+    Attributes:
+        name: Unique within the policy.
+        after_devices: Exposed devices at which it is reached; None if a share.
+        after_share: The same as a share of the fleet; None if a number.
+        bake_minutes: How long the exposed devices are watched from then on.
+        alarms: CloudWatch alarms that must be OK.
+        answer: Some system must say yes, asked as the gate is reached; None if nobody is asked.
+        approval: A person must say yes, asked once all else agrees; None if nobody is asked.
+    """
+
+    name: str
+    after_devices: int | None = None
+    after_share: float | None = None
+    bake_minutes: float = 0.0
+    alarms: tuple[str, ...] = ()
+    answer: Asking | None = None
+    approval: Asking | None = None
+
+    def devices(self, fleet_size: int | None) -> int:
+        """
+        Return how many devices may be exposed before it is passed.
+
+        Raises:
+            ValueError: It lies at a share and the fleet's size is unknown.
+        """
+        if self.after_devices is not None:
+            return self.after_devices
+        if self.after_share is None or fleet_size is None:
+            message = f"gate {self.name} lies at a share of the fleet and needs the fleet's size"
+            raise ValueError(message)
+        return max(1, math.ceil(self.after_share * fleet_size))
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """
+    What holds a rollout for as long as it lasts.
+
+    Attributes:
+        alarms: CloudWatch alarms, while in ALARM.
+        missing_data_holds: Whether an alarm that has no data, or does not exist, holds too.
+        calendars: SSM Change Calendars, by name or ARN, while closed.
+    """
+
+    alarms: tuple[str, ...] = ()
+    missing_data_holds: bool = True
+    calendars: tuple[str, ...] = ()
+
+
+class Stragglers(StrEnum):
+    """What becomes of devices that have no outcome when a rollout is complete."""
+
+    LEAVE = "leave"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """
+    When a rollout is complete.
+
+    Attributes:
+        at: Share of its devices that must have an outcome.
+        stragglers: What becomes of the others.
+        grace_minutes: How long they still have once the share is reached.
+    """
+
+    at: float = 1.0
+    stragglers: Stragglers = Stragglers.LEAVE
+    grace_minutes: float = 0.0
+
+
+class Overlap(StrEnum):
+    """What a rollout does while another one has some of the same things."""
+
+    WAIT = "wait"
+    WARN = "warn"
+    GO = "go"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """
+    The job that undoes an aborted release.
+
+    Attributes:
+        source: ``document``, ``documentSource`` or ``jobTemplateArn`` of CreateJob, and its value.
+        policy: Name of the policy that it is launched under; None: the aborted rollout's own,
+            which then asks for no rollback.
+        statuses: Outcomes of the bad release whose devices it is for.
+    """
+
+    source: tuple[str, str]
+    policy: str | None = None
+    statuses: frozenset[ExecutionStatus] = frozenset({ExecutionStatus.SUCCEEDED})
+
+
+@dataclass(frozen=True, slots=True)
+class OnAbort:
+    """
+    What an abort does besides stopping the job.
+
+    Attributes:
+        force: Whether devices at work are stopped too, not left to finish what they began.
+        rollback: The job that follows; None if none does.
+    """
+
+    force: bool = False
+    rollback: Rollback | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A validated policy; a snapshot of it is stored with each rollout."""
@@ -130,75 +311,128 @@ class Policy:
     harm: Harm
     pace: Pace
     job: JobDefaults = field(default_factory=JobDefaults)
+    authority: Authorities = field(default_factory=Authorities)
+    approval: Asking = field(default_factory=lambda: Asking(refused=Fallback.HOLD))
+    gates: tuple[Gate, ...] = ()
+    freeze: Freeze = field(default_factory=Freeze)
+    complete: Completion = field(default_factory=Completion)
+    overlap: Overlap = Overlap.WARN
+    on_abort: OnAbort = field(default_factory=OnAbort)
+
+    @property
+    def needs_fleet_size(self) -> bool:
+        """Whether something in it is a share of the fleet that must be known from the start."""
+        by_share = any(gate.after_share is not None for gate in self.gates)
+        return by_share or self.harm.budget_share is not None
+
+    @property
+    def watched_alarms(self) -> frozenset[str]:
+        """All alarms that can stop it from going on."""
+        return frozenset(self.freeze.alarms).union(*(gate.alarms for gate in self.gates))
 
     def to_compiled(self) -> dict[str, Any]:
         """Return the policy as plain JSON; ``from_compiled`` reads it back unchanged."""
-        harm, pace, job = self.harm, self.pace, self.job
-        return {
-            "name": self.name,
-            "harm": {
-                "statuses": sorted(status.value for status in harm.statuses),
-                "tolerated_rate": harm.tolerated_rate,
-                "acceptable_rate": harm.acceptable_rate,
-                "budget_devices": harm.budget_devices,
-                "budget_share": harm.budget_share,
-                "confidence": harm.confidence,
-                "false_abort_risk": harm.false_abort_risk,
-                "late_tolerated_rate": harm.late_tolerated_rate,
-                "drift_rate": harm.drift_rate,
-                "drift_budget": harm.drift_budget,
-            },
-            "pace": {
-                "mode": pace.mode.value,
-                "start_per_minute": pace.start_per_minute,
-                "max_per_minute": pace.max_per_minute,
-                "exponential": None
-                if pace.exponential is None
-                else {
-                    "base_rate_per_minute": pace.exponential.base_rate_per_minute,
-                    "increment_factor": pace.exponential.increment_factor,
-                    "notified_things": pace.exponential.notified_things,
-                    "succeeded_things": pace.exponential.succeeded_things,
-                },
-            },
-            "job": {
-                "timeout_minutes": job.timeout_minutes,
-                "description": job.description,
-                "presigned_url": None
-                if job.presigned_url is None
-                else {
-                    "role_arn": job.presigned_url.role_arn,
-                    "expires_in_seconds": job.presigned_url.expires_in_seconds,
-                },
-                "drop_retries": job.drop_retries,
-                "namespace_id": job.namespace_id,
-            },
-        }
+        compiled: dict[str, Any] = _plain(asdict(self))
+        return compiled
 
     @classmethod
     def from_compiled(cls, compiled: Mapping[str, Any]) -> "Policy":
         """Read what ``to_compiled`` wrote; else raise KeyError, TypeError or ValueError."""
-        harm, pace, job = compiled["harm"], compiled["pace"], compiled["job"]
-        exponential, presigned = pace["exponential"], job["presigned_url"]
         return cls(
             name=compiled["name"],
-            harm=Harm(
-                **{
-                    **harm,
-                    "statuses": frozenset(ExecutionStatus(each) for each in harm["statuses"]),
-                }
+            harm=_harm_of(compiled["harm"]),
+            pace=_pace_of(compiled["pace"]),
+            job=_job_of(compiled["job"]),
+            # Snapshots from before these could be asked for have none of them.
+            authority=Authorities(
+                **{name: Authority(each) for name, each in compiled.get("authority", {}).items()}
             ),
-            pace=Pace(
-                **{
-                    **pace,
-                    "mode": PaceMode(pace["mode"]),
-                    "exponential": None if exponential is None else ExponentialRate(**exponential),
-                }
-            ),
-            job=JobDefaults(
-                **{
-                    **job,
-                    "presigned_url": None if presigned is None else PresignedUrl(**presigned),
-                }
-            ),
+            approval=_asking_of(compiled.get("approval")) or Asking(refused=Fallback.HOLD),
+            gates=tuple(_gate_of(each) for each in compiled.get("gates", ())),
+            freeze=_freeze_of(compiled.get("freeze", {})),
+            complete=_completion_of(compiled.get("complete", {})),
+            overlap=Overlap(compiled.get("overlap", Overlap.WARN)),
+            on_abort=_on_abort_of(compiled.get("on_abort", {})),
         )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a policy is made of
+    """Return a value as JSON has it: sets sorted, tuples as lists, enumerations as texts."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(_plain(each) for each in value)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def _harm_of(compiled: Mapping[str, Any]) -> Harm:
+    return Harm(**{**compiled, "statuses": _statuses_of(compiled["statuses"])})
+
+
+def _statuses_of(compiled: Iterable[str]) -> frozenset[ExecutionStatus]:
+    return frozenset(ExecutionStatus(each) for each in compiled)
+
+
+def _pace_of(compiled: Mapping[str, Any]) -> Pace:
+    growth = compiled["exponential"]
+    return Pace(
+        **{
+            **compiled,
+            "mode": PaceMode(compiled["mode"]),
+            "exponential": None if growth is None else ExponentialRate(**growth),
+        }
+    )
+
+
+def _job_of(compiled: Mapping[str, Any]) -> JobDefaults:
+    signing = compiled["presigned_url"]
+    presigned_url = None if signing is None else PresignedUrl(**signing)
+    return JobDefaults(**{**compiled, "presigned_url": presigned_url})
+
+
+def _asking_of(compiled: Mapping[str, Any] | None) -> Asking | None:
+    if compiled is None:
+        return None
+    return Asking(
+        within_minutes=compiled["within_minutes"],
+        unanswered=Fallback(compiled["unanswered"]),
+        refused=Fallback(compiled["refused"]),
+    )
+
+
+def _gate_of(compiled: Mapping[str, Any]) -> Gate:
+    return Gate(
+        **{
+            **compiled,
+            "alarms": tuple(compiled["alarms"]),
+            "answer": _asking_of(compiled["answer"]),
+            "approval": _asking_of(compiled["approval"]),
+        }
+    )
+
+
+def _freeze_of(compiled: Mapping[str, Any]) -> Freeze:
+    return Freeze(
+        alarms=tuple(compiled.get("alarms", ())),
+        missing_data_holds=compiled.get("missing_data_holds", True),
+        calendars=tuple(compiled.get("calendars", ())),
+    )
+
+
+def _completion_of(compiled: Mapping[str, Any]) -> Completion:
+    return Completion(
+        **{**compiled, "stragglers": Stragglers(compiled.get("stragglers", Stragglers.LEAVE))}
+    )
+
+
+def _on_abort_of(compiled: Mapping[str, Any]) -> OnAbort:
+    rollback = compiled.get("rollback")
+    if rollback is not None:
+        rollback = Rollback(
+            source=tuple(rollback["source"]),
+            policy=rollback["policy"],
+            statuses=_statuses_of(rollback["statuses"]),
+        )
+    return OnAbort(force=compiled.get("force", False), rollback=rollback)

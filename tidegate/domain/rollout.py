@@ -1,8 +1,11 @@
 """A rollout: Tidegate's record of one enrolled job, and what people asked of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from tidegate.domain.course import Course
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNPLACED, CounterKey
@@ -34,9 +37,20 @@ class Ending(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """Where a hold comes from."""
+    """
+    Where a hold comes from.
+
+    Those of operators are kept in the ledger until somebody lifts them; all others are found anew
+    at each review, and are gone when their cause is.
+    """
 
     OPERATOR = "operator"
+    ALARM = "alarm"
+    CALENDAR = "calendar"
+    #: Another rollout has some of the same things and came first.
+    OVERLAP = "overlap"
+    #: All rollouts of the account together have harmed as many devices as they may.
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,15 @@ class Hold:
     by: str
     reason: str
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Who lifted the operators' holds, why and when (epoch seconds)."""
+
+    by: str
+    reason: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +142,45 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One line of a rollout's timeline: something that people were told.
+
+    Attributes:
+        at: Epoch seconds.
+        what: The event's detail type.
+        text: What happened, as one line.
+        revision: Of the decision that it came of; 0 if of none.
+        sent: What UpdateJob got, in AWS's shape; empty if nothing was sent.
+    """
+
+    at: float
+    what: str
+    text: str
+    revision: int = 0
+    sent: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """
+    A rollout that has not ended, as the list of all of them has it.
+
+    Attributes:
+        review_by: Epoch seconds by which its next review is due.
+        harmed_beyond: Devices that it has harmed beyond its acceptable rate.
+        heals: How often its workflow was started anew since its last decision.
+        healed_at: When it last was; 0 if it never was.
+    """
+
+    key: RolloutKey
+    review_by: float
+    harmed_beyond: float = 0.0
+    heals: int = 0
+    healed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """
     A rollout's state in the ledger.
@@ -130,7 +192,12 @@ class Rollout:
         signals: How many holds, releases and requests have arrived so far.
         upper_bound: The smallest upper confidence bound on the failure rate ever established.
         memory: What the last review handed on.
+        course: What gates, questions and proposals have come to.
+        policy_version: Of its policy; grows by one each time that somebody adjusts it.
         aborting: An abort was decided; nothing but CancelJob follows.
+        overlaps: Ids of jobs with rollouts that came first and have some of the same things.
+        rolls_back: Id of the job whose aborted release this one undoes.
+        rolled_back_by: Id of the job that undoes this one.
         ending: How it ended; None while it lives.
     """
 
@@ -145,10 +212,15 @@ class Rollout:
     signals: int = 0
     upper_bound: float = 1.0
     memory: Memory = field(default_factory=Memory)
+    course: Course = field(default_factory=Course)
+    policy_version: int = 1
     listing: Listing = field(default_factory=Listing)
     park: Park | None = None
     abort_request: AbortRequest | None = None
     aborting: bool = False
+    overlaps: tuple[str, ...] = ()
+    rolls_back: str | None = None
+    rolled_back_by: str | None = None
     ending: Ending | None = None
 
 

@@ -1,0 +1,165 @@
+"""
+A rollout's course: what gates, questions and proposals have come to so far.
+
+Each review hands the course on to the next, like its memory; but where memory could be computed
+anew from the counts, the course could not: it is what was reached, asked and promised, and when.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from tidegate.domain.policy import Action
+from tidegate.domain.settings import JobSettings
+
+
+class About(StrEnum):
+    """What a question is about, and so who is asked."""
+
+    #: Some system is to say whether the gate may be passed.
+    GATE_ANSWER = "gate_answer"
+    #: A person is.
+    GATE_APPROVAL = "gate_approval"
+    #: A person is to say whether Tidegate may do what it proposes.
+    DECISION = "decision"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    Something that waits for a yes or a no.
+
+    Attributes:
+        question_id: The correlation id that an answer names; unique within its rollout.
+        about: What it is about.
+        subject: The gate's name, or the action that is proposed.
+        asked_at: Epoch seconds.
+        due_at: Epoch seconds after which no answer counts; None: there is no such time.
+    """
+
+    question_id: str
+    about: About
+    subject: str
+    asked_at: float
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody said to a question; the first answer counts, at ``at`` epoch seconds."""
+
+    question_id: str
+    yes: bool
+    by: str
+    comment: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """
+    What Tidegate would do if it were allowed to.
+
+    Attributes:
+        question: What people are asked; answered with yes, it is done.
+        action: What it is.
+        settings: What would be in force; nothing where it is no change of settings.
+        revision: Of the decision that proposed it.
+    """
+
+    question: Question
+    action: Action
+    settings: JobSettings
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often people agreed with what was proposed; ``withdrawn``: overtaken by events."""
+
+    proposed: int = 0
+    approved: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    withdrawn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """
+    What a review hands on of gates, questions and proposals; times are epoch seconds.
+
+    Attributes:
+        gates_passed: Names of the gates behind it.
+        gate: Name of the gate that it stands at; None if at none.
+        gate_reached_at: When it came there.
+        questions: Asked and not settled.
+        proposal: What waits for a yes; None if nothing does.
+        agreement: What came of all proposals.
+        closed_since: When each closed calendar was first seen closed.
+        share_reached_at: When as many devices had an outcome as the policy asks for.
+        is_guarding: The initial rollout of a CONTINUOUS job is done; late joiners are guarded.
+    """
+
+    gates_passed: tuple[str, ...] = ()
+    gate: str | None = None
+    gate_reached_at: float | None = None
+    questions: tuple[Question, ...] = ()
+    proposal: Proposal | None = None
+    agreement: Agreement = field(default_factory=Agreement)
+    closed_since: Mapping[str, float] = field(default_factory=dict)
+    share_reached_at: float | None = None
+    is_guarding: bool = False
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """All questions that can be answered."""
+        if self.proposal is None:
+            return self.questions
+        return (*self.questions, self.proposal.question)
+
+    def question(self, question_id: str) -> Question | None:
+        """Return the pending question of that id; None if there is none."""
+        return next((each for each in self.pending if each.question_id == question_id), None)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the course as plain JSON; ``from_document`` reads it back unchanged."""
+        document = asdict(replace(self, proposal=None))
+        document["gates_passed"] = list(self.gates_passed)
+        document["questions"] = [asdict(each) for each in self.questions]
+        if self.proposal is not None:
+            document["proposal"] = {
+                "question": asdict(self.proposal.question),
+                "action": self.proposal.action.value,
+                "settings": self.proposal.settings.to_request(),
+                "revision": self.proposal.revision,
+            }
+        return document
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Course":
+        """Read what ``to_document`` wrote."""
+        proposal = document["proposal"]
+        return cls(
+            gates_passed=tuple(document["gates_passed"]),
+            gate=document["gate"],
+            gate_reached_at=document["gate_reached_at"],
+            questions=tuple(_question_of(each) for each in document["questions"]),
+            proposal=None
+            if proposal is None
+            else Proposal(
+                question=_question_of(proposal["question"]),
+                action=Action(proposal["action"]),
+                settings=JobSettings.from_description(proposal["settings"]),
+                revision=proposal["revision"],
+            ),
+            agreement=Agreement(**document["agreement"]),
+            closed_since=document["closed_since"],
+            share_reached_at=document["share_reached_at"],
+            is_guarding=document["is_guarding"],
+        )
+
+
+def _question_of(document: Mapping[str, Any]) -> Question:
+    return Question(**{**document, "about": About(document["about"])})
