@@ -97,7 +97,9 @@ class Course:
         questions: Asked and not settled.
         proposal: What waits for a yes; None if nothing does.
         agreement: What came of all proposals.
-        closed_since: When each closed calendar was first seen closed.
+        held_since: When each hold that has no time of its own was first found.
+        rolled_back: Devices that the last pass of rolling back was for.
+        rollback_until: How long devices at work are waited for, to be rolled back too.
         share_reached_at: When as many devices had an outcome as the policy asks for.
         is_guarding: The initial rollout of a CONTINUOUS job is done; late joiners are guarded.
     """
@@ -108,7 +110,9 @@ class Course:
     questions: tuple[Question, ...] = ()
     proposal: Proposal | None = None
     agreement: Agreement = field(default_factory=Agreement)
-    closed_since: Mapping[str, float] = field(default_factory=dict)
+    held_since: Mapping[str, float] = field(default_factory=dict)
+    rolled_back: int | None = None
+    rollback_until: float | None = None
     share_reached_at: float | None = None
     is_guarding: bool = False
 
@@ -155,7 +159,9 @@ class Course:
                 revision=proposal["revision"],
             ),
             agreement=Agreement(**document["agreement"]),
-            closed_since=document["closed_since"],
+            held_since=document["held_since"],
+            rolled_back=document["rolled_back"],
+            rollback_until=document["rollback_until"],
             share_reached_at=document["share_reached_at"],
             is_guarding=document["is_guarding"],
         )

@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from tidegate.domain.cohorts import Remedy, Suspect
+from tidegate.domain.course import About, Course, Question
 from tidegate.domain.memory import Memory
+from tidegate.domain.policy import Action, Authority
 from tidegate.domain.reasons import Reason, ReasonCode
-from tidegate.domain.rollout import Ending, Tripwires
+from tidegate.domain.rollout import Ending, Hold, HoldKind, Tripwires
 from tidegate.domain.settings import JobSettings
 
 
@@ -16,14 +18,77 @@ class Verdict(StrEnum):
     """
     What a review concludes.
 
+    ``gate`` is a hold at a gate of the policy, ``roll_back`` undoes a release that was stopped;
     ``complete`` is a job that ran to its end, ``ended`` one that is over in any other way.
     """
 
     PROCEED = "proceed"
     HOLD = "hold"
+    GATE = "gate"
     ABORT = "abort"
+    ROLL_BACK = "roll_back"
     COMPLETE = "complete"
     ENDED = "ended"
+
+
+class Awaits(StrEnum):
+    """What the workflow waits for until the next review; each has a state of that meaning."""
+
+    EVIDENCE = "evidence"
+    #: All holds to be lifted.
+    RELEASE = "release"
+    #: The time that a gate watches devices for, or its alarms to be OK.
+    BAKE = "bake"
+    #: Some system's answer at a gate.
+    ANSWER = "answer"
+    #: A person's, at a gate or to a proposal.
+    APPROVAL = "approval"
+    #: AWS to stop the job.
+    STOP = "stop"
+    #: Devices at work when the job was stopped.
+    STRAGGLERS = "stragglers"
+    #: Devices that join a CONTINUOUS job late.
+    JOINERS = "joiners"
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """
+    What people should look at, and what they can do.
+
+    Attributes:
+        subject: What it is about: people are told again when this changes, not when figures do.
+    """
+
+    subject: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class AtGate:
+    """
+    The gate that a rollout stands at.
+
+    Attributes:
+        name: The gate's.
+        is_new: Whether it has just come there.
+        waits_for: What does not agree yet: ``bake``, ``alarms``, ``answer``, ``approval``.
+        bake_until: Epoch seconds.
+    """
+
+    name: str
+    is_new: bool
+    waits_for: tuple[str, ...]
+    bake_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is not done for want of authority."""
+
+    action: Action
+    authority: Authority
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +148,17 @@ class Decision:
         ending: Set with the verdicts ``complete`` and ``ended``.
         attention: What people should look at, if anything.
         suspects: Cohorts for which the release is bad, and what to do about each.
+        awaits: What the workflow waits for once it is applied.
+        holds: In force.
+        gate: Where it stands, with the verdict ``gate``.
+        gates_passed: Names of the gates that it passes by this decision.
+        asked: Questions that are asked by this decision, a proposal's among them.
+        withheld: What is not done for want of authority; nothing is applied then.
+        forces: Whether devices at work are stopped too, with the verdict ``abort``.
+        cancels_stragglers: With the verdict ``complete``: the job is canceled, for the devices
+            that have no outcome.
+        starts_guarding: The initial rollout of a CONTINUOUS job is done by this decision.
+        course: What gates and questions have come to; kept with the rollout, as is memory.
         memory: What the next review need not compute again; kept with the rollout, not with the
             decision.
     """
@@ -98,8 +174,18 @@ class Decision:
     signals: int
     wait_seconds: int
     ending: Ending | None = None
-    attention: str | None = None
+    attention: Attention | None = None
     suspects: tuple[Suspect, ...] = ()
+    awaits: Awaits = Awaits.EVIDENCE
+    holds: tuple[Hold, ...] = ()
+    gate: AtGate | None = None
+    gates_passed: tuple[str, ...] = ()
+    asked: tuple[Question, ...] = ()
+    withheld: Withheld | None = None
+    forces: bool = False
+    cancels_stragglers: bool = False
+    starts_guarding: bool = False
+    course: Course = field(default_factory=Course, compare=False, repr=False)
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
     @property
@@ -130,8 +216,17 @@ class Decision:
             "wait_seconds": self.wait_seconds,
             "review_by": self.review_by,
             "ending": self.ending.value if self.ending else None,
-            "attention": self.attention,
+            "attention": asdict(self.attention) if self.attention else None,
             "suspects": [asdict(each) for each in self.suspects],
+            "awaits": self.awaits.value,
+            "holds": [asdict(each) for each in self.holds],
+            "gate": asdict(self.gate) if self.gate else None,
+            "gates_passed": list(self.gates_passed),
+            "asked": [asdict(each) for each in self.asked],
+            "withheld": asdict(self.withheld) if self.withheld else None,
+            "forces": self.forces,
+            "cancels_stragglers": self.cancels_stragglers,
+            "starts_guarding": self.starts_guarding,
         }
 
     @classmethod
@@ -152,9 +247,34 @@ class Decision:
             signals=document["signals"],
             wait_seconds=document["wait_seconds"],
             ending=Ending(document["ending"]) if document["ending"] else None,
-            attention=document["attention"],
+            attention=Attention(**document["attention"]) if document["attention"] else None,
             suspects=tuple(
                 Suspect(**{**each, "remedy": Remedy(each["remedy"])})
-                for each in document.get("suspects", ())
+                for each in document["suspects"]
             ),
+            awaits=Awaits(document["awaits"]),
+            holds=tuple(
+                Hold(**{**each, "kind": HoldKind(each["kind"])}) for each in document["holds"]
+            ),
+            gate=_gate_of(document["gate"]),
+            gates_passed=tuple(document["gates_passed"]),
+            asked=tuple(
+                Question(**{**each, "about": About(each["about"])}) for each in document["asked"]
+            ),
+            withheld=_withheld_of(document["withheld"]),
+            forces=document["forces"],
+            cancels_stragglers=document["cancels_stragglers"],
+            starts_guarding=document["starts_guarding"],
         )
+
+
+def _gate_of(document: Mapping[str, Any] | None) -> AtGate | None:
+    if document is None:
+        return None
+    return AtGate(**{**document, "waits_for": tuple(document["waits_for"])})
+
+
+def _withheld_of(document: Mapping[str, Any] | None) -> Withheld | None:
+    if document is None:
+        return None
+    return Withheld(Action(document["action"]), Authority(document["authority"]))
