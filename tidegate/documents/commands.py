@@ -10,25 +10,45 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tidegate.documents.detail_types import (
+    ABORT_ROLLOUT,
+    ADJUST_POLICY,
+    APPROVE_DECISION,
+    APPROVE_GATE,
+    ENROLL_JOB,
+    HOLD_ROLLOUT,
+    LAUNCH_ROLLOUT,
+    OPERATOR_SOURCE,
+    REJECT_DECISION,
+    REJECT_GATE,
+    RESUME_ROLLOUT,
+)
 from tidegate.documents.launch import Launch, read_launch
 from tidegate.documents.members import Members
-from tidegate.documents.shapes import JOB_ID, POLICY_NAME, VERSION, shown
+from tidegate.documents.shapes import CORRELATION_ID, JOB_ID, POLICY_NAME, VERSION, shown
 from tidegate.errors import Refused
 
 __all__ = [
     "ABORT_ROLLOUT",
+    "ADJUST_POLICY",
+    "APPROVE_DECISION",
+    "APPROVE_GATE",
     "ENROLL_JOB",
     "HOLD_ROLLOUT",
     "LAUNCH_ROLLOUT",
     "OPERATOR_SOURCE",
+    "REJECT_DECISION",
+    "REJECT_GATE",
     "RESUME_ROLLOUT",
     "REVIEWS_DEFAULT",
     "REVIEWS_MAX",
     "AbortRollout",
+    "AdjustPolicy",
     "Command",
     "CommandError",
     "EnrollJob",
     "Enrolment",
+    "GiveAnswer",
     "HoldRollout",
     "Launch",
     "LaunchRollout",
@@ -38,13 +58,6 @@ __all__ = [
     "parse_enrolment",
 ]
 
-OPERATOR_SOURCE = "tidegate.operator"
-LAUNCH_ROLLOUT = "Launch Rollout"
-ENROLL_JOB = "Enroll Job"
-HOLD_ROLLOUT = "Hold Rollout"
-RESUME_ROLLOUT = "Resume Rollout"
-ABORT_ROLLOUT = "Abort Rollout"
-
 #: Of a command's detail and of a workflow's input; Step Functions takes 262,144 as input.
 COMMAND_BYTES_MAX = 200_000
 
@@ -53,6 +66,7 @@ FAULTS_SHOWN_MAX = 20
 
 BY_LENGTH_MAX = 128
 REASON_LENGTH_MAX = 1024
+COMMENT_LENGTH_MAX = 1024
 
 #: Reviews of one workflow execution: at about 20 history events each, the most that stay under
 #: the 25,000 that Step Functions keeps of an execution.
@@ -69,6 +83,10 @@ EXECUTION_ARN_LENGTH_MAX = 2048
 STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
 
 
+#: What whoever sent a faulty command can do.
+SEND_ANOTHER = "Mend what the problem names and send the command again; nothing was changed."
+
+
 class CommandError(Refused):
     """
     A command cannot be done as it stands; the message names the command and everything wrong.
@@ -76,8 +94,13 @@ class CommandError(Refused):
     try:
         command = parse_command(event)
     except CommandError as error:
-        raise_attention(str(error))   # whoever sent it has to send another one
+        publish(refusal_of(event, error.problem, error.remedy, at))
     """
+
+    def __init__(self, problem: str, remedy: str = SEND_ANOTHER) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,8 @@ class Enrolment:
         policy: A policy's name, or the policy itself, not validated; None only with ``resume``.
         launch: The job to create; None where it exists already.
         reviews: How many reviews to do before handing over to a fresh execution.
+        rolls_back: Id of the job whose aborted release the launch undoes; None if it is no
+            rollback.
     """
 
     job_id: str
@@ -112,6 +137,7 @@ class Enrolment:
     launch: Launch | None = None
     reviews: int = REVIEWS_DEFAULT
     resume: Resume | None = None
+    rolls_back: str | None = None
 
     def to_workflow_input(self) -> dict[str, Any]:
         """Return the input as plain JSON; ``parse_enrolment`` reads it back unchanged."""
@@ -120,6 +146,8 @@ class Enrolment:
             document["policy"] = self.policy
         if self.launch is not None:
             document["launch"] = self.launch.to_document()
+        if self.rolls_back is not None:
+            document["rollsBack"] = self.rolls_back
         if self.resume is not None:
             document["resume"] = {
                 "createdAt": self.resume.created_at,
@@ -181,7 +209,44 @@ class AbortRollout:
     reason: str
 
 
-Command = LaunchRollout | EnrollJob | HoldRollout | ResumeRollout | AbortRollout
+@dataclass(frozen=True, slots=True)
+class GiveAnswer:
+    """
+    Answer a question of the rollout's.
+
+    Attributes:
+        question_id: The correlation id that the question was asked with.
+        yes: Whether it may go on.
+        about_gate: Whether the question is a gate's; else it is about a decision.
+    """
+
+    job_id: str
+    question_id: str
+    yes: bool
+    by: str
+    comment: str
+    about_gate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustPolicy:
+    """Steer the rollout by another policy from its next review on."""
+
+    job_id: str
+    policy: str | Mapping[str, Any]
+    by: str
+    reason: str
+
+
+Command = (
+    LaunchRollout
+    | EnrollJob
+    | HoldRollout
+    | ResumeRollout
+    | AbortRollout
+    | GiveAnswer
+    | AdjustPolicy
+)
 
 
 def parse_command(event: Mapping[str, Any]) -> Command:
@@ -247,8 +312,8 @@ def _fits(given: Mapping[str, Any]) -> bool:
         return False
 
 
-def _job_id(members: Members) -> str:
-    return members.matching("jobId", JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _")
+def _job_id(members: Members, name: str = "jobId") -> str:
+    return members.matching(name, JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _")
 
 
 def _policy(members: Members) -> str | Mapping[str, Any]:
@@ -295,12 +360,39 @@ def _abort_rollout(members: Members) -> AbortRollout:
     return AbortRollout(_job_id(members), *_by_and_reason(members))
 
 
+def _answer(*, yes: bool, about_gate: bool) -> Callable[[Members], GiveAnswer]:
+    def read(members: Members) -> GiveAnswer:
+        _version(members)
+        return GiveAnswer(
+            job_id=_job_id(members),
+            question_id=members.matching(
+                "correlationId", CORRELATION_ID.fullmatch, "give the one that was asked with"
+            ),
+            yes=yes,
+            by=members.line("by", BY_LENGTH_MAX),
+            comment=members.line("comment", COMMENT_LENGTH_MAX),
+            about_gate=about_gate,
+        )
+
+    return read
+
+
+def _adjust_policy(members: Members) -> AdjustPolicy:
+    _version(members)
+    return AdjustPolicy(_job_id(members), _policy(members), *_by_and_reason(members))
+
+
 _READERS: dict[str, Callable[[Members], Command]] = {
     LAUNCH_ROLLOUT: _launch_rollout,
     ENROLL_JOB: _enroll_job,
     HOLD_ROLLOUT: _hold_rollout,
     RESUME_ROLLOUT: _resume_rollout,
     ABORT_ROLLOUT: _abort_rollout,
+    APPROVE_GATE: _answer(yes=True, about_gate=True),
+    REJECT_GATE: _answer(yes=False, about_gate=True),
+    APPROVE_DECISION: _answer(yes=True, about_gate=False),
+    REJECT_DECISION: _answer(yes=False, about_gate=False),
+    ADJUST_POLICY: _adjust_policy,
 }
 
 
@@ -308,6 +400,9 @@ def _enrolment(members: Members) -> Enrolment:
     members.ignore(STARTED_BY)
     if "launch" in members and "resume" in members:
         members.fault("launch", "must not stand beside resume: the job exists by then")
+    rolls_back = _job_id(members, "rollsBack") if "rollsBack" in members else None
+    if rolls_back is not None and "launch" not in members:
+        members.fault("rollsBack", "stands without launch: only a job to be created undoes another")
     return Enrolment(
         job_id=_job_id(members),
         policy=_policy(members) if "policy" in members or "resume" not in members else None,
@@ -316,6 +411,7 @@ def _enrolment(members: Members) -> Enrolment:
         if "reviews" in members
         else REVIEWS_DEFAULT,
         resume=_resume(members) if "resume" in members else None,
+        rolls_back=rolls_back,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tidegate.documents import announcements, commands, events, launch
 from tidegate.documents.shapes import (
+    CORRELATION_ID,
     JOB_ID,
     NAMESPACE_ID,
     POLICY_NAME,
@@ -183,6 +184,14 @@ _BY_AND_REASON = {
     "by": _text(commands.BY_LENGTH_MAX, _LINE, description="Who asks for it."),
     "reason": _text(commands.REASON_LENGTH_MAX, _LINE, description="Why, on one line."),
 }
+_CORRELATION_ID = _text(
+    pattern=CORRELATION_ID.pattern, description="What a question is asked and answered with."
+)
+_ANSWER = {
+    "correlationId": _CORRELATION_ID,
+    "by": _text(commands.BY_LENGTH_MAX, _LINE, description="Who answers."),
+    "comment": _text(commands.COMMENT_LENGTH_MAX, _LINE, description="Why so, on one line."),
+}
 _RESOURCE_ARN = _text(launch.RESOURCE_ARN_LENGTH_MAX, launch.RESOURCE_ARN.pattern)
 
 _LAUNCH: Mapping[str, Schema] = {
@@ -273,6 +282,15 @@ _COMMANDS = (
     ),
     _command(commands.RESUME_ROLLOUT, "Lift the operators' holds.", _BY_AND_REASON),
     _command(commands.ABORT_ROLLOUT, "Stop the rollout for good.", _BY_AND_REASON),
+    _command(commands.APPROVE_GATE, "Say yes to what a gate asks.", _ANSWER),
+    _command(commands.REJECT_GATE, "Say no to what a gate asks.", _ANSWER),
+    _command(commands.APPROVE_DECISION, "Let Tidegate do what it proposes.", _ANSWER),
+    _command(commands.REJECT_DECISION, "Do not let Tidegate do what it proposes.", _ANSWER),
+    _command(
+        commands.ADJUST_POLICY,
+        "Steer the rollout by another policy from its next review on.",
+        {"policy": _POLICY, **_BY_AND_REASON},
+    ),
 )
 
 

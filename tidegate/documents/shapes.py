@@ -12,6 +12,9 @@ NAMESPACE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 #: Also the last part of a parameter's name in SSM, and the value of the tag that enrolls a job.
 POLICY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 
+#: What a question is asked and answered with.
+CORRELATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,80}")
+
 #: Of every document and of every detail on the bus.
 VERSION = "1"
 

@@ -11,11 +11,14 @@ from jsonschema import Draft202012Validator
 from tidegate.documents.commands import (
     COMMAND_BYTES_MAX,
     REVIEWS_DEFAULT,
+    SEND_ANOTHER,
     AbortRollout,
+    AdjustPolicy,
     Command,
     CommandError,
     EnrollJob,
     Enrolment,
+    GiveAnswer,
     HoldRollout,
     LaunchRollout,
     ResumeRollout,
@@ -39,6 +42,24 @@ LAUNCH: dict[str, Any] = {
     "documentSource": "https://s3.amazonaws.com/b/k",
 }
 BY: dict[str, Any] = {"jobId": "fw-2", "by": "on-call", "reason": "storm"}
+ANSWER: dict[str, Any] = {
+    "jobId": "fw-2",
+    "correlationId": "canary-approval",
+    "by": "release-desk",
+    "comment": "tickets are quiet",
+}
+
+
+def answered(correlation_id: str, *, yes: bool, about_gate: bool) -> GiveAnswer:
+    """Return what the answer above is read into."""
+    return GiveAnswer(
+        job_id="fw-2",
+        question_id=correlation_id,
+        yes=yes,
+        by="release-desk",
+        comment="tickets are quiet",
+        about_gate=about_gate,
+    )
 
 
 def event_of(kind: str, detail: object) -> dict[str, Any]:
@@ -74,6 +95,36 @@ def told_of(kind: str, detail: object) -> str:
         ("Hold Rollout", BY, HoldRollout("fw-2", "on-call", "storm")),
         ("Resume Rollout", BY | {"version": "1"}, ResumeRollout("fw-2", "on-call", "storm")),
         ("Abort Rollout", BY, AbortRollout("fw-2", "on-call", "storm")),
+        (
+            "Approve Gate",
+            ANSWER,
+            answered("canary-approval", yes=True, about_gate=True),
+        ),
+        (
+            "Reject Gate",
+            ANSWER | {"correlationId": "x" * 80},
+            answered("x" * 80, yes=False, about_gate=True),
+        ),
+        (
+            "Approve Decision",
+            ANSWER | {"correlationId": "decision-31", "version": "1"},
+            answered("decision-31", yes=True, about_gate=False),
+        ),
+        (
+            "Reject Decision",
+            ANSWER | {"correlationId": "decision-31"},
+            answered("decision-31", yes=False, about_gate=False),
+        ),
+        (
+            "Adjust Policy",
+            BY | {"policy": "cautious"},
+            AdjustPolicy("fw-2", "cautious", "on-call", "storm"),
+        ),
+        (
+            "Adjust Policy",
+            BY | {"policy": {"name": "x"}},
+            AdjustPolicy("fw-2", {"name": "x"}, "on-call", "storm"),
+        ),
         ("Enroll Job", {"jobId": "fw-2", "policy": "firmware"}, EnrollJob("fw-2", "firmware")),
         (
             "Enroll Job",
@@ -194,6 +245,31 @@ NO_DOCUMENT = "one of document, documentSource, jobTemplateArn is needed, but 0 
                 'Resume Rollout of job "fw-2": version is "2": give "1", or leave it out; '
                 "reason holds control characters or line breaks: write it on one line; "
                 '"force" is unknown: by, jobId, reason, version are known'
+            ),
+        ),
+        (
+            "Approve Gate",
+            {"jobId": "fw-2", "correlationId": "x" * 81, "by": "on-call"},
+            (
+                f'Approve Gate of job "fw-2": correlationId is "{"x" * 59}…": '
+                "give the one that was asked with; comment is missing: give a text"
+            ),
+        ),
+        (
+            "Reject Decision",
+            ANSWER | {"correlationId": "a b", "comment": " ", "reason": "no"},
+            (
+                'Reject Decision of job "fw-2": correlationId is "a b": '
+                'give the one that was asked with; comment is " ": give a text; '
+                '"reason" is unknown: by, comment, correlationId, jobId, version are known'
+            ),
+        ),
+        (
+            "Adjust Policy",
+            {"jobId": "fw-2", "policy": 7, "by": "on-call"},
+            (
+                f'Adjust Policy of job "fw-2": policy is 7: {GIVE_POLICY}; '
+                "reason is missing: give a text"
             ),
         ),
         (
@@ -370,8 +446,17 @@ def test_what_is_no_command_is_told_which_there_are(source: object, kind: object
 
     assert str(caught.value).endswith(
         "is no command: tidegate.operator sends Launch Rollout, Enroll Job, Hold Rollout, "
-        "Resume Rollout, Abort Rollout"
+        "Resume Rollout, Abort Rollout, Approve Gate, Reject Gate, Approve Decision, "
+        "Reject Decision, Adjust Policy"
     )
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    """Problem and remedy come apart, for the event that answers the command."""
+    error = CommandError("Hold Rollout: it is a list")
+
+    assert (error.problem, error.remedy) == (str(error), SEND_ANOTHER)
+    assert CommandError("job a is over", "Launch another.").remedy == "Launch another."
 
 
 def test_a_flood_of_faults_is_bounded() -> None:
@@ -419,6 +504,15 @@ def test_a_hand_over_needs_no_policy() -> None:
     assert parse_enrolment(enrolment.to_workflow_input() | {"policy": "p"}).policy == "p"
 
 
+def test_a_rollback_says_what_it_undoes() -> None:
+    """A workflow that launches a rollback knows the job that it is for."""
+    launch = Launch((GROUP,), {"documentSource": "https://s3.amazonaws.com/b/k"})
+    enrolment = Enrolment("fw-2-rollback", "firmware", launch, rolls_back="fw-2")
+
+    assert enrolment.to_workflow_input()["rollsBack"] == "fw-2"
+    assert parse_enrolment(enrolment.to_workflow_input()) == enrolment
+
+
 @pytest.mark.parametrize(
     ("given_input", "told"),
     [
@@ -428,7 +522,7 @@ def test_a_hand_over_needs_no_policy() -> None:
             {"jobId": "a", "policy": "p", "reviews": 0, "Policy": 1},
             (
                 'workflow input of job "a": reviews is 0: give a whole number from 1 to 1000; '
-                '"Policy" is unknown: jobId, launch, policy, resume, reviews are known'
+                '"Policy" is unknown: jobId, launch, policy, resume, reviews, rollsBack are known'
             ),
         ),
         (
@@ -450,6 +544,13 @@ def test_a_hand_over_needs_no_policy() -> None:
                 "documentParameters, documentSource, jobExecutionsRetryConfig, jobTemplateArn, "
                 "namespaceId, presignedUrlConfig, schedulingConfig, tags, targetSelection, "
                 "targets, timeoutConfig are known"
+            ),
+        ),
+        (
+            {"jobId": "a", "policy": "p", "rollsBack": "a b"},
+            (
+                f'workflow input of job "a": rollsBack is "a b": {GIVE_ID}; '
+                "rollsBack stands without launch: only a job to be created undoes another"
             ),
         ),
         (
@@ -477,7 +578,16 @@ anything = st.recursive(
     ),
     max_leaves=8,
 )
-KINDS = ["Launch Rollout", "Enroll Job", "Hold Rollout", "Resume Rollout", "Abort Rollout"]
+KINDS = [
+    "Launch Rollout",
+    "Enroll Job",
+    "Hold Rollout",
+    "Resume Rollout",
+    "Abort Rollout",
+    "Approve Gate",
+    "Reject Decision",
+    "Adjust Policy",
+]
 MEMBERS = list(
     {name for kind in KINDS for name in EVENT_SCHEMAS[kind]["properties"]["detail"]["properties"]}
 )
@@ -485,7 +595,7 @@ MEMBERS = list(
 
 @given(
     st.sampled_from(KINDS),
-    st.sampled_from([LAUNCH, BY, {}]),
+    st.sampled_from([LAUNCH, BY, ANSWER, {}]),
     st.dictionaries(st.sampled_from(sorted(MEMBERS)), anything, max_size=4),
 )
 def test_no_command_is_answered_by_another_error(
