@@ -480,27 +480,27 @@ def test_a_listing_can_be_left_early(world: World) -> None:
 # targets and events
 
 
-def test_targets_are_counted_in_things(world: World) -> None:
-    """Each thing counts once, however many targets hold it."""
+def test_targets_hold_things(world: World) -> None:
+    """Each thing is there once, however many targets hold it."""
     a, b, c, d = (world.thing(short) for short in "abcd")
     first, second = world.group("first", [a, b, c]), world.group("second", [c])
 
-    assert world.jobs.count_targets([first, second, a, d]) == 4
-    assert world.jobs.count_targets([world.group("empty", [])]) == 0
-    assert world.jobs.count_targets([]) == 0
+    assert world.jobs.things_in([first, second, a, d]) == {world.name(short) for short in "abcd"}
+    assert world.jobs.things_in([world.group("empty", [])]) == frozenset()
+    assert world.jobs.things_in([]) == frozenset()
 
 
-def test_targets_of_another_kind_are_not_counted(world: World) -> None:
-    """A number that might be too small would be worse than none."""
+def test_targets_of_another_kind_are_not_listed(world: World) -> None:
+    """A list that might lack things would be worse than none."""
     package = "arn:aws:iot:eu-central-1:111122223333:package/firmware"
 
-    assert world.jobs.count_targets([world.thing("a"), package]) is None
+    assert world.jobs.things_in([world.thing("a"), package]) is None
 
 
-def test_an_unknown_group_has_no_size(world: World) -> None:
+def test_an_unknown_group_holds_no_things(world: World) -> None:
     """A target that does not exist is an error, not nothing."""
     with pytest.raises(NotFound):
-        world.jobs.count_targets([world.group("there", []).replace("there", "nowhere")])
+        world.jobs.things_in([world.group("there", []).replace("there", "nowhere")])
 
 
 def test_events_are_switched_on_and_others_left_alone(world: World) -> None:

@@ -145,9 +145,11 @@ class WatchedAws(Aws):
     true: defaultdict[tuple[RolloutKey, str], set[tuple[ExecutionStatus, int]]]
     listed: list[tuple[RolloutKey, ExecutionSummary]]
 
-    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+    def executions(
+        self, job_id: str, status: ExecutionStatus | None = None
+    ) -> Iterator[Sequence[ExecutionSummary]]:
         """Yield pages of the job's executions, and note them."""
-        for page in super().executions(job_id):
+        for page in super().executions(job_id, status):
             key = RolloutKey(job_id, self._jobs[job_id].created_at)
             self.listed += [(key, row) for row in page]
             yield page

@@ -56,9 +56,9 @@ class Aws(IotJobs):
 
     # the port
 
-    def count_targets(self, targets: Sequence[str]) -> int | None:
-        """Return how many things the targets hold, None if they are too many."""
-        return super().count_targets(targets) if self.countable else None
+    def things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
+        """Return the things that the targets hold, None if they are too many."""
+        return super().things_in(targets) if self.countable else None
 
     def describe(self, job_id: str) -> Job:
         """Return the job; a cancelation shows late."""

@@ -15,7 +15,16 @@ TAG_PREFIX = "tidegate:"
 REASON_CODE_LENGTH_MAX = 128
 COMMENT_LENGTH_MAX = 2028
 
+#: What a thing group's name and description may be:
+#: https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThingGroup.html
+GROUP_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+GROUP_DESCRIPTION_LENGTH_MAX = 2028
+
+#: The tags of a thing group that Tidegate makes.
+GROUP_TAGS = {"tidegate:owner": "tidegate"}
+
 _CUT = "…"
+_PLAIN_CUT = "..."
 _THING = ":thing/"
 _GROUP = ":thinggroup/"
 
@@ -37,6 +46,20 @@ def comment_of(text: str) -> str:
     if len(clean) <= COMMENT_LENGTH_MAX:
         return clean
     return clean[: COMMENT_LENGTH_MAX - len(_CUT)] + _CUT
+
+
+def group_description_of(text: str) -> str:
+    """
+    Return the text as a thing group's description: on one line, in ASCII, cut to AWS's length.
+
+    Accents are dropped, other characters beyond ASCII become question marks; a cut is marked.
+    """
+    parted = unicodedata.normalize("NFKD", comment_of(text))
+    bare = "".join(each for each in parted if not unicodedata.combining(each))
+    plain = bare.encode("ascii", "replace").decode()
+    if len(plain) <= GROUP_DESCRIPTION_LENGTH_MAX:
+        return plain
+    return plain[: GROUP_DESCRIPTION_LENGTH_MAX - len(_PLAIN_CUT)] + _PLAIN_CUT
 
 
 def thing_of(arn: str) -> str | None:
@@ -82,6 +105,26 @@ def check_same_job(request: LaunchRequest, job: Job) -> None:
         message = (
             f"job {request.job_id} exists already ({job.status}), with other targets or settings: "
             "choose another id"
+        )
+        raise Refused(message)
+
+
+def check_own_group(name: str, tags: Mapping[str, str]) -> None:
+    """Raise Refused unless a thing group with these tags is one that Tidegate made."""
+    if not GROUP_TAGS.items() <= tags.items():
+        message = (
+            f"thing group {name} exists already and is not Tidegate's: choose another name, "
+            "or delete the group"
+        )
+        raise Refused(message)
+
+
+def check_same_group(name: str, *, standing: str, asked: str) -> None:
+    """Raise Refused unless a group of this standing description is the one that was asked for."""
+    if standing != asked:
+        message = (
+            f"thing group {name} exists already and is for something else ({standing!r}): "
+            "choose another name, or delete the group"
         )
         raise Refused(message)
 

@@ -6,10 +6,11 @@ makes this says how something is done later.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tidegate.adapters.job_requests import group_of
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.domain.jobs import (
     TERMINAL,
@@ -129,6 +130,9 @@ class IotJobs(MemoryJobs):
         self._rollouts[job_id] = _Rollout(job_id, job.created_at)
         if job.status is JobStatus.IN_PROGRESS:
             self._begin(job)
+        elif job.starts_at is not None:
+            rollout = self._rollouts[job_id]
+            self._after(job.starts_at - self._clock.now(), lambda: self._start_due(rollout))
         return job
 
     def delete(self, job_id: str) -> None:
@@ -171,10 +175,15 @@ class IotJobs(MemoryJobs):
 
     def _begin(self, job: Job) -> None:
         rollout = self._rollouts[job.job_id]
-        rollout.waiting.extend(
-            sorted(name for arn in job.targets for name in self.groups[arn.rpartition("/")[2]])
-        )
+        rollout.waiting.extend(sorted(self._things_in(job.targets) or ()))
         self._after(FIRST_BATCH_SECONDS, lambda: self._batch(rollout))
+
+    def _start_due(self, rollout: _Rollout) -> None:
+        """Start a SCHEDULED job at its time, if it is still there and waits."""
+        if self._rollouts.get(rollout.job_id) is not rollout:
+            return
+        if self._jobs[rollout.job_id].status is JobStatus.SCHEDULED:
+            self.start(rollout.job_id)
 
     def _batch(self, rollout: _Rollout) -> None:
         """Begin a minute: as many things as the rate allows get the job in it."""
@@ -428,6 +437,37 @@ class IotJobs(MemoryJobs):
         if self.behaviours.update_effective is Effective.AT_ONCE:
             self._enforce(rollout)
             self._grant(rollout, self._rate(rollout) - rollout.granted)
+
+    def add_to_group(self, name: str, thing_names: Sequence[str]) -> None:
+        """Add things to a group; CONTINUOUS jobs reach them at once, whatever their rate."""
+        before = set(self.groups.get(name, ()))
+        try:
+            super().add_to_group(name, thing_names)
+        finally:
+            joined = sorted(self.groups.get(name, set()) - before)
+            for job in list(self._jobs.values()):
+                if job.is_continuous and name in map(group_of, job.targets):
+                    self._join(self._rollouts[job.job_id], joined)
+
+    def _join(self, rollout: _Rollout, names: Sequence[str]) -> None:
+        """Tell things of a running job, except those that wait for it or are at it."""
+        if not self._goes_on(rollout):
+            return
+        waiting, known = set(rollout.waiting), self._newest(rollout.job_id)
+        for name in names:
+            newest = known.get(name)
+            if name in waiting or (newest is not None and newest.status not in TERMINAL):
+                continue
+            number = 1 if newest is None else newest.execution_number + 1
+            place, rollout.notified = rollout.notified, rollout.notified + 1
+            self._queue(
+                Notice(rollout.job_id, rollout.created_at, name, place, execution_number=number)
+            )
+
+    def _newest(self, job_id: str) -> dict[str, ExecutionSummary]:
+        """Return the newest execution of each thing."""
+        rows = self._executions[job_id].values()
+        return {row.thing_name: row for row in sorted(rows, key=lambda row: row.execution_number)}
 
     def _listed(self, job_id: str) -> list[ExecutionSummary]:
         rows = super()._listed(job_id)

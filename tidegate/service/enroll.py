@@ -211,14 +211,14 @@ class Enrolling:
     def _fleet_size(self, job_id: str, targets: Sequence[str], policy: Policy) -> int | None:
         if policy.harm.budget_share is None:
             return None
-        size = self.jobs.count_targets(targets)
-        if size is None:
+        things = self.jobs.things_in(targets)
+        if things is None:
             message = (
                 f"the budget of policy {policy.name} is a share of the fleet, but the targets of "
                 f"job {job_id} are too many to count: give the budget as a number of devices"
             )
             raise Refused(message)
-        return size
+        return len(things)
 
     def _tell(self, given: object, problem: str) -> None:
         # A workflow can be started with any JSON.

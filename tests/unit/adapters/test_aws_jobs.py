@@ -397,8 +397,8 @@ def test_endless_pages_of_executions_end(
         list(jobs.executions("j"))
 
 
-def test_groups_are_counted_with_the_groups_in_them(jobs: IotJobs, iot: Script) -> None:
-    """All pages of all groups count, each thing once, things named directly included."""
+def test_groups_are_listed_with_the_groups_in_them(jobs: IotJobs, iot: Script) -> None:
+    """All pages of all groups are read; each thing is there once, with those named directly."""
     iot.answer(
         "list_things_in_thing_group",
         {"thingGroupName": "g", "recursive": True, "maxResults": 250},
@@ -410,17 +410,20 @@ def test_groups_are_counted_with_the_groups_in_them(jobs: IotJobs, iot: Script) 
         {"things": ["d"]},
     )
 
-    assert jobs.count_targets([GROUP + "g", THING + "b:c", THING + "e", GROUP + "g"]) == 4
+    things = jobs.things_in([GROUP + "g", THING + "b:c", THING + "e", GROUP + "g"])
+    assert things == {"a", "b:c", "d", "e"}
 
 
-def test_counting_has_an_end(jobs: IotJobs, iot: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fleet that takes more pages than allowed is not counted, rather than counted in part."""
+def test_listing_things_has_an_end(
+    jobs: IotJobs, iot: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet that takes more pages than allowed is not listed, rather than listed in part."""
     monkeypatch.setattr(module, "THING_PAGES_MAX", 2)
     for _ in range(3):
         answer = {"things": ["a"], "nextToken": "more"}
         iot.answer("list_things_in_thing_group", None, answer)
 
-    assert jobs.count_targets([GROUP + "g"]) is None
+    assert jobs.things_in([GROUP + "g"]) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from tidegate.adapters.aws.session import client, forget_clients
 from tidegate.adapters.aws.variables import Variables
 
 if TYPE_CHECKING:
+    from tidegate.adapters.aws.alarms import CloudWatchAlarms
     from tidegate.adapters.aws.bus import EventBridgeBus
+    from tidegate.adapters.aws.calendars import ChangeCalendars
+    from tidegate.adapters.aws.dead_letters import SqsDeadLetters
     from tidegate.adapters.aws.jobs import IotJobs
     from tidegate.adapters.aws.ledger import DynamoLedger
     from tidegate.adapters.aws.policies import ParameterPolicies
@@ -69,6 +72,30 @@ def policies() -> ParameterPolicies:
 
 
 @cache
+def alarms() -> CloudWatchAlarms:
+    """Return the alarms of this account and region."""
+    from tidegate.adapters.aws.alarms import CloudWatchAlarms
+
+    return CloudWatchAlarms(client("cloudwatch"))
+
+
+@cache
+def calendars() -> ChangeCalendars:
+    """Return the change calendars that this account sees."""
+    from tidegate.adapters.aws.calendars import ChangeCalendars
+
+    return ChangeCalendars(client("ssm"))
+
+
+@cache
+def dead_letters() -> SqsDeadLetters:
+    """Return the installation's dead-letter queues."""
+    from tidegate.adapters.aws.dead_letters import SqsDeadLetters
+
+    return SqsDeadLetters(variables().dead_letter_urls, client("sqs"))
+
+
+@cache
 def clock() -> SystemClock:
     """Return the machine's clock."""
     return SystemClock()
@@ -79,8 +106,13 @@ def minute_seconds() -> float:
     return variables().minute_seconds
 
 
+def account_budget() -> float | None:
+    """Return how many devices all rollouts may harm together; None if nothing limits them."""
+    return variables().account_budget
+
+
 def forget() -> None:
     """Make all of it anew from now on, as the environment then says."""
-    for made in (jobs, ledger, bus, workflow, policies, clock):
+    for made in (jobs, ledger, bus, workflow, policies, alarms, calendars, dead_letters, clock):
         made.cache_clear()
     forget_clients()

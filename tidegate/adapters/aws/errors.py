@@ -52,10 +52,13 @@ _BUSY = frozenset(
 
 _MISSING = frozenset(
     {
+        "AWS.SimpleQueueService.NonExistentQueue",
         "ExecutionDoesNotExist",
         "InvalidArn",
+        "InvalidDocument",
         "InvalidToken",
         "ParameterNotFound",
+        "QueueDoesNotExist",
         "ResourceNotFound",
         "ResourceNotFoundException",
         "TaskDoesNotExist",

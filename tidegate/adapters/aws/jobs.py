@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 from tidegate.adapters.aws.errors import AlreadyExists, Denied, translated
 from tidegate.adapters.aws.variables import Variables
 from tidegate.adapters.job_requests import (
+    GROUP_TAGS,
+    check_own_group,
+    check_same_group,
     check_same_job,
     check_same_tags,
     check_tag_keys,
     comment_of,
+    group_description_of,
     group_of,
     reason_code_of,
     thing_of,
 )
+from tidegate.adapters.timestamps import epoch_seconds_of
 from tidegate.domain.jobs import (
     ExecutionStatus,
     ExecutionSummary,
     Job,
     JobCounts,
+    JobListing,
     JobStatus,
     LaunchRequest,
 )
@@ -36,14 +42,18 @@ if TYPE_CHECKING:
     from mypy_boto3_iot.type_defs import (
         JobExecutionSummaryTypeDef,
         JobProcessDetailsTypeDef,
+        JobSummaryTypeDef,
         JobTypeDef,
     )
 
-#: The largest page that the lists of jobs' executions and of groups' things give.
+#: The largest page that the lists of jobs, of their executions and of groups' things give.
 PAGE_SIZE = 250
 
 #: Pages of one job's executions: five million, far beyond what a list is good for.
 EXECUTION_PAGES_MAX = 20_000
+
+#: Pages of jobs that are SCHEDULED, and of those IN_PROGRESS: far more than AWS runs at once.
+ACTIVE_PAGES_MAX = 40
 
 #: Pages of things over all groups of one job: 50,000 things in some ten seconds.
 THING_PAGES_MAX = 200
@@ -143,8 +153,7 @@ class IotJobs:
 
     def arn(self, job_id: str) -> str:
         """Return the ARN that a job of this id has in this account and region."""
-        names = self._names
-        return f"arn:{names.partition}:iot:{names.region}:{names.account_id}:job/{job_id}"
+        return self._arn("job", job_id)
 
     def tags(self, job_arn: str) -> dict[str, str]:
         """Return the job's tags; raises NotFound."""
@@ -175,13 +184,15 @@ class IotJobs:
         with translated(f"UntagResource {job_arn}"):
             self._client.untag_resource(resourceArn=job_arn, tagKeys=list(keys))
 
-    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+    def executions(
+        self, job_id: str, status: ExecutionStatus | None = None
+    ) -> Iterator[Sequence[ExecutionSummary]]:
         """Yield pages of the job's executions, newest-updated first; raises NotFound."""
-        token: dict[str, Any] = {}
+        members: dict[str, Any] = {} if status is None else {"status": status.value}
         for _ in range(EXECUTION_PAGES_MAX):
             with translated(f"ListJobExecutionsForJob {job_id}"):
                 answer = self._client.list_job_executions_for_job(
-                    jobId=job_id, maxResults=PAGE_SIZE, **token
+                    jobId=job_id, maxResults=PAGE_SIZE, **members
                 )
             yield [
                 _execution(each["thingArn"], each["jobExecutionSummary"])
@@ -189,15 +200,21 @@ class IotJobs:
             ]
             if not answer.get("nextToken"):
                 return
-            token = {"nextToken": answer["nextToken"]}
+            members["nextToken"] = answer["nextToken"]
         message = (
             f"job {job_id} has more than {EXECUTION_PAGES_MAX * PAGE_SIZE} executions: split it"
         )
         raise Refused(message)
 
-    def count_targets(self, targets: Sequence[str]) -> int | None:
+    def active(self) -> Iterator[Sequence[JobListing]]:
+        """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""
+        # A job that starts between the two lists is in both this way round, and not in neither.
+        for status in (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS):
+            yield from self._listed(status)
+
+    def things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
         """
-        Return how many things the targets hold, each once.
+        Return the names of the things that the targets hold.
 
         None if a target is neither thing nor thing group, or lists are longer than
         ``THING_PAGES_MAX``.
@@ -213,7 +230,34 @@ class IotJobs:
                 pages += 1
                 if pages > THING_PAGES_MAX:
                     return None
-        return len(names)
+        return frozenset(names)
+
+    def create_group(self, name: str, description: str) -> str:
+        """Create a thing group and return its ARN; one that stands as asked is done."""
+        description = group_description_of(description)
+        try:
+            with translated(f"CreateThingGroup {name}"):
+                answer = self._client.create_thing_group(
+                    thingGroupName=name,
+                    thingGroupProperties={"thingGroupDescription": description},
+                    tags=[{"Key": key, "Value": value} for key, value in GROUP_TAGS.items()],
+                )
+        except AlreadyExists:
+            arn = self._arn("thinggroup", name)
+            # As with jobs: of a group that is not Tidegate's, nothing but its tags is read.
+            check_own_group(name, self.tags(arn))
+            with translated(f"DescribeThingGroup {name}"):
+                found = self._client.describe_thing_group(thingGroupName=name)
+            standing = found.get("thingGroupProperties", {}).get("thingGroupDescription", "")
+            check_same_group(name, standing=standing, asked=description)
+            return arn
+        return answer["thingGroupArn"]
+
+    def add_to_group(self, name: str, thing_names: Sequence[str]) -> None:
+        """Add things to a group, one by one as AWS has it; doing it again adds the rest."""
+        for thing_name in thing_names:
+            with translated(f"AddThingToThingGroup {thing_name} to {name}"):
+                self._client.add_thing_to_thing_group(thingGroupName=name, thingName=thing_name)
 
     def execution_events_enabled(self) -> bool:
         """Return whether the account publishes JOB_EXECUTION events."""
@@ -228,6 +272,26 @@ class IotJobs:
             self._client.update_event_configurations(
                 eventConfigurations={kind: {"Enabled": True} for kind in EVENT_TYPES}  # type: ignore[misc]
             )
+
+    def _arn(self, kind: str, name: str) -> str:
+        names = self._names
+        return f"arn:{names.partition}:iot:{names.region}:{names.account_id}:{kind}/{name}"
+
+    def _listed(self, status: JobStatus) -> Iterator[Sequence[JobListing]]:
+        """Yield pages of the jobs in a status."""
+        token: dict[str, Any] = {}
+        for _ in range(ACTIVE_PAGES_MAX):
+            with translated(f"ListJobs {status}"):
+                answer = self._client.list_jobs(status=status.value, maxResults=PAGE_SIZE, **token)
+            yield [_listing(each) for each in answer.get("jobs", [])]
+            if not answer.get("nextToken"):
+                return
+            token = {"nextToken": answer["nextToken"]}
+        message = (
+            f"the account has more than {ACTIVE_PAGES_MAX * PAGE_SIZE} jobs that are {status}: "
+            "cancel those that nobody needs"
+        )
+        raise Refused(message)
 
     def _things_of(self, group: str) -> Iterator[Sequence[str]]:
         """Yield pages of the group's things, those of groups within it included."""
@@ -256,6 +320,16 @@ def _job(job: JobTypeDef) -> Job:
         reason_code=job.get("reasonCode"),
         comment=job.get("comment"),
         targets=tuple(job.get("targets", ())),
+        starts_at=epoch_seconds_of(job.get("schedulingConfig", {}).get("startTime")),
+    )
+
+
+def _listing(summary: JobSummaryTypeDef) -> JobListing:
+    return JobListing(
+        job_id=summary["jobId"],
+        arn=summary["jobArn"],
+        status=JobStatus(summary["status"]),
+        created_at=math.floor(summary["createdAt"].timestamp()),
     )
 
 

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from tidegate.adapters.aws.alarms import CloudWatchClient
 
 #: Tries of one call, the first included; in between botocore waits up to 1, 2, 4, … seconds,
 #: a random share of it each time.
@@ -32,11 +35,15 @@ USER_AGENT = "tidegate"
 
 
 @overload
+def client(service_name: Literal["cloudwatch"]) -> CloudWatchClient: ...
+@overload
 def client(service_name: Literal["dynamodb"]) -> DynamoDBClient: ...
 @overload
 def client(service_name: Literal["events"]) -> EventBridgeClient: ...
 @overload
 def client(service_name: Literal["iot"]) -> IoTClient: ...
+@overload
+def client(service_name: Literal["sqs"]) -> SQSClient: ...
 @overload
 def client(service_name: Literal["ssm"]) -> SSMClient: ...
 @overload

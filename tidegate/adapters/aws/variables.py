@@ -1,5 +1,6 @@
 """What a Lambda's environment tells it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,29 @@ class Variables:
     def policy_prefix(self) -> str:
         """The path of the policies' parameters."""
         return self._value("TIDEGATE_POLICY_PREFIX")
+
+    @property
+    def dead_letter_urls(self) -> tuple[str, ...]:
+        """The URLs of the dead-letter queues, given with blanks or commas between them."""
+        return tuple(self._value("TIDEGATE_DEAD_LETTER_URLS").replace(",", " ").split())
+
+    @property
+    def account_budget(self) -> float | None:
+        """How many devices all rollouts may harm together; None if nothing limits them."""
+        text = self.given.get("TIDEGATE_ACCOUNT_BUDGET")
+        if not text:
+            return None
+        try:
+            devices = float(text)
+        except ValueError:
+            devices = 0.0
+        if not 0 < devices < math.inf:
+            message = (
+                f"TIDEGATE_ACCOUNT_BUDGET is {text!r}, but a budget is a positive number of "
+                "devices: correct it, or leave it out"
+            )
+            raise BadEnvironment(message)
+        return devices
 
     @property
     def minute_seconds(self) -> float:

@@ -6,21 +6,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.adapters.job_requests import (
+    GROUP_NAME,
+    GROUP_TAGS,
+    check_own_group,
+    check_same_group,
     check_same_job,
     check_same_tags,
     check_tag_keys,
     comment_of,
+    group_description_of,
     group_of,
     reason_code_of,
     thing_of,
 )
 from tidegate.adapters.memory.faults import Faults
+from tidegate.adapters.timestamps import epoch_seconds_of
 from tidegate.domain.jobs import (
     TERMINAL,
     ExecutionStatus,
     ExecutionSummary,
     Job,
     JobCounts,
+    JobListing,
     JobStatus,
     LaunchRequest,
 )
@@ -28,7 +35,7 @@ from tidegate.domain.settings import JobSettings, refusals
 from tidegate.errors import NotFound, Refused
 from tidegate.ports import Clock
 
-#: As many rows as ListJobExecutionsForJob gives at once.
+#: As many rows as ListJobs and ListJobExecutionsForJob give at once.
 PAGE_SIZE = 250
 
 
@@ -51,6 +58,7 @@ class MemoryJobs:
     Attributes:
         calls: Every call that writes, in order.
         groups: Thing names by name of thing group.
+        unregistered: Names of things that do not exist; all others do.
         events: Which kinds of events the account publishes.
         faults: Which calls fail next.
     """
@@ -67,6 +75,7 @@ class MemoryJobs:
         """Start without jobs, with events switched on."""
         self.calls: list[Call] = []
         self.groups: dict[str, set[str]] = {}
+        self.unregistered: set[str] = set()
         self.events = {"JOB": True, "JOB_EXECUTION": True}
         self.faults = Faults()
         self.page_size = page_size
@@ -74,6 +83,8 @@ class MemoryJobs:
         self._arn_prefix = f"arn:{partition}:iot:{region}:{account_id}"
         self._jobs: dict[str, Job] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        #: Descriptions of the groups that Tidegate made.
+        self._described_groups: dict[str, str] = {}
         self._executions: dict[str, dict[tuple[str, int], ExecutionSummary]] = {}
         #: Executions by status, kept up at each report: a fleet is not counted at each look.
         self._tallies: dict[str, Counter[ExecutionStatus]] = {}
@@ -91,6 +102,7 @@ class MemoryJobs:
         tags: Mapping[str, str] | None = None,
         is_concurrent: bool = True,
         is_continuous: bool = False,
+        starts_at: float | None = None,
     ) -> Job:
         """Put a job there, created this second, in place of one with that id."""
         job = Job(
@@ -103,6 +115,7 @@ class MemoryJobs:
             is_concurrent=is_concurrent,
             is_continuous=is_continuous,
             targets=tuple(targets),
+            starts_at=starts_at,
         )
         self.delete(job_id)
         self._jobs[job_id] = job
@@ -220,14 +233,17 @@ class MemoryJobs:
                 check_same_job(request, self._jobs[request.job_id])
                 return arn
             _check(replace(request.settings, retries=None), JobSettings())
-            self._count(request.targets)
-            continuous = request.passed_through.get("targetSelection") == "CONTINUOUS"
+            self._check_targets(request.targets)
+            schedule = request.passed_through.get("schedulingConfig")
+            start_time = schedule.get("startTime") if isinstance(schedule, Mapping) else None
             self.add(
                 request.job_id,
                 targets=request.targets,
                 settings=request.settings,
+                status=JobStatus.SCHEDULED if start_time else JobStatus.IN_PROGRESS,
                 tags=request.tags,
-                is_continuous=continuous,
+                is_continuous=request.passed_through.get("targetSelection") == "CONTINUOUS",
+                starts_at=epoch_seconds_of(start_time),
             )
             return arn
 
@@ -256,21 +272,59 @@ class MemoryJobs:
             for key in keys:
                 standing.pop(key, None)
 
-    def executions(self, job_id: str) -> Iterator[Sequence[ExecutionSummary]]:
+    def executions(
+        self, job_id: str, status: ExecutionStatus | None = None
+    ) -> Iterator[Sequence[ExecutionSummary]]:
         """Yield pages of the job's executions, newest-updated first; raises NotFound."""
         start, total = 0, 1
         while start < total:
             with self.faults.around("executions"):
                 self._known(job_id)
-                rows = self._listed(job_id)
+                rows = [each for each in self._listed(job_id) if status in (None, each.status)]
                 page = rows[start : start + self.page_size]
             yield page
             start, total = start + self.page_size, len(rows)
 
-    def count_targets(self, targets: Sequence[str]) -> int | None:
-        """Return how many things the targets hold."""
-        with self.faults.around("count_targets"):
-            return self._count(targets)
+    def active(self) -> Iterator[Sequence[JobListing]]:
+        """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""
+        for status in (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS):
+            start, total = 0, 1
+            while start < total:
+                with self.faults.around("active"):
+                    rows = [each for each in self._jobs.values() if each.status is status]
+                    page = rows[start : start + self.page_size]
+                yield [JobListing(job.job_id, job.arn, status, job.created_at) for job in page]
+                start, total = start + self.page_size, len(rows)
+
+    def things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
+        """Return the names of the things that the targets hold."""
+        with self.faults.around("things_in"):
+            return self._things_in(targets)
+
+    def create_group(self, name: str, description: str) -> str:
+        """Create an empty thing group and return its ARN; one that stands as asked is done."""
+        description = group_description_of(description)
+        self.calls.append(Call("create_group", name, {"description": description}))
+        with self.faults.around("create_group"):
+            if not GROUP_NAME.fullmatch(name):
+                message = f"{name!r} is no name for a thing group."
+                raise Refused(message)
+            if name in self.groups:
+                is_own = name in self._described_groups
+                check_own_group(name, GROUP_TAGS if is_own else {})
+                standing = self._described_groups[name]
+                check_same_group(name, standing=standing, asked=description)
+            self.groups.setdefault(name, set())
+            self._described_groups[name] = description
+            return f"{self._arn_prefix}:thinggroup/{name}"
+
+    def add_to_group(self, name: str, thing_names: Sequence[str]) -> None:
+        """Add things to a group, up to the first that does not exist."""
+        self.calls.append(Call("add_to_group", name, {"thing_names": tuple(thing_names)}))
+        with self.faults.around("add_to_group"):
+            for thing_name in thing_names:
+                self._check_thing(thing_name)
+                self._group(name).add(thing_name)
 
     def execution_events_enabled(self) -> bool:
         """Return whether the account publishes JOB_EXECUTION events."""
@@ -334,17 +388,31 @@ class MemoryJobs:
             raise NotFound(message)
         return self._tags[job_arn]
 
-    def _count(self, targets: Sequence[str]) -> int | None:
+    def _things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
         names: set[str] = set()
         for target in targets:
             thing, group = thing_of(target), group_of(target)
             if thing is None and group is None:
                 return None
-            if group is not None and group not in self.groups:
-                message = f"Thing group {group} cannot be found."
-                raise NotFound(message)
-            names |= {thing} if thing is not None else self.groups[group or ""]
-        return len(names)
+            names |= {thing} if thing is not None else self._group(group or "")
+        return frozenset(names)
+
+    def _check_targets(self, targets: Sequence[str]) -> None:
+        """Raise NotFound if a target does not exist."""
+        self._things_in(targets)
+        for target in targets:
+            self._check_thing(thing_of(target) or "")
+
+    def _check_thing(self, thing_name: str) -> None:
+        if thing_name in self.unregistered:
+            message = f"Thing {thing_name} cannot be found."
+            raise NotFound(message)
+
+    def _group(self, name: str) -> set[str]:
+        if name not in self.groups:
+            message = f"Thing group {name} cannot be found."
+            raise NotFound(message)
+        return self.groups[name]
 
 
 def _check(desired: JobSettings, standing: JobSettings) -> None:
