@@ -55,6 +55,9 @@ class World(Protocol):
     def thing(self, short: str) -> str:
         """Return the ARN of a thing that exists from now on."""
 
+    def gone(self, short: str) -> str:
+        """Return the name of a thing that does not exist."""
+
     def group(self, short: str, members: Sequence[str]) -> str:
         """Return the ARN of a thing group that holds these things, given by ARN, from now on."""
 
@@ -63,6 +66,9 @@ class World(Protocol):
 
     def report(self, job_id: str, thing_arn: str, status: str) -> None:
         """Let a device report on its execution."""
+
+    def now(self) -> float:
+        """Return the time in epoch seconds."""
 
     def events(self) -> dict[str, bool]:
         """Return which kinds of events the account publishes."""
@@ -85,6 +91,11 @@ class InMemory:
         """Name a thing: any exists."""
         return f"arn:aws:iot:eu-central-1:111122223333:thing/{short}"
 
+    def gone(self, short: str) -> str:
+        """Take a thing away."""
+        self.memory.unregistered.add(short)
+        return short
+
     def group(self, short: str, members: Sequence[str]) -> str:
         """Set a group."""
         self.memory.groups[short] = {arn.partition(":thing/")[2] for arn in members}
@@ -100,6 +111,10 @@ class InMemory:
         self.clock.advance(1)
         thing_name = thing_arn.partition(":thing/")[2]
         self.memory.report(job_id, thing_name, ExecutionStatus(status))
+
+    def now(self) -> float:
+        """Look."""
+        return self.clock.now()
 
     def events(self) -> dict[str, bool]:
         """Look."""
@@ -124,6 +139,10 @@ class InTheCloud:
         """Register a thing."""
         return self._iot.create_thing(thingName=self.name(short))["thingArn"]
 
+    def gone(self, short: str) -> str:
+        """Name a thing without registering it."""
+        return self.name(short)
+
     def group(self, short: str, members: Sequence[str]) -> str:
         """Make a group and put its things in."""
         group = self._iot.create_thing_group(thingGroupName=self.name(short))
@@ -144,6 +163,10 @@ class InTheCloud:
             thingName=thing_arn.partition(":thing/")[2],
             status=status,  # type: ignore[arg-type]
         )
+
+    def now(self) -> float:
+        """Look."""
+        return time.time()
 
     def events(self) -> dict[str, bool]:
         """Ask."""
@@ -198,13 +221,18 @@ def newest(world: World, job_id: str) -> dict[str, str]:
     }
 
 
+def named(world: World, *shorts: str) -> frozenset[str]:
+    """Return the names of things."""
+    return frozenset(map(world.name, shorts))
+
+
 # describing and creating
 
 
 def test_a_job_is_described_as_it_was_launched(world: World) -> None:
     """Settings, targets, tags and ARN of a new job are what was asked for."""
     targets = [world.thing("a:b"), world.thing("c")]
-    before = int(time.time()) if isinstance(world, InTheCloud) else 1_700_000_000
+    before = int(world.now())
 
     arn = world.jobs.create(request_for(world, targets))
 
@@ -226,6 +254,20 @@ def test_a_job_can_be_continuous(world: World) -> None:
     world.jobs.create(request_for(world, [world.thing("a")], passed_through=through))
 
     assert world.jobs.describe(world.name("job")).is_continuous
+
+
+def test_a_job_can_start_later(world: World) -> None:
+    """A time to start at makes the job wait for it; it is UTC, to the minute."""
+    schedule = {"startTime": time.strftime("%Y-%m-%dT%H:%M", time.gmtime(world.now() + 7200))}
+    through = {"document": "{}", "schedulingConfig": schedule}
+
+    world.jobs.create(request_for(world, [world.thing("a")], passed_through=through))
+
+    job = world.jobs.describe(world.name("job"))
+    assert job.status is JobStatus.SCHEDULED
+    assert job.starts_at is not None
+    assert job.starts_at % 60 == 0
+    assert world.now() + 7000 < job.starts_at <= world.now() + 7200
 
 
 def test_launching_the_same_job_twice_is_done_once(world: World) -> None:
@@ -260,11 +302,14 @@ def test_another_job_of_that_id_is_refused(world: World, changes: dict[str, Any]
 
 
 def test_a_job_without_its_target_is_not_created(world: World) -> None:
-    """A thing group that does not exist is named as missing."""
+    """A thing or thing group that does not exist is named as missing."""
     group = world.group("there", []).replace("there", "nowhere")
+    thing = world.thing("here").replace("here", world.gone("gone"))
 
     with pytest.raises(NotFound):
         world.jobs.create(request_for(world, [group]))
+    with pytest.raises(NotFound):
+        world.jobs.create(request_for(world, [thing]))
     with pytest.raises(NotFound):
         world.jobs.describe(world.name("job"))
 
@@ -276,10 +321,11 @@ def test_a_job_without_its_target_is_not_created(world: World) -> None:
         lambda jobs: jobs.update("nobody", JobSettings().with_rate(1)),
         lambda jobs: jobs.cancel("nobody", reason_code="X", comment="x"),
         lambda jobs: list(jobs.executions("nobody")),
+        lambda jobs: list(jobs.executions("nobody", ExecutionStatus.QUEUED)),
         lambda jobs: jobs.tag(jobs.arn("nobody"), TAGS),
         lambda jobs: jobs.untag(jobs.arn("nobody"), [POLICY_TAG]),
     ],
-    ids=["describe", "update", "cancel", "executions", "tag", "untag"],
+    ids=["describe", "update", "cancel", "executions", "queued", "tag", "untag"],
 )
 def test_an_unknown_job_is_not_found(world: World, ask: Any) -> None:  # noqa: ANN401
     """Whatever is asked of a job that does not exist, the answer is NotFound."""
@@ -477,7 +523,101 @@ def test_a_listing_can_be_left_early(world: World) -> None:
     assert len(list(islice(world.jobs.executions(job_id), 1))) == 1
 
 
-# targets and events
+def test_executions_are_listed_by_status(world: World) -> None:
+    """Asked for one status, the list has no other; a status that nothing has gives no rows."""
+    things = [world.thing(short) for short in "abcd"]
+    job_id = launched(world, *things)
+    for thing in things[:3]:
+        world.report(job_id, thing, "SUCCEEDED")
+
+    pages = list(world.jobs.executions(job_id, ExecutionStatus.SUCCEEDED))
+    failed = list(world.jobs.executions(job_id, ExecutionStatus.FAILED))
+
+    assert [[row.thing_name for row in page] for page in pages] == [
+        [world.name("c"), world.name("b")],
+        [world.name("a")],
+    ]
+    assert [row for page in failed for row in page] == []
+
+
+# running jobs
+
+
+def test_running_jobs_are_listed(world: World) -> None:
+    """Jobs that go on or are to begin are there with what identifies them; those over are not."""
+    things = [world.thing("a")]
+    schedule = {"startTime": time.strftime("%Y-%m-%dT%H:%M", time.gmtime(world.now() + 7200))}
+    later = {"document": "{}", "schedulingConfig": schedule}
+    ids = {short: world.name(short) for short in ("running", "later", "over")}
+    for job_id in ids.values():
+        through = {"passed_through": later} if job_id == ids["later"] else {}
+        world.jobs.create(request_for(world, things, job_id=job_id, **through))
+    world.jobs.cancel(ids["over"], reason_code="DONE", comment="done")
+
+    listed = {row.job_id: row for page in world.jobs.active() for row in page}
+
+    assert ids["over"] not in listed
+    for short, status in (("running", JobStatus.IN_PROGRESS), ("later", JobStatus.SCHEDULED)):
+        row, job = listed[ids[short]], world.jobs.describe(ids[short])
+        assert (row.arn, row.created_at) == (job.arn, job.created_at)
+        assert row.status is status
+
+
+# groups, targets and events
+
+
+def test_a_group_is_made_and_filled(world: World) -> None:
+    """Things go into a new group; those that are in it already stay."""
+    for short in "abc":
+        world.thing(short)
+    name = world.name("undo")
+    a, b, c = (world.name(short) for short in "abc")
+
+    arn = world.jobs.create_group(name, "undoes a release")
+    world.jobs.add_to_group(name, [a, b])
+    world.jobs.add_to_group(name, [b, c])
+    world.jobs.add_to_group(name, [])
+
+    assert arn.endswith(f":thinggroup/{name}")
+    assert world.jobs.things_in([arn]) == named(world, *"abc")
+
+
+def test_making_the_same_group_twice_is_done_once(world: World) -> None:
+    """A call whose answer was lost can be repeated, whatever its words, and empties nothing."""
+    world.thing("a")
+    name, words = world.name("undo"), "undoes “a release”,\n" + "thé long way " * 500
+    arn = world.jobs.create_group(name, words)
+    world.jobs.add_to_group(name, [world.name("a")])
+
+    assert world.jobs.create_group(name, words) == arn
+    assert world.jobs.things_in([arn]) == named(world, "a")
+
+
+def test_another_group_of_that_name_is_refused(world: World) -> None:
+    """A group that somebody else made, or that is for something else, is not taken over."""
+    world.group("theirs", [])
+    world.jobs.create_group(world.name("undo"), "undoes a release")
+
+    with pytest.raises(Refused, match="not Tidegate's"):
+        world.jobs.create_group(world.name("theirs"), "undoes a release")
+    with pytest.raises(Refused, match="for something else"):
+        world.jobs.create_group(world.name("undo"), "undoes another release")
+
+
+def test_what_is_gone_is_not_added(world: World) -> None:
+    """A thing that does not exist is named, as is a group; what came before it is in the group."""
+    world.thing("a")
+    world.thing("b")
+    name = world.name("undo")
+    arn = world.jobs.create_group(name, "undoes a release")
+    gone = world.gone("c")
+
+    with pytest.raises(NotFound, match=gone):
+        world.jobs.add_to_group(name, [world.name("a"), gone, world.name("b")])
+    with pytest.raises(NotFound, match="nowhere"):
+        world.jobs.add_to_group("nowhere", [world.name("a")])
+
+    assert world.jobs.things_in([arn]) == named(world, "a")
 
 
 def test_targets_hold_things(world: World) -> None:
@@ -485,7 +625,7 @@ def test_targets_hold_things(world: World) -> None:
     a, b, c, d = (world.thing(short) for short in "abcd")
     first, second = world.group("first", [a, b, c]), world.group("second", [c])
 
-    assert world.jobs.things_in([first, second, a, d]) == {world.name(short) for short in "abcd"}
+    assert world.jobs.things_in([first, second, a, d]) == named(world, *"abcd")
     assert world.jobs.things_in([world.group("empty", [])]) == frozenset()
     assert world.jobs.things_in([]) == frozenset()
 
