@@ -6,13 +6,20 @@ harm: everything that conclusions are drawn from and reasons are given with.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.domain.decision import Evidence
 from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
+from tidegate.domain.gates import Passage
 from tidegate.domain.jobs import HARMFUL, JobCounts
-from tidegate.domain.pace import exposure_cap, rate_within_drift_budget, spendable
+from tidegate.domain.pace import (
+    exposure_cap,
+    rate_to_reach,
+    rate_within_drift_budget,
+    spendable,
+)
 from tidegate.domain.policy import Policy
+from tidegate.domain.rollout import Hold
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings
 from tidegate.domain.situation import Situation
 from tidegate.domain.weigh import FENCE_SHARE, Weighed
@@ -27,12 +34,14 @@ _NEXT_TO_NOTHING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What every conclusion is drawn from."""
+    """What every conclusion is drawn from: holds in force and the place at gates included."""
 
     policy: Policy
     situation: Situation
     weighed: Weighed
     now: float
+    holds: tuple[Hold, ...] = ()
+    passage: Passage = field(default_factory=Passage)
 
     @property
     def evidence(self) -> Evidence:
@@ -78,15 +87,30 @@ def all_notified(case: Case) -> bool:
     return job is not None and not job.is_concurrent and case.evidence.started > 0
 
 
+def unfinished(case: Case) -> int:
+    """Return the executions that have no outcome yet, as AWS counts them."""
+    job = case.situation.job
+    return job.counts.queued + job.counts.in_progress if job else 0
+
+
 def cap_of(case: Case) -> float:
-    """Return how many devices may be exposed by now."""
-    return exposure_cap(
+    """Return how many devices may be exposed by now: by the evidence, and before the next gate."""
+    cap = exposure_cap(
         upper_bound=case.evidence.upper_bound,
         acceptable_rate=case.policy.harm.acceptable_rate,
         succeeded=case.evidence.succeeded,
         budget=case.budget,
         first=case.policy.pace.start_per_minute,
     )
+    return cap if case.passage.ahead is None else min(cap, case.passage.ahead[1])
+
+
+def reachable(case: Case) -> int:
+    """Return the rate that reaches the cap by the next review, which may be minutes away."""
+    batches = max(1, math.ceil(case.situation.review_minutes))
+    cap, exposed = cap_of(case), case.evidence.exposed
+    rate = rate_to_reach(cap, exposed=exposed, max_per_minute=fastest(case) * batches)
+    return min(fastest(case), rate if rate == 0 else max(1, rate // batches))
 
 
 def fastest(case: Case) -> int:

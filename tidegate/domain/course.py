@@ -66,12 +66,14 @@ class Proposal:
         action: What it is.
         settings: What would be in force; nothing where it is no change of settings.
         revision: Of the decision that proposed it.
+        is_refused: Whether the answer was no; it stays, so that the same is not proposed again.
     """
 
     question: Question
     action: Action
     settings: JobSettings
     revision: int
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Course:
     @property
     def pending(self) -> tuple[Question, ...]:
         """All questions that can be answered."""
-        if self.proposal is None:
+        if self.proposal is None or self.proposal.is_refused:
             return self.questions
         return (*self.questions, self.proposal.question)
 
@@ -138,6 +140,7 @@ class Course:
                 "action": self.proposal.action.value,
                 "settings": self.proposal.settings.to_request(),
                 "revision": self.proposal.revision,
+                "is_refused": self.proposal.is_refused,
             }
         return document
 
@@ -157,6 +160,7 @@ class Course:
                 action=Action(proposal["action"]),
                 settings=JobSettings.from_description(proposal["settings"]),
                 revision=proposal["revision"],
+                is_refused=proposal["is_refused"],
             ),
             agreement=Agreement(**document["agreement"]),
             held_since=document["held_since"],

@@ -85,10 +85,11 @@ class AtGate:
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What is not done for want of authority."""
+    """What is not done for want of authority; ``settings`` would then be in force, if any."""
 
     action: Action
     authority: Authority
+    settings: JobSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Decision:
         gate: Where it stands, with the verdict ``gate``.
         gates_passed: Names of the gates that it passes by this decision.
         asked: Questions that are asked by this decision, a proposal's among them.
-        withheld: What is not done for want of authority; nothing is applied then.
+        withheld: What is not done for want of authority.
         forces: Whether devices at work are stopped too, with the verdict ``abort``.
         cancels_stragglers: With the verdict ``complete``: the job is canceled, for the devices
             that have no outcome.
@@ -223,7 +224,13 @@ class Decision:
             "gate": asdict(self.gate) if self.gate else None,
             "gates_passed": list(self.gates_passed),
             "asked": [asdict(each) for each in self.asked],
-            "withheld": asdict(self.withheld) if self.withheld else None,
+            "withheld": None
+            if self.withheld is None
+            else {
+                "action": self.withheld.action.value,
+                "authority": self.withheld.authority.value,
+                "settings": self.withheld.settings.to_request(),
+            },
             "forces": self.forces,
             "cancels_stragglers": self.cancels_stragglers,
             "starts_guarding": self.starts_guarding,
@@ -277,4 +284,8 @@ def _gate_of(document: Mapping[str, Any] | None) -> AtGate | None:
 def _withheld_of(document: Mapping[str, Any] | None) -> Withheld | None:
     if document is None:
         return None
-    return Withheld(Action(document["action"]), Authority(document["authority"]))
+    return Withheld(
+        Action(document["action"]),
+        Authority(document["authority"]),
+        JobSettings.from_description(document["settings"]),
+    )

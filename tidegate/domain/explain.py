@@ -1,6 +1,7 @@
 """Explaining: the reasons that a case gives, each with its numbers against their limits."""
 
 import math
+from dataclasses import replace
 
 from tidegate.domain.case import (
     Case,
@@ -13,6 +14,7 @@ from tidegate.domain.case import (
 from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.delays import brake_at
 from tidegate.domain.fence import Fence
+from tidegate.domain.gates import instant
 from tidegate.domain.jobs import REPORTED
 from tidegate.domain.pace import native_rate
 from tidegate.domain.reasons import Reason, ReasonCode, reason
@@ -32,6 +34,8 @@ def why_stop(case: Case) -> tuple[Reason, ...]:
     if weighed.log_e_late >= weighed.late_limit:
         reasons.append(_late_reason(case))
     reasons.extend(on_suspect(each) for each in weighed.suspects)
+    if case.passage.stop is not None:
+        reasons.append(case.passage.stop)
     if situation.aborting and situation.job:
         status = situation.job.status.value
         reasons.append(reason(ReasonCode.ABORT_IN_PROGRESS, status=status))
@@ -41,7 +45,9 @@ def why_stop(case: Case) -> tuple[Reason, ...]:
 def why_wait(case: Case) -> tuple[Reason, ...]:
     """Return every reason not to go on now."""
     situation = case.situation
-    waits = [on_hold(each) for each in situation.holds]
+    waits = [on_hold(each) for each in case.holds]
+    if situation.readiness is Readiness.STALE:
+        waits.append(reason(ReasonCode.EVIDENCE_STALE))
     if situation.readiness is Readiness.INCOMPLETE:
         described = situation.job.counts.reported if situation.job else 0
         recorded = situation.counts.of(*REPORTED)
@@ -55,8 +61,14 @@ def why_wait(case: Case) -> tuple[Reason, ...]:
 
 
 def on_hold(hold: Hold) -> Reason:
-    """Return that somebody asked not to go on."""
-    return reason(ReasonCode.HELD, kind=hold.kind.value, by=hold.by, why=hold.reason)
+    """Return who or what holds it, since when and why."""
+    return reason(
+        ReasonCode.HELD,
+        kind=hold.kind.value,
+        by=hold.by,
+        since=instant(hold.since),
+        why=hold.reason,
+    )
 
 
 def on_leak(rate: int) -> Reason:
@@ -69,6 +81,10 @@ def why_go(case: Case, rate: int, cap: float) -> Reason:
     evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
     if evidence.started == 0:
         return reason(ReasonCode.FIRST_SETTINGS, rate=rate)
+    ahead = case.passage.ahead
+    if ahead is not None and ahead[1] <= cap:
+        name, after = ahead
+        return reason(ReasonCode.GATE_AHEAD, gate=name, after=after, exposed=evidence.exposed)
     if evidence.upper_bound <= acceptable:
         return reason(
             ReasonCode.RATE_ACCEPTABLE,
@@ -172,6 +188,15 @@ def on_turn(case: Case, rate: int) -> list[Reason]:
             minutes=round(minutes),
         )
     ]
+
+
+def on_drift(case: Case) -> list[Reason]:
+    """Return which settings somebody else changed since they were installed, if any."""
+    installed = case.situation.installed
+    if installed is None:
+        return []
+    changed = case.standing.changes_to(replace(installed, description=None)).to_request()
+    return [reason(ReasonCode.SETTINGS_DRIFTED, members=", ".join(changed))] if changed else []
 
 
 def on_fence(case: Case, behind: Fence, rate: int) -> Reason:

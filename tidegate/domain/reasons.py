@@ -27,7 +27,23 @@ class ReasonCode(StrEnum):
     HELD = "HELD"
     HOLD_LEAKS = "HOLD_LEAKS"
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
+    EVIDENCE_STALE = "EVIDENCE_STALE"
     EVENTS_OFF = "EVENTS_OFF"
+    SETTINGS_DRIFTED = "SETTINGS_DRIFTED"
+    GATE_REACHED = "GATE_REACHED"
+    GATE_BAKES = "GATE_BAKES"
+    GATE_ALARM = "GATE_ALARM"
+    GATE_ASKS = "GATE_ASKS"
+    GATE_UNANSWERED = "GATE_UNANSWERED"
+    GATE_REFUSED = "GATE_REFUSED"
+    GATE_PASSED = "GATE_PASSED"
+    GATE_AHEAD = "GATE_AHEAD"
+    WITHHELD = "WITHHELD"
+    PROPOSED = "PROPOSED"
+    PROPOSAL_APPROVED = "PROPOSAL_APPROVED"
+    PROPOSAL_REFUSED = "PROPOSAL_REFUSED"
+    PROPOSAL_UNANSWERED = "PROPOSAL_UNANSWERED"
+    REVIEWS_SHARED = "REVIEWS_SHARED"
     COUNTERS_ONLY = "COUNTERS_ONLY"
     STARTS_UNREPORTED = "STARTS_UNREPORTED"
     LATE_ABOVE_TOLERATED = "LATE_ABOVE_TOLERATED"
@@ -38,6 +54,12 @@ class ReasonCode(StrEnum):
     COHORT_APART = "COHORT_APART"
     FENCE_INSTALLED = "FENCE_INSTALLED"
     JOB_SCHEDULED = "JOB_SCHEDULED"
+    SHARE_REACHED = "SHARE_REACHED"
+    STRAGGLERS_LEFT = "STRAGGLERS_LEFT"
+    GUARDING = "GUARDING"
+    ROLLING_BACK = "ROLLING_BACK"
+    ROLLED_BACK = "ROLLED_BACK"
+    NOT_ROLLED_BACK = "NOT_ROLLED_BACK"
     JOB_COMPLETED = "JOB_COMPLETED"
     JOB_FENCED = "JOB_FENCED"
     JOB_ABORTED = "JOB_ABORTED"
@@ -70,12 +92,37 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ),
     ReasonCode.FIRST_SETTINGS: "nothing is known yet: starting at {rate} per minute",
     ReasonCode.ALL_NOTIFIED: "all {exposed} targets are notified; {in_flight} still in flight",
-    ReasonCode.HELD: "{kind} hold by {by}: {why}",
+    ReasonCode.HELD: "{kind} hold by {by} since {since}: {why}",
     ReasonCode.HOLD_LEAKS: (
         "AWS has no pause: at its lowest rate {rate} device per minute still gets the job"
     ),
     ReasonCode.EVIDENCE_INCOMPLETE: (
         "the ledger knows {recorded} outcomes of the {described} that AWS counts: not going on"
+    ),
+    ReasonCode.EVIDENCE_STALE: "what devices reported could not be read now: not going on",
+    ReasonCode.SETTINGS_DRIFTED: (
+        "somebody else changed the job's {members}; what the evidence allows is put back"
+    ),
+    ReasonCode.GATE_REACHED: (
+        "gate {gate} at {after} exposed devices is reached: waiting for {waits}"
+    ),
+    ReasonCode.GATE_BAKES: "gate {gate}: exposed devices are watched until {until}",
+    ReasonCode.GATE_ALARM: "gate {gate}: alarm {alarm} is not OK but {state}",
+    ReasonCode.GATE_ASKS: "gate {gate}: {question} is to be answered by {due}",
+    ReasonCode.GATE_UNANSWERED: (
+        "gate {gate}: {question} was not answered in time; the policy says {then}"
+    ),
+    ReasonCode.GATE_REFUSED: "gate {gate}: {by} said no: {why}; the policy says {then}",
+    ReasonCode.GATE_PASSED: "gate {gate} is passed",
+    ReasonCode.GATE_AHEAD: "{exposed} devices exposed of the {after} before gate {gate}",
+    ReasonCode.WITHHELD: "not done, as the authority to {action} is {authority}",
+    ReasonCode.PROPOSED: "proposed as {question}: {what}",
+    ReasonCode.PROPOSAL_APPROVED: "{by} approved to {action}: {why}",
+    ReasonCode.PROPOSAL_REFUSED: "{by} refused to {action}: {why}; the policy says {then}",
+    ReasonCode.PROPOSAL_UNANSWERED: "nobody answered {question} in time; the policy says {then}",
+    ReasonCode.REVIEWS_SHARED: (
+        "many rollouts share AWS's quotas: the next review is in {minutes:.3g} minutes, and the "
+        "rate is that part of what could be reached"
     ),
     ReasonCode.EVENTS_OFF: (
         "job-execution events are switched off in this account: outcomes are read from lists only"
@@ -116,6 +163,25 @@ _SENTENCES: Mapping[ReasonCode, str] = {
         "{later} more than evidence would, about {minutes} minutes later"
     ),
     ReasonCode.JOB_SCHEDULED: "the job is SCHEDULED: AWS takes no settings before it runs",
+    ReasonCode.SHARE_REACHED: (
+        "{finished} of {exposed} devices have an outcome, the {share:.2%} that complete the "
+        "rollout: the others have time until {until}"
+    ),
+    ReasonCode.STRAGGLERS_LEFT: (
+        "complete: {finished} of {exposed} devices have an outcome; stragglers: {stragglers}"
+    ),
+    ReasonCode.GUARDING: (
+        "the initial rollout is done; AWS notifies devices that join late at once, so the guard "
+        "is to abort only"
+    ),
+    ReasonCode.ROLLING_BACK: (
+        "{devices} devices took the release that was stopped: rolling them back; {in_flight} are "
+        "still at work"
+    ),
+    ReasonCode.ROLLED_BACK: "{devices} devices that took the release are rolled back",
+    ReasonCode.NOT_ROLLED_BACK: (
+        "not all devices could be rolled back: {in_flight} still at work, as far as AWS tells"
+    ),
     ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",
     ReasonCode.JOB_FENCED: "AWS stopped the job by its abort criteria: {comment}",
     ReasonCode.JOB_ABORTED: (

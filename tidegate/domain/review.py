@@ -7,22 +7,26 @@ what may go on.
 """
 
 from dataclasses import replace
+from functools import partial
 
+from tidegate.domain.authority import authorized
 from tidegate.domain.case import (
     TIMEOUT_MINUTES,
     Case,
     all_notified,
     cap_of,
-    fastest,
     fence_behind,
     guarded,
+    reachable,
+    unfinished,
     what_stands_before,
 )
 from tidegate.domain.cohorts import Remedy
-from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.decision import Attention, Awaits, Decision, Verdict
 from tidegate.domain.explain import (
     on_cohorts_apart,
     on_doubt,
+    on_drift,
     on_evidence,
     on_fence,
     on_hold,
@@ -35,14 +39,17 @@ from tidegate.domain.explain import (
     why_wait,
 )
 from tidegate.domain.fence import Behind, Fence
+from tidegate.domain.gates import instant, passage, without_gates
+from tidegate.domain.holds import holds_in_force
 from tidegate.domain.jobs import JobStatus
+from tidegate.domain.label import labelled
 from tidegate.domain.pace import (
     exposure_cap,
     native_rate,
     rate_to_reach,
     spendable,
 )
-from tidegate.domain.policy import Policy
+from tidegate.domain.policy import Action, Policy, Stragglers
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import Ending, Tripwires
 from tidegate.domain.settings import (
@@ -50,21 +57,37 @@ from tidegate.domain.settings import (
     RetryCriterion,
     RolloutRate,
 )
-from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
 from tidegate.domain.tripwires import tripwires
 from tidegate.domain.weigh import weigh
 
-#: Tidegate's own reason code in CancelJob; AWS keeps it with the job, so a later review knows
-#: who canceled it. AWS allows upper case, digits and underscores.
+#: Tidegate's own reason codes in CancelJob; AWS keeps them with the job, so a later review knows
+#: who canceled it and why. AWS allows upper case, digits and underscores.
 ABORT_REASON_CODE = "TIDEGATE_ABORT"
+COMPLETE_REASON_CODE = "TIDEGATE_COMPLETE"
 #: What AWS writes when its own abort criteria cancel a job (observed, not documented).
 FENCE_REASON_CODE = "ABORT_CANCEL"
 
-#: Minutes between reviews while exposure can grow. Below one, so that at most one of AWS's
-#: batches, one a minute, falls between two reviews.
-REVIEW_MINUTES = 0.8
 #: Minutes between reviews when only outcomes are awaited; tripwires and the job's end wake sooner.
 IDLE_REVIEW_MINUTES = 5.0
+#: The same when only late joiners are.
+GUARD_REVIEW_MINUTES = 15.0
+#: A job that is SCHEDULED is looked at this often before its time has come, and this often then:
+#: until the first settings are in, AWS goes at the job's own rate.
+SCHEDULED_REVIEW_MINUTES = 30.0
+START_REVIEW_MINUTES = 0.1
+
+EVENTS_REMEDY = (
+    "Switch JOB and JOB_EXECUTION events on again: aws iot update-event-configurations "
+    '--event-configurations \'{"JOB":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true}}\''
+)
+SUSPECT_REMEDY = (
+    "Look at what these devices have in common. To go on, adjust the policy or abort the rollout."
+)
+DRIFT_REMEDY = (
+    "Nothing to do: the settings are put back. To steer the job by hand, adjust the policy's "
+    "authority to observe."
+)
 
 
 def review(policy: Policy, situation: Situation, now: float) -> Decision:
@@ -76,36 +99,75 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
         situation: What is known.
         now: Epoch seconds.
     """
+    case = _case(policy, situation, now)
+    wished = _judged(case)
+    return authorized(
+        case, wished, instead=_instead(case, wished), settings_at=partial(_settings_at, case)
+    )
+
+
+def _case(policy: Policy, situation: Situation, now: float) -> Case:
     case = Case(policy, situation, weigh(policy, situation, now), now)
+    holds, course = holds_in_force(policy, situation, now)
     job = situation.job
+    if job is None or job.status is not JobStatus.IN_PROGRESS or all_notified(case):
+        return replace(case, holds=holds, passage=without_gates(course))
+    stands = passage(policy, situation, course, case.evidence.exposed, now)
+    return replace(case, holds=holds, passage=stands)
+
+
+def _judged(case: Case) -> Decision:
+    """Return what the evidence and everything else known call for."""
+    job = case.situation.job
     if job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED):
-        return _over(case, *_ending(case))
+        return _over(case)
     if _must_stop(case):
-        return _standing(case, Verdict.ABORT, why_stop(case))
+        stop = _standing(case, Verdict.ABORT, why_stop(case))
+        return replace(stop, awaits=Awaits.STOP, forces=case.policy.on_abort.force)
     if job.status is JobStatus.SCHEDULED:
-        holds = (on_hold(each) for each in situation.holds)
-        return _standing(case, Verdict.HOLD, (reason(ReasonCode.JOB_SCHEDULED), *holds))
+        return _scheduled(case)
     waits = why_wait(case)
     if waits:
         rate = native_rate(0)
-        return _steering(case, Verdict.HOLD, rate, (*waits, on_leak(rate)))
-    return _pace(case)
+        held = _steering(case, Verdict.HOLD, rate, (*waits, on_leak(rate)))
+        return replace(held, awaits=Awaits.RELEASE if case.holds else Awaits.EVIDENCE)
+    if case.passage.at is not None:
+        return _at_gate(case)
+    return _complete(case) if _is_complete(case) else _pace(case)
 
 
-def first_settings(policy: Policy) -> JobSettings:
+def _instead(case: Case, wished: Decision) -> Decision:
+    """Return what is done while stopping, completing or rolling back waits for a yes."""
+    job = case.situation.job
+    waiting = _standing(case, Verdict.HOLD, ())
+    if wished.verdict is Verdict.COMPLETE:
+        return _pace(case)
+    if wished.verdict is not Verdict.ABORT or job is None or job.status is JobStatus.SCHEDULED:
+        return replace(waiting, wait_seconds=case.seconds(IDLE_REVIEW_MINUTES))
+    rate = native_rate(0)
+    return _steering(case, Verdict.HOLD, rate, (on_leak(rate),))
+
+
+def first_settings(policy: Policy, fleet_size: int | None = None) -> JobSettings:
     """
     Return the settings for a job that is being created: slow, within the budget, and fenced.
 
-    How many devices a share of the fleet is, nobody knows yet: the first review says.
+    Args:
+        policy: The rollout's.
+        fleet_size: Things in all; None if unknown: how many devices a share of the fleet is, the
+            first review then says.
     """
     harm, pace = policy.harm, policy.pace
+    budget = harm.budget_devices or (harm.budget_share or 0.0) * (fleet_size or 0)
     cap = exposure_cap(
         upper_bound=1.0,
         acceptable_rate=harm.acceptable_rate,
         succeeded=0,
-        budget=spendable(harm.budget_devices or 0.0, upper_bound=1.0, doubt=0.0),
+        budget=spendable(budget, upper_bound=1.0, doubt=0.0),
         first=pace.start_per_minute,
     )
+    known = [gate for gate in policy.gates if gate.after_share is None or fleet_size is not None]
+    cap = min([cap, *(gate.devices(fleet_size) for gate in known)])
     rate = native_rate(rate_to_reach(cap, exposed=0, max_per_minute=pace.max_per_minute))
     behind = Behind(
         exposed=0,
@@ -125,6 +187,8 @@ def _ending(case: Case) -> tuple[Ending, Reason]:
         return Ending.COMPLETED, reason(
             ReasonCode.JOB_COMPLETED, succeeded=evidence.succeeded, harmed=evidence.harmed
         )
+    if job.reason_code == COMPLETE_REASON_CODE:
+        return Ending.COMPLETED, _stragglers_left(case)
     if job.reason_code == ABORT_REASON_CODE:
         return Ending.ABORTED, reason(
             ReasonCode.JOB_ABORTED,
@@ -140,9 +204,57 @@ def _ending(case: Case) -> tuple[Ending, Reason]:
     return Ending.CANCELED_OUTSIDE, reason(ReasonCode.JOB_CANCELED_OUTSIDE, comment=comment)
 
 
-def _over(case: Case, ending: Ending, ended: Reason) -> Decision:
+def _over(case: Case) -> Decision:
+    """Return the end, or what is still to be done before it."""
+    ending, ended = _ending(case)
+    rollback, situation = case.policy.on_abort.rollback, case.situation
+    is_bad = ending in (Ending.ABORTED, Ending.FENCED)
+    if rollback is None or not is_bad or situation.rolls_back:
+        return _ended(case, ending, (ended,))
+    devices = situation.counts.of(*rollback.statuses)
+    at_work = situation.job.counts.in_progress if situation.job else 0
+    course = case.passage.course
+    until = course.rollback_until or case.now + case.seconds(case.timeout_minutes)
+    if situation.is_rolled_back and course.rolled_back == devices and not at_work:
+        return _ended(case, ending, (ended, reason(ReasonCode.ROLLED_BACK, devices=devices)))
+    if case.now >= until or _is_given_up(case):
+        left = reason(ReasonCode.NOT_ROLLED_BACK, in_flight=at_work)
+        attention = Attention(
+            "rollback", left.text, "Look at the devices, and update them yourself."
+        )
+        return replace(_ended(case, ending, (ended, left)), attention=attention)
+    if devices == 0 and not at_work:
+        return _ended(case, ending, (ended, reason(ReasonCode.ROLLED_BACK, devices=0)))
+    why = reason(ReasonCode.ROLLING_BACK, devices=devices, in_flight=at_work)
+    later = case.evidence.succeeded + max(1, at_work // _PASSES_PER_ROUND)
+    return replace(
+        _standing(case, Verdict.ROLL_BACK, (why, ended)),
+        awaits=Awaits.STRAGGLERS,
+        tripwires=Tripwires(succeeded=later) if at_work else Tripwires(),
+        course=replace(course, rolled_back=devices, rollback_until=until),
+    )
+
+
+#: While devices finish what they began, so many passes of rolling back for each halving or so.
+_PASSES_PER_ROUND = 4
+
+
+def _is_given_up(case: Case) -> bool:
+    """Whether people do not want it rolled back, or nobody said so in time."""
+    course = case.passage.course
+    proposal = course.proposal
+    if proposal is None or proposal.action is not Action.ROLL_BACK:
+        return False
+    answers = case.situation.answers
+    answer = next((a for a in answers if a.question_id == proposal.question.question_id), None)
+    if answer is not None:
+        return not answer.yes
+    return proposal.question.due_at is not None and case.now >= proposal.question.due_at
+
+
+def _ended(case: Case, ending: Ending, reasons: tuple[Reason, ...]) -> Decision:
     verdict = Verdict.COMPLETE if ending is Ending.COMPLETED else Verdict.ENDED
-    return replace(_standing(case, verdict, (ended,)), ending=ending)
+    return replace(_standing(case, verdict, reasons), ending=ending)
 
 
 def _must_stop(case: Case) -> bool:
@@ -150,10 +262,25 @@ def _must_stop(case: Case) -> bool:
     return (
         situation.aborting
         or situation.abort_request is not None
+        or case.passage.stop is not None
         or evidence.log_e >= evidence.abort_at
         or case.weighed.log_e_late >= case.weighed.late_limit
         or any(each.remedy is Remedy.ABORT for each in case.weighed.suspects)
     )
+
+
+def _scheduled(case: Case) -> Decision:
+    """Wait for the job's time: AWS takes no settings before, and its own rate counts until then."""
+    job = case.situation.job
+    starts_at = job.starts_at if job else None
+    holds = (on_hold(each) for each in case.holds)
+    waiting = _standing(case, Verdict.HOLD, (reason(ReasonCode.JOB_SCHEDULED), *holds))
+    seconds = case.seconds(START_REVIEW_MINUTES)
+    if starts_at is None:
+        seconds = case.seconds(REVIEW_MINUTES)
+    elif starts_at > case.now:
+        seconds = max(1, min(case.seconds(SCHEDULED_REVIEW_MINUTES), int(starts_at - case.now)))
+    return replace(waiting, wait_seconds=seconds)
 
 
 def _standing(case: Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Decision:
@@ -170,20 +297,91 @@ def _standing(case: Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Deci
         signals=case.situation.signals,
         wait_seconds=case.seconds(REVIEW_MINUTES),
         suspects=case.weighed.suspects,
+        holds=case.holds,
+        gates_passed=case.passage.passed,
+        course=case.passage.course,
         memory=case.weighed.memory,
     )
 
 
+# what may go on
+
+
+def _at_gate(case: Case) -> Decision:
+    stands, rate = case.passage, native_rate(0)
+    held = _steering(case, Verdict.GATE, rate, (*stands.reasons, on_leak(rate)))
+    seconds = case.seconds(IDLE_REVIEW_MINUTES)
+    if stands.changes_at is not None:
+        seconds = max(1, min(seconds, int(stands.changes_at - case.now) + 1))
+    return replace(
+        held,
+        wait_seconds=seconds,
+        awaits=stands.awaits,
+        gate=stands.at,
+        asked=stands.asked,
+        attention=held.attention or stands.attention,
+    )
+
+
+def _is_complete(case: Case) -> bool:
+    """Whether as many devices have an outcome as the policy asks for."""
+    job, evidence = case.situation.job, case.evidence
+    if job is None or not all_notified(case) or case.passage.course.is_guarding:
+        return False
+    share = case.policy.complete.at
+    if share >= 1 and not job.is_continuous:
+        return False  # AWS itself completes the job then.
+    return evidence.exposed - unfinished(case) >= share * evidence.exposed
+
+
+def _complete(case: Case) -> Decision:
+    """Return the end of the rollout, or of what is granted to stragglers before it."""
+    policy, job, course = case.policy.complete, case.situation.job, case.passage.course
+    reached_at = course.share_reached_at or case.now
+    until = reached_at + policy.grace_minutes * case.situation.minute_seconds
+    course = replace(course, share_reached_at=reached_at)
+    left = unfinished(case)
+    if left and case.now < until:
+        wait = replace(_pace(case), course=course)
+        note = reason(
+            ReasonCode.SHARE_REACHED,
+            finished=case.evidence.exposed - left,
+            exposed=case.evidence.exposed,
+            share=policy.at,
+            until=instant(until),
+        )
+        seconds = max(1, min(wait.wait_seconds, int(until - case.now) + 1))
+        return replace(wait, reasons=(note, *wait.reasons), wait_seconds=seconds)
+    if job is not None and job.is_continuous:
+        guard = replace(
+            case, passage=replace(case.passage, course=replace(course, is_guarding=True))
+        )
+        return replace(_pace(guard), starts_guarding=True)
+    cancels = policy.stragglers is Stragglers.CANCEL and left > 0
+    end = _ended(case, Ending.COMPLETED, (_stragglers_left(case),))
+    return replace(end, course=course, cancels_stragglers=cancels)
+
+
+def _stragglers_left(case: Case) -> Reason:
+    return reason(
+        ReasonCode.STRAGGLERS_LEFT,
+        finished=case.evidence.exposed - unfinished(case),
+        exposed=case.evidence.exposed,
+        stragglers=case.policy.complete.stragglers.value,
+    )
+
+
 def _pace(case: Case) -> Decision:
-    pace, evidence = case.policy.pace, case.evidence
-    cap = cap_of(case)
-    reachable = rate_to_reach(cap, exposed=evidence.exposed, max_per_minute=fastest(case))
+    evidence = case.evidence
+    cap, wanted = cap_of(case), reachable(case)
     if evidence.started == 0:
-        reachable = min(reachable, pace.start_per_minute)
-    rate = guarded(case, native_rate(reachable))
+        wanted = min(wanted, case.policy.pace.start_per_minute)
+    rate = guarded(case, native_rate(wanted))
+    if case.passage.course.is_guarding:
+        return _guarding(case, rate)
     if all_notified(case):
         return _all_out(case, rate)
-    if reachable == 0:
+    if wanted == 0:
         return _steering(case, Verdict.HOLD, rate, (why_stall(case, rate, cap), on_leak(rate)))
     return _steering(case, Verdict.PROCEED, rate, (why_go(case, rate, cap),))
 
@@ -201,46 +399,78 @@ def _all_out(case: Case, rate: int) -> Decision:
     )
 
 
+def _guarding(case: Case, rate: int) -> Decision:
+    """Nobody but late joiners is left, whom AWS does not pace: the fence is kept behind them."""
+    rate = min(rate, case.standing.rate_per_minute)
+    why = reason(ReasonCode.GUARDING)
+    guard = _steering(case, Verdict.PROCEED, rate, (why,), minutes=GUARD_REVIEW_MINUTES)
+    return replace(guard, awaits=Awaits.JOINERS)
+
+
 def _steering(
     case: Case,
     verdict: Verdict,
     rate: int,
     reasons: tuple[Reason, ...],
     *,
-    minutes: float = REVIEW_MINUTES,
+    minutes: float | None = None,
 ) -> Decision:
     """Return a decision that installs a rate and the fence behind it."""
     behind = fence_behind(case.policy, what_stands_before(case, rate))
+    shared = case.situation.review_minutes
     notes = [
+        *(reason(ReasonCode.GATE_PASSED, gate=name) for name in case.passage.passed),
         on_evidence(case, ReasonCode.EVIDENCE_BELOW_ABORT),
         *on_doubt(case),
         on_fence(case, behind, rate),
         *on_cohorts_apart(case),
         *on_turn(case, rate),
+        *on_drift(case),
     ]
+    if shared > REVIEW_MINUTES:
+        notes.append(reason(ReasonCode.REVIEWS_SHARED, minutes=shared))
     if case.situation.readiness is Readiness.UNSTARTED:
         notes.append(reason(ReasonCode.STARTS_UNREPORTED))
     elif case.evidence.counters_only:
         notes.append(reason(ReasonCode.COUNTERS_ONLY, unplaced=case.evidence.unplaced))
-    attention = None
-    undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]
-    if undecided:
-        attention = on_suspect(undecided[0]).text
     if not case.situation.events_enabled:
         notes.append(reason(ReasonCode.EVENTS_OFF))
-        attention = notes[-1].text
     notes = [each for each in notes if each not in reasons]
     return replace(
         _standing(case, verdict, (*reasons, *notes)),
-        settings=_settings(case.policy, rate, behind, case.standing),
+        settings=_settings(
+            case.policy, rate, behind, case.standing, label=labelled(case, verdict, reasons[0])
+        ),
         tripwires=tripwires(case),
-        wait_seconds=case.seconds(minutes),
-        attention=attention,
+        wait_seconds=case.seconds(shared if minutes is None else max(minutes, shared)),
+        attention=_attention(case),
     )
 
 
+def _attention(case: Case) -> Attention | None:
+    """Return what people should look at, the worst first."""
+    undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]
+    if undecided:
+        return Attention("suspect", on_suspect(undecided[0]).text, SUSPECT_REMEDY)
+    if not case.situation.events_enabled:
+        return Attention("events", reason(ReasonCode.EVENTS_OFF).text, EVENTS_REMEDY)
+    drift = on_drift(case)
+    return Attention("drift", drift[0].text, DRIFT_REMEDY) if drift else None
+
+
+def _settings_at(case: Case, rate: int) -> JobSettings:
+    """Return the settings at a rate, with the fence behind it."""
+    behind = fence_behind(case.policy, what_stands_before(case, rate))
+    return _settings(case.policy, rate, behind, case.standing, label=case.standing.description)
+
+
 def _settings(
-    policy: Policy, rate: int, behind: Fence, standing: JobSettings | None
+    policy: Policy,
+    rate: int,
+    behind: Fence,
+    standing: JobSettings | None,
+    *,
+    label: str | None = None,
 ) -> JobSettings:
     job = policy.job
     retries = standing.retries if standing else None
@@ -252,7 +482,7 @@ def _settings(
         retries=tuple(RetryCriterion(each.failure_type, 0) for each in retries)
         if job.drop_retries and retries
         else None,
-        description=job.description,
+        description=label or job.description,
     )
 
 

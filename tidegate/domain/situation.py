@@ -5,9 +5,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tidegate.domain.cohorts import Tally
+from tidegate.domain.course import Answer, Course
 from tidegate.domain.jobs import Job
 from tidegate.domain.memory import Memory
-from tidegate.domain.rollout import AbortRequest, Counts, Hold
+from tidegate.domain.rollout import AbortRequest, Counts, Hold, Lift
+from tidegate.domain.settings import JobSettings
+from tidegate.domain.standing import Standing
+
+#: Minutes between reviews while exposure can grow. Below one, so that at most one of AWS's
+#: batches, one a minute, falls between two reviews.
+REVIEW_MINUTES = 0.8
 
 
 class Readiness(Enum):
@@ -20,6 +27,8 @@ class Readiness(Enum):
     UNSTARTED = "unstarted"
     #: AWS counts outcomes that the ledger does not know.
     INCOMPLETE = "incomplete"
+    #: What devices reported could not be read now.
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,16 @@ class Situation:
         tallies: Of each cohort of one attribute; empty if none is told apart.
         apart: The counts of those cohorts that ``memory`` has set apart.
         can_quarantine: Whether a cohort can be left out while the others go on.
+        holds: Of operators, in force.
+        lift: The latest lift of operators' holds.
+        course: What gates, questions and proposals have come to.
+        answers: To the rollout's questions.
+        standing: Alarms, calendars and other rollouts.
+        installed: The settings that the last decision put in force; None if that is not known.
+        rolls_back: Whether this rollout itself undoes an aborted release.
+        is_rolled_back: Whether the last pass of rolling back was for all devices it had to be for.
+        review_minutes: Minutes until the next review while exposure can grow: more where many
+            rollouts share AWS's quotas.
         aborting: An abort was decided before; it is never taken back.
     """
 
@@ -58,6 +77,14 @@ class Situation:
     apart: Counts = field(default_factory=Counts)
     can_quarantine: bool = False
     holds: Sequence[Hold] = field(default=())
+    lift: Lift | None = None
+    course: Course = field(default_factory=Course)
+    answers: Sequence[Answer] = field(default=())
+    standing: Standing = field(default_factory=Standing)
+    installed: JobSettings | None = None
+    rolls_back: bool = False
+    is_rolled_back: bool = False
+    review_minutes: float = REVIEW_MINUTES
     abort_request: AbortRequest | None = None
     aborting: bool = False
     minute_seconds: float = 60.0

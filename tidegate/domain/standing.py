@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tidegate.domain.rollout import Hold
-
 
 class AlarmState(StrEnum):
     """A CloudWatch alarm's state."""
@@ -47,7 +45,8 @@ class Standing:
         calendars: By name; those that do not exist are missing.
         unreadable: What could not be read at all, by what it is, with why.
         overlapping: Ids of jobs that came first, have some of the same things and go on.
-        harmed_elsewhere: Devices harmed beyond what is acceptable by all other active rollouts.
+        harmed_by_all: Devices harmed beyond what is acceptable by all active rollouts, this one
+            included as its last decision had it.
         account_budget: How many all may harm together; None if nothing limits them.
     """
 
@@ -55,8 +54,5 @@ class Standing:
     calendars: Mapping[str, CalendarReading] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     overlapping: tuple[str, ...] = ()
-    harmed_elsewhere: float = 0.0
+    harmed_by_all: float = 0.0
     account_budget: float | None = None
-
-
-__all__ = ["AlarmReading", "AlarmState", "CalendarReading", "Hold", "Standing"]

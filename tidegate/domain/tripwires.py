@@ -9,7 +9,7 @@ review. So each is computed for outcomes arriving in the most favourable places 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tidegate.domain.case import Case, cap_of, fastest
+from tidegate.domain.case import Case, all_notified, reachable, unfinished
 from tidegate.domain.cohorts import Tally, limit_of_each
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
@@ -24,7 +24,7 @@ from tidegate.domain.evidence import (
     log_restart_weight,
     log_sum_exp,
 )
-from tidegate.domain.pace import GROWTH_PER_SUCCESS, rate_to_reach
+from tidegate.domain.pace import GROWTH_PER_SUCCESS
 from tidegate.domain.rollout import Tripwires
 from tidegate.domain.weigh import COHORTS_SHARE
 
@@ -139,7 +139,9 @@ def tripwires(case: Case) -> Tripwires:
     harmed = min(
         (each for each in _harm_to_stop(case, undecided) if each is not None), default=None
     )
-    succeeded = _successes_to_go_on(case, undecided)
+    succeeded = (
+        _successes_to_complete(case) if all_notified(case) else _successes_to_go_on(case, undecided)
+    )
     return Tripwires(
         harmed=None if harmed is None else evidence.harmed + harmed,
         succeeded=None if succeeded is None else evidence.succeeded + succeeded,
@@ -185,10 +187,17 @@ def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[f
             yield log_components(harmed, started, rate)
 
 
+def _successes_to_complete(case: Case) -> int | None:
+    """Return the fewest further successes that reach the share which completes the rollout."""
+    evidence, share = case.evidence, case.policy.complete.at
+    finished = evidence.exposed - unfinished(case)
+    return max(1, math.ceil(share * evidence.exposed) - finished) if share < 1 else None
+
+
 def _successes_to_go_on(case: Case, undecided: int) -> int | None:
     """Return the fewest further successes that could make room for one more device."""
     evidence, acceptable = case.evidence, case.policy.harm.acceptable_rate
-    if rate_to_reach(cap_of(case), exposed=evidence.exposed, max_per_minute=fastest(case)) > 0:
+    if reachable(case) > 0 or case.passage.at is not None:
         return None
     # Doubt may be gone by then, and what a hold leaks may harm nobody: all of the budget counts.
     needed = acceptable + case.situation.budget / (evidence.exposed + 1)

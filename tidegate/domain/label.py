@@ -1,0 +1,62 @@
+"""
+The label: what AWS's own console shows of a rollout, in the description of its job.
+
+It says what the rollout does and for what it waits, and no figures: it changes when that does,
+not at each review.
+"""
+
+import unicodedata
+
+from tidegate.domain.case import Case, all_notified
+from tidegate.domain.decision import Verdict
+from tidegate.domain.reasons import Reason
+from tidegate.domain.rollout import Hold
+from tidegate.domain.settings import TEXT_LENGTH_MAX
+
+#: What divides the description that the job's owner gave from Tidegate's label.
+MARK = "Tidegate: "
+_BETWEEN = " | "
+
+#: Characters of one label, and holds that it names.
+_LABEL_LENGTH_MAX = 400
+_HOLDS_NAMED_MAX = 3
+
+
+def labelled(case: Case, verdict: Verdict, why: Reason) -> str:
+    """Return the job's description with the label behind it."""
+    own = own_description(case.policy.job.description or case.standing.description or "")
+    label = MARK + _printable(_label(case, verdict, why))[:_LABEL_LENGTH_MAX]
+    room = TEXT_LENGTH_MAX - len(label) - len(_BETWEEN)
+    return f"{own[:room]}{_BETWEEN}{label}" if own else label
+
+
+def own_description(description: str) -> str:
+    """Return a description without the label."""
+    if description.startswith(MARK):
+        return ""
+    return description.rpartition(_BETWEEN + MARK)[0] or description
+
+
+def _label(case: Case, verdict: Verdict, why: Reason) -> str:
+    if verdict is Verdict.GATE and case.passage.at is not None:
+        at = case.passage.at
+        return f"at gate {at.name}, waiting for {', '.join(at.waits_for)}"
+    if verdict is Verdict.HOLD:
+        return _held(case.holds, why)
+    if case.passage.course.is_guarding:
+        return "initial rollout done, guarding devices that join late"
+    if all_notified(case):
+        return "all devices notified, waiting for outcomes"
+    return f"rolling out under policy {case.policy.name}"
+
+
+def _held(holds: tuple[Hold, ...], why: Reason) -> str:
+    if not holds:
+        return f"held by the evidence ({why.code.value})"
+    named = [f"{each.kind.value} {each.by}: {each.reason}" for each in holds[:_HOLDS_NAMED_MAX]]
+    return f"held by {'; '.join(named)}"
+
+
+def _printable(text: str) -> str:
+    """Return the text without what AWS refuses in a description."""
+    return "".join(each for each in text if not unicodedata.category(each).startswith("C"))
