@@ -5,16 +5,27 @@ EventBridge carries 256 KB in one entry; reasons and suspects are bounded in num
 so that whatever a decision rests on can be told.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.documents.shapes import VERSION
+from tidegate.documents.detail_types import (
+    APPROVE_DECISION,
+    APPROVE_GATE,
+    OPERATOR_SOURCE,
+    REJECT_DECISION,
+    REJECT_GATE,
+)
+from tidegate.documents.record import fitted, moment
+from tidegate.documents.shapes import JOB_ID, VERSION
 from tidegate.domain.cohorts import Suspect
-from tidegate.domain.decision import Decision
+from tidegate.domain.course import About, Answer, Proposal, Question
+from tidegate.domain.decision import AtGate, Decision
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.policy import Authority
 from tidegate.domain.reasons import Reason, Value
-from tidegate.domain.rollout import Ending, Rollout, RolloutKey
+from tidegate.domain.rollout import Ending, Hold, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.ports import BusEvent
 
@@ -25,12 +36,25 @@ ROLLOUT_RESUMED = "Rollout Resumed"
 ROLLOUT_ABORTED = "Rollout Aborted"
 ROLLOUT_COMPLETED = "Rollout Completed"
 ROLLOUT_NEEDS_ATTENTION = "Rollout Needs Attention"
+GATE_REACHED = "Gate Reached"
+GATE_PASSED = "Gate Passed"
+APPROVAL_REQUESTED = "Approval Requested"
+DECISION_PROPOSED = "Decision Proposed"
+POLICY_ADJUSTED = "Policy Adjusted"
+ROLLBACK_LAUNCHED = "Rollback Launched"
+COMMAND_REFUSED = "Command Refused"
 
 #: Reasons told of one decision; ``reasonsOmitted`` says how many there were beyond.
 REASONS_MAX = 16
 
 #: Failing cohorts told of one decision; ``suspectsOmitted`` says how many there were beyond.
 SUSPECTS_MAX = 16
+
+#: Lifted holds told of one resumption; ``liftedOmitted`` says how many there were beyond.
+HOLDS_MAX = 16
+
+#: Answers told of one gate, which asks two questions at most.
+ANSWERS_MAX = 2
 
 #: Characters of one text in an event; a longer one is cut and ends in an ellipsis.
 TEXT_LENGTH_MAX = 500
@@ -46,6 +70,12 @@ PROBLEM_LENGTH_MAX = 4000
 
 #: Of the id of a job that there may be no rollout of, and that may be no job's id at all.
 JOB_ID_LENGTH_MAX = 64
+
+#: Of an event's detail type and of its id, whoever sent it.
+LABEL_LENGTH_MAX = 128
+
+#: Of an event's detail as JSON, so that the entry stays below EventBridge's 256 KB.
+DETAIL_BYTES_MAX = 250_000
 
 
 def rollout_started(rollout: Rollout, at: float) -> BusEvent:
@@ -70,19 +100,216 @@ def rollout_held(key: RolloutKey, decision: Decision, sent: JobSettings, at: flo
     return _event(ROLLOUT_HELD, key, at, **_steering(decision, sent))
 
 
-def rollout_resumed(key: RolloutKey, by: str, reason: str, at: float) -> BusEvent:
-    """Say that somebody lifted the operators' holds."""
-    return _event(ROLLOUT_RESUMED, key, at, by=_cut(by), reason=_cut(reason))
+def rollout_resumed(
+    key: RolloutKey, lifted: Sequence[Hold], lift: Lift | None, at: float
+) -> BusEvent:
+    """
+    Say that no hold stands any more.
+
+    Args:
+        key: The rollout.
+        lifted: The holds that are gone, oldest first.
+        lift: Who lifted those of operators; None if nobody had to.
+        at: Epoch seconds.
+    """
+    members: dict[str, Any] = {"lifted": [_hold(each) for each in lifted[:HOLDS_MAX]]}
+    if len(lifted) > HOLDS_MAX:
+        members["liftedOmitted"] = len(lifted) - HOLDS_MAX
+    if lift is not None:
+        members |= {"by": _cut(lift.by), "reason": _cut(lift.reason)}
+    return _event(ROLLOUT_RESUMED, key, at, **members)
 
 
-def rollout_aborted(key: RolloutKey, decision: Decision, at: float) -> BusEvent:
-    """Say that a rollout is over before its end, by Tidegate, by AWS or by somebody else."""
-    return _ended(ROLLOUT_ABORTED, key, decision, decision.ending or Ending.ABORTED, at)
+def rollout_aborted(
+    key: RolloutKey, decision: Decision, at: float, *, record: Mapping[str, Any] | None = None
+) -> BusEvent:
+    """
+    Say that a rollout is over before its end, by Tidegate, by AWS or by somebody else.
+
+    Args:
+        key: The rollout.
+        decision: The one that ended it.
+        at: Epoch seconds.
+        record: As ``final_record`` makes it; left out where there is none.
+    """
+    ending = decision.ending or Ending.ABORTED
+    return _ended(ROLLOUT_ABORTED, key, decision, ending, at, record=record)
 
 
-def rollout_completed(key: RolloutKey, decision: Decision, at: float) -> BusEvent:
-    """Say that a rollout ran to its end."""
-    return _ended(ROLLOUT_COMPLETED, key, decision, decision.ending or Ending.COMPLETED, at)
+def rollout_completed(
+    key: RolloutKey,
+    decision: Decision,
+    at: float,
+    *,
+    guarded: bool = False,
+    record: Mapping[str, Any] | None = None,
+) -> BusEvent:
+    """
+    Say that a rollout ran to its end.
+
+    Args:
+        key: The rollout.
+        decision: The one that ended it.
+        at: Epoch seconds.
+        guarded: Whether devices that join the job late are guarded from now on.
+        record: As ``final_record`` makes it; left out where there is none.
+    """
+    ending = decision.ending or Ending.COMPLETED
+    return _ended(ROLLOUT_COMPLETED, key, decision, ending, at, record=record, guarded=guarded)
+
+
+def gate_reached(key: RolloutKey, gate: AtGate, decision: Decision, at: float) -> BusEvent:
+    """Say that a rollout stands at a gate, what that waits for, and how to answer if asked."""
+    members: dict[str, Any] = {"gate": gate.name, "awaits": list(gate.waits_for)}
+    if "bake" in gate.waits_for:
+        members["bakeUntil"] = moment(gate.bake_until)
+    for question in decision.asked:
+        if question.about is About.GATE_ANSWER and question.subject == gate.name:
+            members |= {
+                "correlationId": question.question_id,
+                **_due("answerBy", question),
+                **_ways_to_answer(key, question),
+            }
+    return _event(
+        GATE_REACHED, key, at, revision=decision.revision, **members, **_grounds(decision)
+    )
+
+
+def gate_passed(key: RolloutKey, gate_name: str, answers: Sequence[Answer], at: float) -> BusEvent:
+    """Say that a gate is behind the rollout, and what was answered at it."""
+    told = [
+        {
+            "correlationId": each.question_id,
+            "yes": each.yes,
+            "by": _cut(each.by),
+            "comment": _cut(each.comment),
+            "at": moment(each.at),
+        }
+        for each in answers[:ANSWERS_MAX]
+    ]
+    return _event(GATE_PASSED, key, at, gate=gate_name, answers=told)
+
+
+def approval_requested(
+    key: RolloutKey,
+    question: Question,
+    decision: Decision,
+    at: float,
+    *,
+    settings: JobSettings | None = None,
+) -> BusEvent:
+    """
+    Ask a person, with all that there is to know and the commands to answer with.
+
+    Args:
+        key: The rollout.
+        question: What is asked.
+        decision: The one that asks.
+        at: Epoch seconds.
+        settings: What a yes puts in force; None: what the decision has in force meanwhile.
+    """
+    asked = decision.settings if settings is None else settings
+    named = "action" if question.about is About.DECISION else "gate"
+    return _event(
+        APPROVAL_REQUESTED,
+        key,
+        at,
+        correlationId=question.question_id,
+        about=question.about.value,
+        subject=question.subject,
+        **{named: question.subject},
+        **_due("dueAt", question),
+        revision=decision.revision,
+        settings=asked.to_request(),
+        **_grounds(decision),
+        **_ways_to_answer(key, question),
+    )
+
+
+def decision_proposed(
+    key: RolloutKey, proposal: Proposal, authority: Authority, decision: Decision, at: float
+) -> BusEvent:
+    """Say what Tidegate would do if it were allowed to; nobody is asked under ``observe``."""
+    asked: dict[str, Any] = {}
+    if authority is not Authority.OBSERVE:
+        asked = {
+            "correlationId": proposal.question.question_id,
+            **_due("dueAt", proposal.question),
+            **_ways_to_answer(key, proposal.question),
+        }
+    return _event(
+        DECISION_PROPOSED,
+        key,
+        at,
+        action=proposal.action.value,
+        authority=authority.value,
+        revision=decision.revision,
+        settings=proposal.settings.to_request(),
+        **asked,
+        **_grounds(decision),
+    )
+
+
+def policy_adjusted(  # noqa: PLR0917 - in the order in which it is told
+    key: RolloutKey, policy_name: str, version: int, by: str, reason: str, at: float
+) -> BusEvent:
+    """Say that a rollout goes on under another policy, the ``version``-th that it has."""
+    return _event(
+        POLICY_ADJUSTED,
+        key,
+        at,
+        policy=policy_name,
+        policyVersion=version,
+        by=_cut(by),
+        reason=_cut(reason),
+    )
+
+
+def rollback_launched(
+    key: RolloutKey,
+    job_id: str,
+    devices: int,
+    at: float,
+    *,
+    statuses: Iterable[ExecutionStatus] = (),
+) -> BusEvent:
+    """
+    Say that a job undoes the rollout.
+
+    Args:
+        key: The rollout that was aborted.
+        job_id: The job that undoes it.
+        devices: How many it is for so far: those at work may follow.
+        at: Epoch seconds.
+        statuses: Outcomes of the bad release that it is for.
+    """
+    members: dict[str, Any] = {"rollbackJobId": job_id, "devices": devices}
+    if outcomes := sorted(each.value for each in statuses):
+        members["statuses"] = outcomes
+    return _event(ROLLBACK_LAUNCHED, key, at, **members)
+
+
+def refusal_of(event: Mapping[str, Any], problem: str, remedy: str, at: float) -> BusEvent:
+    """
+    Say that a command was not done, whatever it was: the answer to it, once and for all.
+
+    Args:
+        event: The command as it was delivered; anything may stand in it.
+        problem: Why it was not done.
+        remedy: What whoever sent it can do.
+        at: Epoch seconds.
+    """
+    given = event.get("detail")
+    job_id = given.get("jobId") if isinstance(given, Mapping) else None
+    detail: dict[str, Any] = {"version": VERSION, "at": moment(at)}
+    if isinstance(job_id, str) and JOB_ID.fullmatch(job_id):
+        detail["jobId"] = job_id
+    for name, label in (("command", event.get("detail-type")), ("commandId", event.get("id"))):
+        if isinstance(label, str) and label:
+            detail[name] = _cut(_sendable(label), LABEL_LENGTH_MAX)
+    detail["problem"] = _cut(_sendable(problem), PROBLEM_LENGTH_MAX)
+    detail["remedy"] = _cut(_sendable(remedy), PROBLEM_LENGTH_MAX)
+    return BusEvent(COMMAND_REFUSED, detail)
 
 
 def needs_attention(
@@ -111,9 +338,41 @@ def _detail(job_id: str, key: RolloutKey | None, at: float) -> dict[str, Any]:
     detail: dict[str, Any] = {"version": VERSION, "jobId": job_id}
     if key is not None:
         detail["rolloutId"] = f"{key.job_id}#{key.created_at}"
-    moment = datetime.fromtimestamp(at, UTC)
-    detail["at"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    detail["at"] = moment(at)
     return detail
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "kind": hold.kind.value,
+        "by": _cut(hold.by),
+        "reason": _cut(hold.reason),
+        "since": moment(hold.since),
+    }
+
+
+def _due(name: str, question: Question) -> dict[str, str]:
+    return {} if question.due_at is None else {name: moment(question.due_at)}
+
+
+def _ways_to_answer(key: RolloutKey, question: Question) -> dict[str, Any]:
+    """Return the commands that answer a question, but for who answers and why: those are empty."""
+    is_decision = question.about is About.DECISION
+    ways = {
+        "approve": APPROVE_DECISION if is_decision else APPROVE_GATE,
+        "reject": REJECT_DECISION if is_decision else REJECT_GATE,
+    }
+    detail = {
+        "version": VERSION,
+        "jobId": key.job_id,
+        "correlationId": question.question_id,
+        "by": "",
+        "comment": "",
+    }
+    return {
+        name: {"source": OPERATOR_SOURCE, "detailType": detail_type, "detail": dict(detail)}
+        for name, detail_type in ways.items()
+    }
 
 
 def _steering(decision: Decision, sent: JobSettings) -> dict[str, Any]:
@@ -128,16 +387,23 @@ def _steering(decision: Decision, sent: JobSettings) -> dict[str, Any]:
 
 
 def _ended(
-    detail_type: str, key: RolloutKey, decision: Decision, ending: Ending, at: float
+    detail_type: str,
+    key: RolloutKey,
+    decision: Decision,
+    ending: Ending,
+    at: float,
+    *,
+    record: Mapping[str, Any] | None,
+    **members: object,
 ) -> BusEvent:
-    return _event(
-        detail_type,
-        key,
-        at,
-        ending=ending.value,
-        revision=decision.revision,
-        **_grounds(decision),
-    )
+    told = {"ending": ending.value, "revision": decision.revision, **members, **_grounds(decision)}
+    event = _event(detail_type, key, at, **told)
+    if record is None:
+        return event
+    taken = len(json.dumps(event.detail, ensure_ascii=False).encode())
+    lines = [each | {"text": _cut(each["text"])} for each in record["timeline"]]
+    told["record"] = fitted({**record, "timeline": lines}, DETAIL_BYTES_MAX - taken)
+    return _event(detail_type, key, at, **told)
 
 
 def _grounds(decision: Decision) -> dict[str, Any]:
@@ -174,6 +440,11 @@ def _values(values: Mapping[str, Value]) -> dict[str, Value]:
         name: _cut(value, VALUE_LENGTH_MAX) if isinstance(value, str) else value
         for name, value in values.items()
     }
+
+
+def _sendable(text: str) -> str:
+    """Return a text that can be sent: half a character, a lone surrogate, becomes a ``?``."""
+    return text.encode(errors="replace").decode()
 
 
 def _cut(text: str, length_max: int = TEXT_LENGTH_MAX) -> str:

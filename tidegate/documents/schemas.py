@@ -9,7 +9,7 @@ open, as members may be added within a version.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.documents import announcements, commands, events, launch
+from tidegate.documents import announcements, commands, events, launch, record
 from tidegate.documents.shapes import (
     CORRELATION_ID,
     JOB_ID,
@@ -19,9 +19,11 @@ from tidegate.documents.shapes import (
     VERSION,
 )
 from tidegate.domain.cohorts import Remedy
+from tidegate.domain.course import About
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.rollout import Ending
+from tidegate.domain.policy import Action, Authority
+from tidegate.domain.rollout import Ending, HoldKind
 from tidegate.domain.settings import (
     INCREMENT_FACTOR_MAX,
     INCREMENT_FACTOR_MIN,
@@ -453,8 +455,97 @@ _STEERING: Mapping[str, Schema] = {
     "replaces": _SETTINGS | {"description": "What was in force before."},
     "sent": _SETTINGS | {"description": "What UpdateJob was really sent: only what differed."},
 }
-_ENDED: Mapping[str, Schema] = {"ending": {"enum": [each.value for each in Ending]}, **_GROUNDS}
 _SAID = _text(announcements.TEXT_LENGTH_MAX)
+_NAME = _text()
+_MOMENT = _text(
+    pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
+    format="date-time",
+)
+_OMITTED = _whole(1, description="How many there were beyond these: the oldest are left out.")
+
+_RECORD = _object(
+    {
+        "outcome": {"enum": [each.value for each in Ending]},
+        "startedAt": _MOMENT,
+        "endedAt": _MOMENT,
+        "exposed": _COUNT,
+        "harmed": _COUNT,
+        "succeeded": _COUNT,
+        "agreement": _object(
+            {
+                "proposed": _COUNT,
+                "approved": _COUNT,
+                "refused": _COUNT,
+                "unanswered": _COUNT,
+                "withdrawn": _COUNT | {"description": "Overtaken by events."},
+            }
+        )
+        | {"description": "What came of all that was proposed."},
+        "timeline": _list(
+            _object(
+                {
+                    "at": _MOMENT,
+                    "what": _NAME | {"description": "The event's detail type."},
+                    "text": {"type": "string", "maxLength": announcements.TEXT_LENGTH_MAX},
+                    "revision": _COUNT | {"description": "Of the decision; 0 if it came of none."},
+                }
+            ),
+            record.LINES_MAX,
+            low=0,
+        ),
+        "timelineOmitted": _OMITTED,
+        "settingsHistory": _list(
+            _object({"at": _MOMENT, "revision": _COUNT, "sent": _SETTINGS}),
+            record.LINES_MAX,
+            low=0,
+        ),
+        "settingsHistoryOmitted": _OMITTED,
+    },
+    optional=("timelineOmitted", "settingsHistoryOmitted"),
+) | {"description": "The rollout from its beginning to its end."}
+_ENDED: Mapping[str, Schema] = {
+    "ending": {"enum": [each.value for each in Ending]},
+    **_GROUNDS,
+    "record": _RECORD,
+}
+
+_HOLD = _object(
+    {
+        "kind": {"enum": [each.value for each in HoldKind]},
+        "by": _SAID,
+        "reason": {"type": "string", "maxLength": announcements.TEXT_LENGTH_MAX},
+        "since": _MOMENT,
+    }
+)
+
+
+def _way_to_answer(*detail_types: str) -> Schema:
+    blank: Schema = {"const": "", "description": "To be filled in."}
+    return _object(
+        {
+            "source": {"const": commands.OPERATOR_SOURCE},
+            "detailType": {"enum": list(detail_types)},
+            "detail": _object(
+                {
+                    "version": _VERSION,
+                    "jobId": _JOB_ID,
+                    "correlationId": _CORRELATION_ID,
+                    "by": blank,
+                    "comment": blank,
+                }
+            ),
+        }
+    )
+
+
+_YES = _way_to_answer(commands.APPROVE_GATE, commands.APPROVE_DECISION)
+_NO = _way_to_answer(commands.REJECT_GATE, commands.REJECT_DECISION)
+_WAYS_TO_ANSWER = {
+    "approve": _YES | {"description": "The command that says yes, but for who says so and why."},
+    "reject": _NO | {"description": "The command that says no, likewise."},
+}
+_ACTION: Schema = {"enum": [each.value for each in Action]}
+_DUE = _MOMENT | {"description": "Until when an answer counts; left out if always."}
 
 
 def _announcement(
@@ -470,10 +561,7 @@ def _announcement(
             pattern="[a-zA-Z0-9_-]{1,64}#[0-9]+",
             description="The job's id and the epoch second of its creation.",
         ),
-        "at": _text(
-            pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
-            format="date-time",
-        ),
+        "at": _MOMENT,
         **members,
     }
     return _event(SOURCE, detail_type, description, _object(detail, optional=optional))
@@ -497,15 +585,150 @@ _ANNOUNCEMENTS = (
     ),
     _announcement(
         announcements.ROLLOUT_RESUMED,
-        "Somebody lifted the operators' holds.",
-        {"by": _SAID, "reason": _SAID},
+        "No hold stands any more.",
+        {
+            "lifted": _list(_HOLD, announcements.HOLDS_MAX, low=0)
+            | {"description": "The holds that are gone, the oldest first."},
+            "liftedOmitted": _whole(1, description="How many holds there were beyond these."),
+            "by": _SAID | {"description": "Who lifted those of operators."},
+            "reason": _SAID,
+        },
+        optional=("liftedOmitted", "by", "reason"),
     ),
     _announcement(
         announcements.ROLLOUT_ABORTED,
         "A rollout is over before its end: by Tidegate, by AWS, or by somebody else.",
         _ENDED,
+        optional=(*_SELDOM, "record"),
     ),
-    _announcement(announcements.ROLLOUT_COMPLETED, "A rollout ran to its end.", _ENDED),
+    _announcement(
+        announcements.ROLLOUT_COMPLETED,
+        "A rollout ran to its end.",
+        {
+            "guarded": {
+                "type": "boolean",
+                "description": "Whether devices that join the job late are guarded from now on.",
+            },
+            **_ENDED,
+        },
+        optional=(*_SELDOM, "record"),
+    ),
+    _announcement(
+        announcements.GATE_REACHED,
+        "A rollout stands at a gate of its policy.",
+        {
+            "gate": _NAME,
+            "awaits": _list({"enum": ["bake", "alarms", "answer", "approval"]}, low=0)
+            | {"description": "What does not agree yet."},
+            "bakeUntil": _MOMENT | {"description": "Until when exposed devices are watched."},
+            "correlationId": _CORRELATION_ID,
+            "answerBy": _DUE,
+            **_WAYS_TO_ANSWER,
+            **_GROUNDS,
+        },
+        optional=(
+            *_SELDOM,
+            "bakeUntil",
+            "correlationId",
+            "answerBy",
+            *_WAYS_TO_ANSWER,
+        ),
+    ),
+    _announcement(
+        announcements.GATE_PASSED,
+        "A gate is behind the rollout.",
+        {
+            "gate": _NAME,
+            "answers": _list(
+                _object(
+                    {
+                        "correlationId": _CORRELATION_ID,
+                        "yes": {"type": "boolean"},
+                        "by": _SAID,
+                        "comment": _SAID,
+                        "at": _MOMENT,
+                    }
+                ),
+                announcements.ANSWERS_MAX,
+                low=0,
+            ),
+        },
+    ),
+    _announcement(
+        announcements.APPROVAL_REQUESTED,
+        "A person is asked: at a gate, or about what Tidegate proposes.",
+        {
+            "correlationId": _CORRELATION_ID,
+            "about": {"enum": [each.value for each in About]},
+            "subject": _NAME | {"description": "The gate's name, or the action."},
+            "gate": _NAME,
+            "action": _ACTION,
+            "dueAt": _DUE,
+            "settings": _SETTINGS,
+            **_GROUNDS,
+            **_WAYS_TO_ANSWER,
+        },
+        optional=(*_SELDOM, "gate", "action", "dueAt"),
+    ),
+    _announcement(
+        announcements.DECISION_PROPOSED,
+        "What Tidegate would do if it were allowed to.",
+        {
+            "action": _ACTION,
+            "authority": {
+                "enum": [each.value for each in Authority if each is not Authority.AUTO],
+                "description": "Under observe nobody is asked.",
+            },
+            "correlationId": _CORRELATION_ID,
+            "dueAt": _DUE,
+            "settings": _SETTINGS | {"description": "What a yes puts in force."},
+            **_GROUNDS,
+            **_WAYS_TO_ANSWER,
+        },
+        optional=(*_SELDOM, "correlationId", "dueAt", *_WAYS_TO_ANSWER),
+    ),
+    _announcement(
+        announcements.POLICY_ADJUSTED,
+        "Somebody gave the rollout another policy.",
+        {
+            "policy": _text(pattern=POLICY_NAME.pattern),
+            "policyVersion": _whole(1, description="Counts the rollout's policies."),
+            "by": _SAID,
+            "reason": _SAID,
+        },
+    ),
+    _announcement(
+        announcements.ROLLBACK_LAUNCHED,
+        "A job undoes the rollout; again when more devices follow.",
+        {
+            "rollbackJobId": _JOB_ID,
+            "devices": _COUNT | {"description": "How many it is for so far."},
+            "statuses": _list({"enum": [each.value for each in ExecutionStatus]})
+            | {"description": "Outcomes of the release that it is for."},
+        },
+        optional=("statuses",),
+    ),
+    _event(
+        SOURCE,
+        announcements.COMMAND_REFUSED,
+        "A command was not done, and changed nothing. It is not tried again.",
+        _object(
+            {
+                "version": _VERSION,
+                "at": _MOMENT,
+                "jobId": _JOB_ID,
+                "command": _text(
+                    announcements.LABEL_LENGTH_MAX, description="The command's detail type."
+                ),
+                "commandId": _text(
+                    announcements.LABEL_LENGTH_MAX, description="The id of the command's event."
+                ),
+                "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+                "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            },
+            optional=("jobId", "command", "commandId"),
+        ),
+    ),
     _announcement(
         announcements.ROLLOUT_NEEDS_ATTENTION,
         "Something that people should look at.",

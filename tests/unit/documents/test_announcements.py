@@ -1,6 +1,7 @@
 """Announcements: what Tidegate tells the world, in the form that it promises."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,20 @@ from jsonschema import Draft202012Validator
 
 from tidegate.documents.announcements import (
     COHORT_LENGTH_MAX,
+    DETAIL_BYTES_MAX,
+    HOLDS_MAX,
     REASONS_MAX,
     SUSPECTS_MAX,
     TEXT_LENGTH_MAX,
     VALUE_LENGTH_MAX,
+    approval_requested,
+    decision_proposed,
+    gate_passed,
+    gate_reached,
     needs_attention,
+    policy_adjusted,
+    refusal_of,
+    rollback_launched,
     rollout_aborted,
     rollout_completed,
     rollout_held,
@@ -22,12 +32,25 @@ from tidegate.documents.announcements import (
     rollout_started,
     rollout_steered,
 )
+from tidegate.documents.commands import CommandError, GiveAnswer, parse_command
+from tidegate.documents.record import LINES_MAX, final_record
 from tidegate.documents.schemas import EVENT_SCHEMAS
 from tidegate.domain.cohorts import Remedy, Suspect
-from tidegate.domain.decision import Decision, Evidence, Verdict
-from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
+from tidegate.domain.course import About, Agreement, Answer, Course, Proposal, Question
+from tidegate.domain.decision import AtGate, Decision, Evidence, Verdict
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.policy import Action, Authority, Harm, Pace, PaceMode, Policy
 from tidegate.domain.reasons import Reason, ReasonCode, reason
-from tidegate.domain.rollout import Ending, Rollout, RolloutKey, Tripwires
+from tidegate.domain.rollout import (
+    Ending,
+    Hold,
+    HoldKind,
+    Lift,
+    Rollout,
+    RolloutKey,
+    Step,
+    Tripwires,
+)
 from tidegate.domain.settings import (
     AbortCriterion,
     ExponentialRate,
@@ -92,7 +115,20 @@ def suspect(cohort: str, remedy: Remedy = Remedy.QUARANTINE) -> Suspect:
     )
 
 
-HELD = reason(ReasonCode.HELD, kind="operator", by="on-call", why="storm")
+ROLLOUT = Rollout(
+    key=KEY,
+    job_arn="arn:aws:iot:eu-west-1:123456789012:job/fw-2",
+    policy=Policy(
+        "firmware",
+        Harm(frozenset(), 0.02, 0.02, 0.95, 0.01, 50),
+        Pace(PaceMode.THROTTLE, 10, 90),
+    ),
+    generation=2,
+    execution_arn="arn:aws:states:eu-west-1:123456789012:execution:tidegate:fw-2-1764000000-2",
+    enrolled_at=AT,
+)
+
+ASKED = reason(ReasonCode.ABORT_REQUESTED, by="on-call", why="storm")
 SENT = JobSettings(rollout=RolloutRate(90))
 
 
@@ -118,20 +154,7 @@ def assert_valid(event: BusEvent) -> None:
 
 def test_a_rollout_that_starts_says_under_what_and_where() -> None:
     """Policy, generation and workflow execution lead to everything else."""
-    rollout = Rollout(
-        key=KEY,
-        job_arn="arn:aws:iot:eu-west-1:123456789012:job/fw-2",
-        policy=Policy(
-            "firmware",
-            Harm(frozenset(), 0.02, 0.02, 0.95, 0.01, 50),
-            Pace(PaceMode.THROTTLE, 10, 90),
-        ),
-        generation=2,
-        execution_arn="arn:aws:states:eu-west-1:123456789012:execution:tidegate:fw-2-1764000000-2",
-        enrolled_at=AT,
-    )
-
-    event = rollout_started(rollout, AT)
+    event = rollout_started(ROLLOUT, AT)
 
     assert event == BusEvent(
         "Rollout Started",
@@ -142,7 +165,7 @@ def test_a_rollout_that_starts_says_under_what_and_where() -> None:
             "at": "2025-11-24T16:08:31.250Z",
             "policy": "firmware",
             "generation": 2,
-            "executionArn": rollout.execution_arn,
+            "executionArn": ROLLOUT.execution_arn,
         },
         source="tidegate",
     )
@@ -162,7 +185,7 @@ def test_a_decision_that_was_applied_is_told_in_full(
     verdict: Verdict,
 ) -> None:
     """Reasons, evidence, and what is, was and was sent, in the form in which they are stored."""
-    decision = decided((HELD,), verdict)
+    decision = decided((ASKED,), verdict)
 
     event = build(KEY, decision, SENT, AT)
 
@@ -184,7 +207,7 @@ def test_a_decision_that_was_applied_is_told_in_full(
 
 def test_nothing_sent_is_told_as_nothing() -> None:
     """A decision that changed no setting was applied by sending nothing."""
-    event = rollout_steered(KEY, decided((HELD,)), JobSettings(), AT)
+    event = rollout_steered(KEY, decided((ASKED,)), JobSettings(), AT)
 
     assert event.detail["sent"] == {}
     assert_valid(event)
@@ -194,27 +217,353 @@ def test_nothing_sent_is_told_as_nothing() -> None:
 @pytest.mark.parametrize("build", [rollout_aborted, rollout_completed])
 def test_an_end_is_told_with_how_it_came(build: Any, ending: Ending) -> None:  # noqa: ANN401
     """Whether Tidegate, AWS or somebody else ended it, the event says so and why."""
-    decision = decided((HELD,), Verdict.ENDED, ending)
+    decision = decided((ASKED,), Verdict.ENDED, ending)
 
     event = build(KEY, decision, AT)
 
     assert event.detail["ending"] == ending.value
-    assert event.detail["reasons"][0]["text"] == "operator hold by on-call: storm"
+    assert event.detail["reasons"][0]["text"] == "on-call asked to abort: storm"
     assert_valid(event)
 
 
 def test_the_verdict_to_abort_is_an_ending_by_itself() -> None:
     """The decision that cancels the job does not know its ending yet; the event does."""
-    event = rollout_aborted(KEY, decided((HELD,), Verdict.ABORT), AT)
+    event = rollout_aborted(KEY, decided((ASKED,), Verdict.ABORT), AT)
 
     assert (event.detail_type, event.detail["ending"]) == ("Rollout Aborted", "aborted")
 
 
-def test_a_resumption_says_who_and_why() -> None:
-    """Whoever reads the bus learns who lifted the holds."""
-    event = rollout_resumed(KEY, "on-call", "back to normal", AT)
+def held(kind: HoldKind = HoldKind.OPERATOR, by: str = "night-shift") -> Hold:
+    """Return a hold that was."""
+    return Hold(kind, by, "storm", AT - 60)
 
+
+def test_a_resumption_says_which_holds_are_gone_and_who_lifted_them() -> None:
+    """Whoever reads the bus learns why the rollout stood still, and why it no longer does."""
+    lift = Lift("on-call", "back to normal", AT)
+
+    event = rollout_resumed(KEY, [held(), held(HoldKind.ALARM, "crash-rate")], lift, AT)
+
+    assert event.detail["lifted"] == [
+        {
+            "kind": kind,
+            "by": by,
+            "reason": "storm",
+            "since": "2025-11-24T16:07:31.250Z",
+        }
+        for kind, by in (("operator", "night-shift"), ("alarm", "crash-rate"))
+    ]
     assert (event.detail["by"], event.detail["reason"]) == ("on-call", "back to normal")
+    assert_valid(event)
+
+
+def test_a_resumption_by_nobody_names_nobody() -> None:
+    """A hold whose cause is gone was lifted by no person; many of them are counted."""
+    event = rollout_resumed(KEY, [held(HoldKind.CALENDAR)] * (HOLDS_MAX + 2), None, AT)
+
+    assert not {"by", "reason"} & event.detail.keys()
+    assert (len(event.detail["lifted"]), event.detail["liftedOmitted"]) == (HOLDS_MAX, 2)
+    assert_valid(event)
+
+
+ANSWER_QUESTION = Question("canary-answer", About.GATE_ANSWER, "canary", AT, AT + 1800)
+APPROVAL_QUESTION = Question("canary-approval", About.GATE_APPROVAL, "canary", AT, AT + 86_400)
+DECISION_QUESTION = Question("decision-7", About.DECISION, "abort", AT)
+
+
+def test_a_gate_says_what_it_waits_for_and_how_to_answer() -> None:
+    """A system that is asked finds the id to answer with, and until when, in the event itself."""
+    gate = AtGate(
+        "canary", is_new=True, waits_for=("bake", "answer", "approval"), bake_until=AT + 7200
+    )
+    decision = replace(decided((ASKED,), Verdict.GATE), gate=gate, asked=(ANSWER_QUESTION,))
+
+    event = gate_reached(KEY, gate, decision, AT)
+
+    expected = {
+        "gate": "canary",
+        "awaits": ["bake", "answer", "approval"],
+        "bakeUntil": "2025-11-24T18:08:31.250Z",
+        "correlationId": "canary-answer",
+        "answerBy": "2025-11-24T16:38:31.250Z",
+        "revision": 7,
+    }
+    assert event.detail_type == "Gate Reached"
+    assert {name: event.detail[name] for name in expected} == expected
+    assert_valid(event)
+
+
+def test_a_gate_that_asks_nobody_has_nothing_to_answer() -> None:
+    """Where only time or alarms are waited for, or a person later, no id is told."""
+    gate = AtGate("canary", is_new=True, waits_for=("alarms",), bake_until=AT)
+    decision = replace(decided((ASKED,), Verdict.GATE), gate=gate, asked=(DECISION_QUESTION,))
+
+    event = gate_reached(KEY, gate, decision, AT)
+
+    assert not {"bakeUntil", "correlationId", "answerBy", "approve", "reject"} & event.detail.keys()
+    assert_valid(event)
+
+
+def test_a_gate_that_is_passed_says_what_was_answered() -> None:
+    """Who said what when is told once more where it took effect."""
+    answer = Answer("canary-approval", yes=True, by="release-desk", comment="quiet", at=AT)
+
+    event = gate_passed(KEY, "canary", [answer], AT)
+
+    assert event.detail["gate"] == "canary"
+    assert event.detail["answers"] == [
+        {
+            "correlationId": "canary-approval",
+            "yes": True,
+            "by": "release-desk",
+            "comment": "quiet",
+            "at": "2025-11-24T16:08:31.250Z",
+        }
+    ]
+    assert_valid(event)
+    assert_valid(gate_passed(KEY, "canary", [], AT))
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (
+            APPROVAL_QUESTION,
+            {
+                "about": "gate_approval",
+                "subject": "canary",
+                "gate": "canary",
+                "dueAt": "2025-11-25T16:08:31.250Z",
+            },
+        ),
+        (DECISION_QUESTION, {"about": "decision", "subject": "abort", "action": "abort"}),
+    ],
+)
+def test_a_question_carries_its_subject_and_what_to_decide_by(
+    question: Question, told: dict[str, Any]
+) -> None:
+    """A person who is asked sees what about, until when, the evidence, and what is in force."""
+    decision = decided((ASKED,), Verdict.GATE)
+
+    event = approval_requested(KEY, question, decision, AT)
+
+    names = ("about", "subject", "gate", "action", "dueAt")
+    assert {name: event.detail[name] for name in names if name in event.detail} == told
+    assert event.detail["correlationId"] == question.question_id
+    assert event.detail["settings"] == EVERY_SETTING.to_request()
+    assert event.detail["evidence"]["exposed"] == 128
+    assert_valid(event)
+
+
+def test_a_question_about_settings_shows_those_that_a_yes_puts_in_force() -> None:
+    """Who approves a change of settings sees the settings to come, not those of now."""
+    event = approval_requested(KEY, DECISION_QUESTION, decided((ASKED,)), AT, settings=SENT)
+
+    assert event.detail["settings"] == SENT.to_request()
+    assert_valid(event)
+
+
+@pytest.mark.parametrize(
+    ("question", "about_gate"),
+    [(ANSWER_QUESTION, True), (APPROVAL_QUESTION, True), (DECISION_QUESTION, False)],
+)
+@pytest.mark.parametrize(("way", "yes"), [("approve", True), ("reject", False)])
+def test_the_commands_to_answer_with_are_ready_but_for_a_name_and_a_word(
+    question: Question,
+    about_gate: bool,  # noqa: FBT001 - drawn up in a table
+    way: str,
+    yes: bool,  # noqa: FBT001 - drawn up in a table
+) -> None:
+    """Copied and filled in, each is the command that it says; copied as it is, it is refused."""
+    event = approval_requested(KEY, question, decided((ASKED,)), AT)
+    ready = event.detail[way]
+    detail = ready["detail"] | {"by": "release-desk", "comment": "tickets are quiet"}
+
+    command = parse_command(
+        {"source": ready["source"], "detail-type": ready["detailType"], "detail": detail}
+    )
+
+    assert command == GiveAnswer(
+        job_id="fw-2",
+        question_id=question.question_id,
+        yes=yes,
+        by="release-desk",
+        comment="tickets are quiet",
+        about_gate=about_gate,
+    )
+    with pytest.raises(CommandError, match="by is "):
+        parse_command(
+            {
+                "source": ready["source"],
+                "detail-type": ready["detailType"],
+                "detail": ready["detail"],
+            }
+        )
+
+
+@pytest.mark.parametrize("authority", [Authority.RECOMMEND, Authority.APPROVE])
+def test_a_proposal_says_what_would_be_done_and_how_to_answer(authority: Authority) -> None:
+    """People who may decide find the action, its settings and both commands in one event."""
+    proposal = Proposal(DECISION_QUESTION, Action.SPEED_UP, SENT, 7)
+
+    event = decision_proposed(KEY, proposal, authority, decided((ASKED,)), AT)
+
+    assert event.detail["action"] == "speed_up"
+    assert event.detail["authority"] == authority.value
+    assert event.detail["correlationId"] == "decision-7"
+    assert event.detail["settings"] == SENT.to_request()
+    assert event.detail["approve"]["detailType"] == "Approve Decision"
+    assert_valid(event)
+
+
+def test_what_is_only_observed_cannot_be_answered() -> None:
+    """Under observe it is told what would have been done, and nobody is asked."""
+    proposal = Proposal(DECISION_QUESTION, Action.ABORT, JobSettings(), 7)
+
+    event = decision_proposed(KEY, proposal, Authority.OBSERVE, decided((ASKED,)), AT)
+
+    assert event.detail["settings"] == {}
+    assert not {"correlationId", "dueAt", "approve", "reject"} & event.detail.keys()
+    assert_valid(event)
+
+
+def test_another_policy_is_told_with_who_wants_it_and_why() -> None:
+    """The version tells it from the rollout's policies before, of the same name perhaps."""
+    event = policy_adjusted(KEY, "cautious", 3, "on-call", "a storm is coming", AT)
+
+    assert (event.detail["policy"], event.detail["policyVersion"]) == ("cautious", 3)
+    assert (event.detail["by"], event.detail["reason"]) == ("on-call", "a storm is coming")
+    assert_valid(event)
+
+
+def test_a_rollback_says_which_job_does_it_and_for_whom() -> None:
+    """The aborted rollout's events lead to the job that undoes it."""
+    statuses = {ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}
+
+    event = rollback_launched(KEY, "fw-2-rollback", 129, AT, statuses=statuses)
+
+    assert (event.detail["rollbackJobId"], event.detail["devices"]) == ("fw-2-rollback", 129)
+    assert event.detail["statuses"] == ["FAILED", "SUCCEEDED"]
+    assert_valid(event)
+    assert "statuses" not in rollback_launched(KEY, "fw-2-rollback", 129, AT).detail
+
+
+def test_a_refusal_answers_the_command_that_it_is_about() -> None:
+    """Whoever sent a command finds the answer by the id that the bus gave it."""
+    event = {
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": "Approve Gate",
+        "detail": {"jobId": "fw-2"},
+    }
+
+    assert refusal_of(event, "no question of that id waits", "Look for a newer one.", AT) == (
+        BusEvent(
+            "Command Refused",
+            {
+                "version": "1",
+                "at": "2025-11-24T16:08:31.250Z",
+                "jobId": "fw-2",
+                "command": "Approve Gate",
+                "commandId": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+                "problem": "no question of that id waits",
+                "remedy": "Look for a newer one.",
+            },
+        )
+    )
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["\ud800", "x" * 300]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["jobId", "x"]), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "detail-type", "detail", "time"]), anything),
+    st.text() | st.sampled_from(["\udfff" * 5000]),
+)
+def test_whatever_a_command_is_it_can_be_refused(event: dict[str, Any], problem: str) -> None:
+    """The answer to garbage is sound: it fits its schema, and the bus takes it."""
+    refusal = refusal_of(event, problem, "", AT)
+
+    assert_valid(refusal)
+    assert len(json.dumps(refusal.detail, ensure_ascii=False).encode()) < ENTRY_BYTES_MAX
+
+
+STEPS = (
+    Step(AT - 60, "Rollout Started", "steered from now on"),
+    Step(AT - 30, "Rollout Steered", "128 exposed", 6, SENT.to_request()),
+    Step(AT, "Rollout Aborted", "stopped", 7),
+)
+
+
+def test_an_end_tells_the_whole_story() -> None:
+    """The record says what came of it, line by line, and which settings were sent when."""
+    rollout = replace(ROLLOUT, course=Course(agreement=Agreement(proposed=2, approved=1)))
+    decision = decided((ASKED,), Verdict.ABORT)
+    record = final_record(rollout, Ending.ABORTED, decision.evidence, STEPS, AT + 1)
+
+    event = rollout_aborted(KEY, decision, AT, record=record)
+
+    told = event.detail["record"]
+    assert told == record
+    assert (told["outcome"], told["exposed"], told["harmed"]) == ("aborted", 128, 1)
+    assert told["startedAt"] == "2025-11-24T16:08:31.250Z"
+    assert told["endedAt"] == "2025-11-24T16:08:32.250Z"
+    assert told["agreement"]["approved"] == 1
+    assert [each["what"] for each in told["timeline"]] == [each.what for each in STEPS]
+    assert told["settingsHistory"] == [
+        {
+            "at": "2025-11-24T16:08:01.250Z",
+            "revision": 6,
+            "sent": {"jobExecutionsRolloutConfig": {"maximumPerMinute": 90}},
+        }
+    ]
+    assert_valid(event)
+
+
+def test_a_long_story_is_told_from_its_newest_part() -> None:
+    """Of each list the last hundred lines are told, and the others counted."""
+    steps = [Step(AT + n, "Rollout Steered", f"step {n}", n, SENT.to_request()) for n in range(130)]
+    decision = decided((ASKED,), Verdict.COMPLETE)
+    record = final_record(ROLLOUT, Ending.COMPLETED, decision.evidence, steps, AT)
+
+    told = rollout_completed(KEY, decision, AT, guarded=True, record=record).detail["record"]
+
+    assert [each["revision"] for each in told["timeline"]] == list(range(30, 130))
+    assert [each["revision"] for each in told["settingsHistory"]] == list(range(30, 130))
+    assert (told["timelineOmitted"], told["settingsHistoryOmitted"]) == (30, 30)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_completed_rollout_says_whether_late_joiners_are_guarded(
+    guarded: bool,  # noqa: FBT001 - drawn up in a table
+) -> None:
+    """Completed is not always over: a job for a growing group goes on under guard."""
+    event = rollout_completed(KEY, decided((ASKED,), Verdict.COMPLETE), AT, guarded=guarded)
+
+    assert event.detail["guarded"] is guarded
+    assert_valid(event)
+
+
+def test_the_worst_end_fits_into_one_entry() -> None:
+    """The record takes the room that reasons leave: the entry is never too large for the bus."""
+    long = "\N{PILE OF POO}" * 3000
+    worst = (reason(ReasonCode.ABORT_REQUESTED, by=long, why=long),) * REASONS_MAX
+    steps = [Step(AT, "Rollout Steered", long, 7, EVERY_SETTING.to_request())] * (LINES_MAX + 1)
+    decision = decided(worst, Verdict.ABORT, suspects=(suspect(long),) * SUSPECTS_MAX)
+    record = final_record(ROLLOUT, Ending.ABORTED, decision.evidence, steps, AT)
+
+    event = rollout_aborted(KEY, decision, AT, record=record)
+
+    assert len(json.dumps(event.detail, ensure_ascii=False).encode()) <= DETAIL_BYTES_MAX
+    told = event.detail["record"]
+    assert len(told["timeline"]) + told["timelineOmitted"] == LINES_MAX + 1
+    assert 0 < len(told["settingsHistory"]) < LINES_MAX
     assert_valid(event)
 
 
@@ -249,7 +598,7 @@ def test_a_call_for_attention_bears_any_job_id() -> None:
 @pytest.mark.parametrize("remedy", list(Remedy))
 def test_cohorts_that_fail_are_told_with_their_remedy(remedy: Remedy) -> None:
     """Whoever acts on one cohort finds it by name, with its evidence, without reading sentences."""
-    event = rollout_steered(KEY, decided((HELD,), suspects=(suspect("rev-1", remedy),)), SENT, AT)
+    event = rollout_steered(KEY, decided((ASKED,), suspects=(suspect("rev-1", remedy),)), SENT, AT)
 
     assert event.detail["suspects"] == [
         {
@@ -269,7 +618,7 @@ def test_cohorts_that_fail_are_told_with_their_remedy(remedy: Remedy) -> None:
 @pytest.mark.parametrize("build", [rollout_aborted, rollout_completed])
 def test_an_end_tells_of_suspects_too(build: Any) -> None:  # noqa: ANN401 - either builder
     """A rollout that ended on account of a cohort says of which."""
-    event = build(KEY, decided((HELD,), suspects=(suspect("rev-1"),)), AT)
+    event = build(KEY, decided((ASKED,), suspects=(suspect("rev-1"),)), AT)
 
     assert [each["cohort"] for each in event.detail["suspects"]] == ["rev-1"]
     assert_valid(event)
@@ -279,7 +628,7 @@ def test_the_worst_decision_fits_into_one_entry() -> None:
     """However much a decision rests on, EventBridge takes it, and what is left out is counted."""
     long = "\N{PILE OF POO}" * 3000
     worst = tuple(
-        reason(ReasonCode.HELD, kind="operator", by=long, why=long) for _ in range(REASONS_MAX + 5)
+        reason(ReasonCode.ABORT_REQUESTED, by=long, why=long) for _ in range(REASONS_MAX + 5)
     )
     suspects = (suspect(long),) * (SUSPECTS_MAX + 3)
 
@@ -299,7 +648,7 @@ def test_what_fits_is_not_marked_as_cut() -> None:
     """No member speaks of omissions where there are none."""
     suspects = (suspect("rev-1"),) * SUSPECTS_MAX
 
-    event = rollout_steered(KEY, decided((HELD,) * REASONS_MAX, suspects=suspects), SENT, AT)
+    event = rollout_steered(KEY, decided((ASKED,) * REASONS_MAX, suspects=suspects), SENT, AT)
 
     assert "reasonsOmitted" not in event.detail
     assert "suspectsOmitted" not in event.detail
@@ -331,4 +680,4 @@ def test_the_longest_fence_is_told_uncut() -> None:
 @given(st.floats(0, 4_000_000_000))
 def test_every_moment_is_told_as_the_schema_says(at: float) -> None:
     """Time is UTC to the millisecond, in one form, whole seconds included."""
-    assert_valid(rollout_resumed(KEY, "on-call", "why not", at))
+    assert_valid(policy_adjusted(KEY, "firmware", 2, "on-call", "why not", at))

@@ -61,12 +61,12 @@ def test_the_files_are_fresh() -> None:
 def test_generating_writes_all_and_only_that(tmp_path: Path) -> None:
     """Missing and stale files are written, files of events that are gone are removed."""
     (tmp_path / "events").mkdir()
-    (tmp_path / "events" / "gate-reached.schema.json").write_text("{}")
+    (tmp_path / "events" / "rollout-forgotten.schema.json").write_text("{}")
     (tmp_path / "policy.schema.json").write_text("{}")
 
     changed = generate.write(tmp_path, generate.files())
 
-    assert changed == sorted([*generate.files(), "events/gate-reached.schema.json"])
+    assert changed == sorted([*generate.files(), "events/rollout-forgotten.schema.json"])
     assert generate.write(tmp_path, generate.files()) == []
     assert {path.name for path in (tmp_path / "events").iterdir()} == {
         f"{slug(detail_type)}.schema.json" for detail_type in EVENT_SCHEMAS
