@@ -40,9 +40,7 @@ def comment_of(text: str) -> str:
 
     A cut is marked by an ellipsis.
     """
-    spaced = (" " if each.isspace() else each for each in text)
-    kept = (each for each in spaced if not unicodedata.category(each).startswith("C"))
-    clean = " ".join("".join(kept).split())
+    clean = _on_one_line(text)
     if len(clean) <= COMMENT_LENGTH_MAX:
         return clean
     return clean[: COMMENT_LENGTH_MAX - len(_CUT)] + _CUT
@@ -54,9 +52,9 @@ def group_description_of(text: str) -> str:
 
     Accents are dropped, other characters beyond ASCII become question marks; a cut is marked.
     """
-    parted = unicodedata.normalize("NFKD", comment_of(text))
+    parted = unicodedata.normalize("NFKD", text)
     bare = "".join(each for each in parted if not unicodedata.combining(each))
-    plain = bare.encode("ascii", "replace").decode()
+    plain = _on_one_line(bare).encode("ascii", "replace").decode()
     if len(plain) <= GROUP_DESCRIPTION_LENGTH_MAX:
         return plain
     return plain[: GROUP_DESCRIPTION_LENGTH_MAX - len(_PLAIN_CUT)] + _PLAIN_CUT
@@ -127,6 +125,13 @@ def check_same_group(name: str, *, standing: str, asked: str) -> None:
             "choose another name, or delete the group"
         )
         raise Refused(message)
+
+
+def _on_one_line(text: str) -> str:
+    """Return the text without control characters, with single blanks between its words."""
+    spaced = (" " if each.isspace() else each for each in text)
+    kept = (each for each in spaced if not unicodedata.category(each).startswith("C"))
+    return " ".join("".join(kept).split())
 
 
 def _holds_all(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain JSON

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from tidegate.adapters.aws.alarms import CloudWatchClient
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -120,6 +124,42 @@ def states_client() -> SFNClient:
 def states(states_client: SFNClient, scripts: list[Script]) -> Script:
     """Script Step Functions."""
     return _script(states_client, scripts)
+
+
+@pytest.fixture
+def cloudwatch_client() -> CloudWatchClient:
+    """Return a client for CloudWatch."""
+    return session.client("cloudwatch")
+
+
+@pytest.fixture
+def cloudwatch(cloudwatch_client: CloudWatchClient, scripts: list[Script]) -> Script:
+    """Script CloudWatch."""
+    return _script(cloudwatch_client, scripts)
+
+
+@pytest.fixture
+def ssm_client() -> SSMClient:
+    """Return a client for SSM."""
+    return session.client("ssm")
+
+
+@pytest.fixture
+def ssm(ssm_client: SSMClient, scripts: list[Script]) -> Script:
+    """Script SSM."""
+    return _script(ssm_client, scripts)
+
+
+@pytest.fixture
+def sqs_client() -> SQSClient:
+    """Return a client for SQS."""
+    return session.client("sqs")
+
+
+@pytest.fixture
+def sqs(sqs_client: SQSClient, scripts: list[Script]) -> Script:
+    """Script SQS."""
+    return _script(sqs_client, scripts)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tidegate.domain.jobs import (
     ExecutionSummary,
     Job,
     JobCounts,
+    JobListing,
     JobStatus,
     LaunchRequest,
 )
@@ -159,6 +160,26 @@ def test_a_bare_job_is_read_too(jobs: IotJobs, iot: Script) -> None:
 
     assert (job.settings, job.counts) == (JobSettings(), JobCounts())
     assert (job.is_concurrent, job.is_continuous, job.reason_code) == (False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "starts_at"),
+    [
+        ({"startTime": "2030-01-01T00:30"}, 1_893_457_800),
+        ({"startTime": "2030-01-01T00:30:15Z"}, 1_893_457_815),
+        ({"startTime": "2030-01-01T01:30+01:00"}, 1_893_457_800),
+        ({"startTime": "soon"}, None),
+        ({"endTime": "2030-01-01T00:30"}, None),
+        ({}, None),
+    ],
+)
+def test_a_job_says_when_it_starts(
+    jobs: IotJobs, iot: Script, schedule: dict[str, Any], starts_at: float | None
+) -> None:
+    """The start is UTC unless it says otherwise; one that cannot be read is none."""
+    iot.answer("describe_job", {"jobId": "j"}, description(schedulingConfig=schedule))
+
+    assert jobs.describe("j").starts_at == starts_at
 
 
 def test_an_update_sends_just_these_settings(jobs: IotJobs, iot: Script) -> None:
@@ -397,6 +418,115 @@ def test_endless_pages_of_executions_end(
         list(jobs.executions("j"))
 
 
+def test_executions_in_one_status_are_asked_for(jobs: IotJobs, iot: Script) -> None:
+    """AWS does the sorting out, on each page; a page may be empty before the last."""
+    asked = {"jobId": "j", "status": "QUEUED", "maxResults": 250}
+    iot.answer(
+        "list_job_executions_for_job", asked, {"executionSummaries": [], "nextToken": "more"}
+    )
+    iot.answer(
+        "list_job_executions_for_job",
+        {**asked, "nextToken": "more"},
+        {"executionSummaries": rows("a")},
+    )
+
+    pages = jobs.executions("j", ExecutionStatus.QUEUED)
+
+    assert [[row.thing_name for row in page] for page in pages] == [[], ["a"]]
+
+
+def summary(job_id: str, status: str) -> dict[str, Any]:
+    """Return a row of ListJobs."""
+    arn = ARN.replace("job/j", f"job/{job_id}")
+    return {"jobId": job_id, "jobArn": arn, "status": status, "createdAt": at(1_700_000_000.999)}
+
+
+def test_running_jobs_come_in_awss_largest_pages(jobs: IotJobs, iot: Script) -> None:
+    """Those that are to begin come first, so that none slips through; the second is cut, not up."""
+    first = {"status": "SCHEDULED", "maxResults": 250}
+    second = {"status": "IN_PROGRESS", "maxResults": 250}
+    iot.answer("list_jobs", first, {"jobs": []})
+    iot.answer("list_jobs", second, {"jobs": [summary("a", "IN_PROGRESS")], "nextToken": "more"})
+    iot.answer(
+        "list_jobs", {**second, "nextToken": "more"}, {"jobs": [summary("b", "IN_PROGRESS")]}
+    )
+
+    pages = [list(page) for page in jobs.active()]
+
+    listing = JobListing(
+        "a", ARN.replace("job/j", "job/a"), JobStatus.IN_PROGRESS, created_at=1_700_000_000
+    )
+    assert pages[:2] == [[], [listing]]
+    assert [row.job_id for row in pages[2]] == ["b"]
+
+
+def test_endless_pages_of_jobs_end(
+    jobs: IotJobs, iot: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading stops at its limit, in words, even if AWS always has more."""
+    monkeypatch.setattr(module, "ACTIVE_PAGES_MAX", 2)
+    for _ in range(2):
+        iot.answer("list_jobs", None, {"jobs": [], "nextToken": "more"})
+
+    with pytest.raises(Refused, match="500 jobs that are SCHEDULED"):
+        list(jobs.active())
+
+
+GROUP_REQUEST: dict[str, Any] = {
+    "thingGroupName": "undo",
+    "thingGroupProperties": {"thingGroupDescription": 'undoes "a"'},
+    "tags": [{"Key": "tidegate:owner", "Value": "tidegate"}],
+}
+
+
+def test_a_group_is_tidegates_own(jobs: IotJobs, iot: Script) -> None:
+    """A new group carries the tag by which IAM lets Tidegate change it."""
+    answer = {"thingGroupName": "undo", "thingGroupArn": GROUP + "undo"}
+    iot.answer("create_thing_group", GROUP_REQUEST, answer)
+
+    assert jobs.create_group("undo", 'undoes\n"a"') == GROUP + "undo"
+
+
+def test_a_group_that_stands_as_asked_is_done(jobs: IotJobs, iot: Script) -> None:
+    """Tags that others put on it do not make it another group."""
+    tags = [*GROUP_REQUEST["tags"], {"Key": "team", "Value": "x"}]
+    iot.refuse("create_thing_group", "ResourceAlreadyExistsException")
+    iot.answer("list_tags_for_resource", {"resourceArn": GROUP + "undo"}, {"tags": tags})
+    properties = {"thingGroupProperties": {"thingGroupDescription": "undoes a"}}
+    iot.answer("describe_thing_group", {"thingGroupName": "undo"}, properties)
+
+    assert jobs.create_group("undo", "undoes a") == GROUP + "undo"
+
+
+def test_a_group_for_something_else_is_refused(jobs: IotJobs, iot: Script) -> None:
+    """Things of another rollback are not mixed with these."""
+    iot.refuse("create_thing_group", "ResourceAlreadyExistsException")
+    iot.answer("list_tags_for_resource", None, {"tags": GROUP_REQUEST["tags"]})
+    iot.answer("describe_thing_group", None, {"thingGroupProperties": {}})
+
+    with pytest.raises(Refused, match="for something else"):
+        jobs.create_group("undo", "undoes a")
+
+
+def test_somebody_elses_group_is_not_looked_at(jobs: IotJobs, iot: Script) -> None:
+    """Of a group that is not Tidegate's nothing is read but its tags."""
+    iot.refuse("create_thing_group", "ResourceAlreadyExistsException")
+    iot.answer("list_tags_for_resource", None, {"tags": []})
+
+    with pytest.raises(Refused, match="not Tidegate's"):
+        jobs.create_group("undo", "undoes a")
+
+
+def test_things_are_added_one_by_one(jobs: IotJobs, iot: Script) -> None:
+    """AWS takes one at a time; the one that does not exist is named."""
+    asked = {"thingGroupName": "undo", "thingName": "a:b"}
+    iot.answer("add_thing_to_thing_group", asked, {})
+    iot.refuse("add_thing_to_thing_group", "ResourceNotFoundException")
+
+    with pytest.raises(NotFound, match="AddThingToThingGroup c to undo"):
+        jobs.add_to_group("undo", ["a:b", "c", "d"])
+
+
 def test_groups_are_listed_with_the_groups_in_them(jobs: IotJobs, iot: Script) -> None:
     """All pages of all groups are read; each thing is there once, with those named directly."""
     iot.answer(
@@ -411,7 +541,7 @@ def test_groups_are_listed_with_the_groups_in_them(jobs: IotJobs, iot: Script) -
     )
 
     things = jobs.things_in([GROUP + "g", THING + "b:c", THING + "e", GROUP + "g"])
-    assert things == {"a", "b:c", "d", "e"}
+    assert things == frozenset({"a", "b:c", "d", "e"})
 
 
 def test_listing_things_has_an_end(

@@ -12,8 +12,11 @@ import pytest
 from tidegate import ports
 from tidegate.adapters.aws import environment, session
 from tidegate.adapters.aws.variables import BadEnvironment, Variables
+from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.bus import MemoryBus
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.dead_letters import MemoryDeadLetters
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
@@ -26,6 +29,7 @@ COMPLETE = {
     "TIDEGATE_BUS_NAME": "tidegate",
     "TIDEGATE_STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:111122223333:stateMachine:t",
     "TIDEGATE_POLICY_PREFIX": "/tidegate/policies",
+    "TIDEGATE_DEAD_LETTER_URLS": "https://sqs.eu-central-1.amazonaws.com/111122223333/dead",
 }
 MEANINGS = {
     "AWS_REGION": "region",
@@ -66,6 +70,9 @@ def test_each_adapter_has_its_own_client_and_no_other(
     for adapter in (environment.bus, environment.workflow, environment.policies, environment.jobs):
         assert adapter() is adapter()
     assert made == ["dynamodb", "events", "stepfunctions", "ssm", "iot"]
+    for reader in (environment.alarms, environment.calendars, environment.dead_letters):
+        assert reader() is reader()
+    assert made == ["dynamodb", "events", "stepfunctions", "ssm", "iot", "cloudwatch", "sqs"]
 
 
 def test_an_adapter_needs_only_its_own_variables(
@@ -97,10 +104,15 @@ def test_the_adapters_are_the_ports(made: list[str], monkeypatch: pytest.MonkeyP
     workflows: list[ports.Workflow] = [environment.workflow(), MemoryWorkflow()]
     policies: list[ports.Policies] = [environment.policies(), MemoryPolicies()]
 
+    alarms: list[ports.Alarms] = [environment.alarms(), MemoryAlarms()]
+    calendars: list[ports.Calendars] = [environment.calendars(), MemoryCalendars()]
+    dead_letters: list[ports.DeadLetters] = [environment.dead_letters(), MemoryDeadLetters()]
+
     assert {len(each) for each in (clocks, jobs, ledgers, buses, workflows, policies)} == {2}
+    assert {len(each) for each in (alarms, calendars, dead_letters)} == {2}
 
 
-@pytest.mark.parametrize("variable", COMPLETE)
+@pytest.mark.parametrize("variable", MEANINGS)
 def test_a_variable_is_read_by_its_meaning(variable: str) -> None:
     """Each has its name; missing or empty, it is named with what to do about it."""
     meaning = MEANINGS[variable]
@@ -124,6 +136,42 @@ def test_a_minute_must_make_sense(text: str) -> None:
     """No rate is computed from a minute that cannot be one."""
     with pytest.raises(BadEnvironment, match="TIDEGATE_MINUTE_SECONDS"):
         _ = Variables({"TIDEGATE_MINUTE_SECONDS": text}).minute_seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://q/1/a https://q/1/b",
+        "https://q/1/a,https://q/1/b",
+        " https://q/1/a, https://q/1/b\n",
+    ],
+)
+def test_queues_are_listed_in_one_variable(text: str) -> None:
+    """Blanks and commas part them; without any, a function that looks at them says so."""
+    variables = Variables({"TIDEGATE_DEAD_LETTER_URLS": text})
+
+    assert variables.dead_letter_urls == ("https://q/1/a", "https://q/1/b")
+    with pytest.raises(BadEnvironment, match="TIDEGATE_DEAD_LETTER_URLS is not set"):
+        _ = Variables({}).dead_letter_urls
+
+
+def test_the_account_may_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody sets one, nothing limits what all rollouts harm together."""
+    budgets = []
+    for text in ("", "12.5"):
+        monkeypatch.setenv("TIDEGATE_ACCOUNT_BUDGET", text)
+        budgets.append(environment.account_budget())
+    monkeypatch.delenv("TIDEGATE_ACCOUNT_BUDGET")
+
+    assert budgets == [None, 12.5]
+    assert environment.account_budget() is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "many", " "])
+def test_a_budget_must_make_sense(text: str) -> None:
+    """A budget that cannot be one is no budget that limits nothing."""
+    with pytest.raises(BadEnvironment, match="TIDEGATE_ACCOUNT_BUDGET"):
+        _ = Variables({"TIDEGATE_ACCOUNT_BUDGET": text}).account_budget
 
 
 def test_the_minute_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from tidegate.adapters.job_requests import (
     COMMENT_LENGTH_MAX,
+    GROUP_DESCRIPTION_LENGTH_MAX,
     REASON_CODE_LENGTH_MAX,
     comment_of,
+    group_description_of,
     group_of,
     reason_code_of,
     thing_of,
@@ -31,6 +33,24 @@ def test_any_text_makes_a_comment(text: str) -> None:
 def test_any_text_makes_a_reason_code(text: str) -> None:
     """No reason code is refused: capitals, digits and underscores only."""
     assert re.fullmatch(rf"[A-Z0-9_]{{0,{REASON_CODE_LENGTH_MAX}}}", reason_code_of(text))
+
+
+@given(st.text(max_size=50).flatmap(lambda text: st.sampled_from([text, text * 60])))
+def test_any_text_describes_a_group(text: str) -> None:
+    """No description is refused: ASCII that shows, with single blanks, and none too long."""
+    description = group_description_of(text)
+
+    assert re.fullmatch(rf"[!-~ ]{{0,{GROUP_DESCRIPTION_LENGTH_MAX}}}", description)
+    assert group_description_of(description) == description
+
+
+def test_a_group_keeps_its_description() -> None:
+    """What is not ASCII is near it, a cut is seen, and what fits is not touched."""
+    assert group_description_of("undoes release 'a' (3 %)") == "undoes release 'a' (3 %)"
+    assert group_description_of("évidence of 漢") == "evidence of ?"
+    assert group_description_of("b" * 3000).endswith("bbb...")
+    # An ellipsis becomes three dots: a text may grow beyond the limit.
+    assert len(group_description_of("…" * 2028)) == GROUP_DESCRIPTION_LENGTH_MAX
 
 
 def test_good_texts_stay() -> None:

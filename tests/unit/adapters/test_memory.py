@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from tidegate.adapters.memory.alarms import MemoryAlarms
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.dead_letters import MemoryDeadLetters
 from tidegate.adapters.memory.faults import Faults
 from tidegate.adapters.memory.jobs import Call, MemoryJobs
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.domain.jobs import ExecutionStatus, JobCounts, JobStatus
 from tidegate.domain.settings import JobSettings
+from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading
 from tidegate.errors import NotFound, Refused, RetryLater
 
 
@@ -117,6 +121,55 @@ def test_only_running_jobs_take_updates(jobs: MemoryJobs, status: JobStatus) -> 
 
     with pytest.raises(Refused, match=f"^Job j in status {status} cannot be updated.$"):
         jobs.update("j", JobSettings().with_rate(1))
+
+
+def test_what_is_read_can_fail(clock: ManualClock) -> None:
+    """Alarms, calendars and queues answer or fail as a test orders, and as it changes them."""
+    alarms, calendars = MemoryAlarms(), MemoryCalendars()
+    dead_letters = MemoryDeadLetters({"dead": 0})
+    alarm = AlarmReading(AlarmState.ALARM, clock.now(), "too many")
+    alarms.readings["errors"] = alarm
+    calendars.readings["weekdays"] = CalendarReading(is_open=False)
+    dead_letters.waiting["dead"] += 2
+
+    for faults, operation in (
+        (alarms.faults, "read"),
+        (calendars.faults, "read"),
+        (dead_letters.faults, "depths"),
+    ):
+        faults.before(operation, RetryLater("busy"))
+    with pytest.raises(RetryLater):
+        alarms.read(["errors"])
+    with pytest.raises(RetryLater):
+        calendars.read(["weekdays"])
+    with pytest.raises(RetryLater):
+        dead_letters.depths()
+
+    assert alarms.read(["errors"]) == {"errors": alarm}
+    assert calendars.read(["weekdays"]) == {"weekdays": CalendarReading(is_open=False)}
+    assert dead_letters.depths() == {"dead": 2}
+
+
+def test_lists_of_jobs_fail_page_by_page(jobs: MemoryJobs) -> None:
+    """Each page is a request of its own: one that fails leaves those before it."""
+    jobs.add("later", status=JobStatus.SCHEDULED)
+    pages = jobs.active()
+    first = next(pages)
+    jobs.faults.before("active", RetryLater("busy"))
+
+    with pytest.raises(RetryLater):
+        next(pages)
+
+    assert [row.job_id for row in first] == ["later"]
+
+
+def test_a_group_needs_a_name_that_aws_takes(jobs: MemoryJobs) -> None:
+    """What AWS would refuse makes no group."""
+    for name in ("", "a b", "a" * 129):
+        with pytest.raises(Refused, match="no name for a thing group"):
+            jobs.create_group(name, "undoes a release")
+
+    assert jobs.groups == {}
 
 
 def test_an_execution_ends(clock: ManualClock) -> None:

@@ -76,7 +76,7 @@ class CloudWatchAlarms:
         for _ in range(PAGES_MAX):
             with translated(f"DescribeAlarms {', '.join(names)}"):
                 answer = self._client.describe_alarms(
-                    AlarmNames=names, AlarmTypes=ALARM_TYPES, MaxRecords=NAMES_MAX, **token
+                    AlarmNames=names, AlarmTypes=list(ALARM_TYPES), MaxRecords=NAMES_MAX, **token
                 )
             yield from answer.get("MetricAlarms", [])
             yield from answer.get("CompositeAlarms", [])
