@@ -259,13 +259,18 @@ class Ledger(Protocol):
         """
         Give the rollout another policy from its next review on; counts as one signal.
 
-        The snapshots before stay in the ledger. The very policy that it has is done already.
+        The snapshots before stay in the ledger. The very policy that it has is done already. One
+        of a time before the last adjustment comes too late, and changes nothing.
 
         Args:
             key: The rollout.
             policy: The new snapshot.
             keeps_bound: Whether the bound on the failure rate established so far holds under it.
             at: Epoch seconds.
+
+        Raises:
+            NotFound: There is no such rollout.
+            Contention: Others wrote to it meanwhile, again and again; nothing is changed.
         """
 
     def link_rollback(self, key: RolloutKey, job_id: str) -> None:

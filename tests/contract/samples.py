@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidegate.domain.decision import Decision, Evidence, Verdict
+from tidegate.domain.course import About, Agreement, Course, Proposal, Question
+from tidegate.domain.decision import Attention, Decision, Evidence, Verdict
 from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import Bucket, Restarting
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Folded, Memory
 from tidegate.domain.outcomes import Sighting, deltas, transitions
-from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
+from tidegate.domain.policy import Action, Harm, JobDefaults, Pace, PaceMode, Policy
 from tidegate.domain.reasons import ReasonCode, reason
 from tidegate.domain.rollout import (
     AbortRequest,
@@ -79,6 +80,36 @@ MEMORY = Memory(
     ("nord-süd", 'old "A"'),
 )
 
+SETTINGS = JobSettings(
+    rollout=RolloutRate(100, ExponentialRate(10, 1.5, notified_things=50)),
+    abort=(AbortCriterion(FailureType.FAILED, 12.34, 25),),
+    timeout_minutes=30,
+    description="steered",
+)
+
+#: What they hand on of gates and questions.
+COURSE = Course(
+    gates_passed=("canary",),
+    gate="half",
+    gate_reached_at=NOW + 1 / 3,
+    questions=(
+        Question("half-answer", About.GATE_ANSWER, "half", NOW + 0.5, NOW + 3600),
+        Question("half-approval", About.GATE_APPROVAL, "half", NOW + 2 / 3),
+    ),
+    proposal=Proposal(
+        Question("decision-12", About.DECISION, "speed_up", NOW, None),
+        Action.SPEED_UP,
+        SETTINGS,
+        12,
+    ),
+    agreement=Agreement(proposed=4, approved=2, refused=1),
+    held_since={"change-freeze": NOW - 1 / 3},
+    rolled_back=40,
+    rollback_until=NOW + 1800.5,
+    share_reached_at=NOW + 99.75,
+    is_guarding=True,
+)
+
 #: One that has seen everything.
 SEASONED = replace(
     FRESH,
@@ -87,19 +118,18 @@ SEASONED = replace(
     revision=345,
     signals=6,
     upper_bound=0.1 + 0.2,  # whose nearest float takes 17 digits
+    bound_from_signal=4,
     memory=MEMORY,
+    course=COURSE,
+    policy_version=3,
     listing=Listing(seen_until=NOW + 1 / 3, surplus=-2),
     park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
     abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),
     aborting=True,
+    overlaps=("firmware-6", "bootloader-2"),
+    rolls_back="firmware-6",
+    rolled_back_by="firmware-7-rollback",
     ending=Ending.ABORTED,
-)
-
-SETTINGS = JobSettings(
-    rollout=RolloutRate(100, ExponentialRate(10, 1.5, notified_things=50)),
-    abort=(AbortCriterion(FailureType.FAILED, 12.34, 25),),
-    timeout_minutes=30,
-    description="steered",
 )
 
 
@@ -131,7 +161,7 @@ def decision(
         verdict=verdict,
         reasons=(
             reason(ReasonCode.FIRST_SETTINGS, rate=10),
-            reason(ReasonCode.HELD, kind="operator", by="Zoë", why="lunch"),
+            reason(ReasonCode.HELD, kind="operator", by="Zoë", since="06:13", why="lunch"),
         ),
         evidence=Evidence(exposed=10, started=8, log_e=-1.5e-7, upper_bound=upper_bound),
         settings=SETTINGS,
@@ -139,7 +169,7 @@ def decision(
         tripwires=Tripwires(harmed=3),
         signals=signals,
         wait_seconds=60,
-        attention="look",
+        attention=Attention("the alarm", "it rings", "look"),
     )
 
 

@@ -32,6 +32,7 @@ from tidegate.domain.rollout import (
     Ending,
     Hold,
     HoldKind,
+    Lift,
     Listing,
     Park,
     RolloutKey,
@@ -165,15 +166,15 @@ def test_a_hand_over_overwrites_nothing_it_has_not_read(
     """Whatever is written between a claim's own look and its write makes the claim fail."""
     ledger = table(request.getfixturevalue(kind).client("dynamodb"))
     ledger.claim(parked(), previous=None)
-    look = ledger._get
+    look = ledger._table.get
 
     def look_and_be_overtaken(pk: str, sk: str) -> Item | None:
         seen = look(pk, sk)
-        monkeypatch.setattr(ledger, "_get", look)
+        monkeypatch.setattr(ledger._table, "get", look)
         write(ledger)
         return seen
 
-    monkeypatch.setattr(ledger, "_get", look_and_be_overtaken)
+    monkeypatch.setattr(ledger._table, "get", look_and_be_overtaken)
     with pytest.raises(Contention):
         ledger.claim(replace(parked(), generation=2), previous=parked())
 
@@ -368,6 +369,11 @@ def test_what_applying_came_to_is_kept(ledger: Ledger) -> None:
 # people's requests
 
 
+def lift(at: float, by: str = "release-desk") -> Lift:
+    """Return a lift of holds."""
+    return Lift(by, "all clear", at)
+
+
 def hold(by: str, since: float, reason: str = "lunch") -> Hold:
     """Return an operator's hold."""
     return Hold(OPERATOR, by, reason, since)
@@ -402,7 +408,7 @@ def test_holds_are_lifted_up_to_a_time(ledger: Ledger) -> None:
     for by, since in (("a", 10), ("b", 20), ("c", 30)):
         ledger.place_hold(KEY, hold(by, since))
 
-    lifted = ledger.lift_holds(KEY, OPERATOR, until=30)
+    lifted = ledger.lift_holds(KEY, OPERATOR, lift(30))
 
     assert lifted == 2
     assert list(ledger.holds(KEY)) == [hold("c", 30)]
@@ -413,7 +419,7 @@ def test_a_late_hold_is_not_in_force(ledger: Ledger) -> None:
     """A hold that was lifted before it arrived stays lifted; one placed afterwards stands."""
     enrolled(ledger)
 
-    assert ledger.lift_holds(KEY, OPERATOR, until=20) == 0
+    assert ledger.lift_holds(KEY, OPERATOR, lift(20)) == 0
     ledger.place_hold(KEY, hold("late", 10))
     ledger.place_hold(KEY, hold("new", 30))
 
@@ -424,9 +430,9 @@ def test_a_late_lifting_lifts_nothing_more(ledger: Ledger) -> None:
     """An older release that arrives after a newer one neither lifts nor restores a hold."""
     enrolled(ledger)
     ledger.place_hold(KEY, hold("a", 10))
-    ledger.lift_holds(KEY, OPERATOR, until=20)
+    ledger.lift_holds(KEY, OPERATOR, lift(20))
 
-    assert ledger.lift_holds(KEY, OPERATOR, until=5) == 0
+    assert ledger.lift_holds(KEY, OPERATOR, lift(5)) == 0
     assert list(ledger.holds(KEY)) == []
     assert ledger.rollout(KEY).signals == 3
 
@@ -435,7 +441,7 @@ def test_an_owner_may_hold_again(ledger: Ledger) -> None:
     """Holding, releasing and holding again ends in a hold, even if the first event comes twice."""
     enrolled(ledger)
     ledger.place_hold(KEY, hold("zoe", 10))
-    ledger.lift_holds(KEY, OPERATOR, until=20)
+    ledger.lift_holds(KEY, OPERATOR, lift(20))
     ledger.place_hold(KEY, hold("zoe", 30))
 
     ledger.place_hold(KEY, hold("zoe", 10))
@@ -458,7 +464,7 @@ def test_the_first_abort_request_stays(ledger: Ledger) -> None:
     "ask",
     [
         lambda ledger: ledger.place_hold(NOBODY, hold("zoe", 1)),
-        lambda ledger: ledger.lift_holds(NOBODY, OPERATOR, until=1),
+        lambda ledger: ledger.lift_holds(NOBODY, OPERATOR, lift(1)),
         lambda ledger: ledger.signal(NOBODY),
         lambda ledger: ledger.request_abort(NOBODY, AbortRequest("ops", "smoke", 1)),
         lambda ledger: ledger.note_listing(NOBODY, Listing()),

@@ -191,6 +191,8 @@ class Rollout:
         revision: Of the last decision stored; 0 before the first.
         signals: How many holds, releases and requests have arrived so far.
         upper_bound: The smallest upper confidence bound on the failure rate ever established.
+        bound_from_signal: Signals at which it began anew, for another policy; a decision that has
+            seen fewer does not lower it.
         memory: What the last review handed on.
         course: What gates, questions and proposals have come to.
         policy_version: Of its policy; grows by one each time that somebody adjusts it.
@@ -211,6 +213,7 @@ class Rollout:
     revision: int = 0
     signals: int = 0
     upper_bound: float = 1.0
+    bound_from_signal: int = 0
     memory: Memory = field(default_factory=Memory)
     course: Course = field(default_factory=Course)
     policy_version: int = 1

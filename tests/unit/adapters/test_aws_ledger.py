@@ -11,14 +11,8 @@ from botocore.stub import ANY
 
 from tests.contract.samples import FRESH, KEY, decision, fold_in, sighting
 from tests.unit.adapters.conftest import Script
-from tidegate.adapters.aws import ledger as module
-from tidegate.adapters.aws.ledger import (
-    BATCH_ATTEMPTS_MAX,
-    BATCH_KEYS_MAX,
-    RECORD_DAYS,
-    SHARDS,
-    DynamoLedger,
-)
+from tidegate.adapters.aws import ledger_table
+from tidegate.adapters.aws.ledger import RECORD_DAYS, SHARDS, DynamoLedger
 from tidegate.adapters.aws.ledger_items import (
     address,
     bucket_of_sk,
@@ -29,6 +23,7 @@ from tidegate.adapters.aws.ledger_items import (
     rollout_pk,
     total_sk,
 )
+from tidegate.adapters.aws.ledger_table import BATCH_ATTEMPTS_MAX, BATCH_KEYS_MAX
 from tidegate.adapters.aws.ledger_writes import CONFLICT_ATTEMPTS_MAX, PAUSE_SECONDS
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.domain.decision import Decision, Verdict
@@ -209,7 +204,7 @@ def test_endless_pages_end(
     ledger: DynamoLedger, dynamodb: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading stops at its limit, in words, rather than with part of the counters."""
-    monkeypatch.setattr(module, "QUERY_PAGES_MAX", 2)
+    monkeypatch.setattr(ledger_table, "QUERY_PAGES_MAX", 2)
     last = address(rollout_pk(KEY), "somewhere")
     for _ in range(2):
         dynamodb.answer("query", None, {"Items": [], "LastEvaluatedKey": last})
@@ -266,9 +261,9 @@ def test_thing_records_go_by_themselves(ledger: DynamoLedger, dynamodb: Script) 
                         "Update": {
                             "TableName": "ledger",
                             "Key": address(pk, sk),
-                            "UpdateExpression": "ADD #FAILED :FAILED",
+                            "UpdateExpression": "ADD #FAILED :add_FAILED",
                             "ExpressionAttributeNames": {"#FAILED": "FAILED"},
-                            "ExpressionAttributeValues": {":FAILED": {"N": "1"}},
+                            "ExpressionAttributeValues": {":add_FAILED": {"N": "1"}},
                         }
                     }
                     for sk in (count_sk(0, 0), total_sk(0))

@@ -3,63 +3,82 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.aws.errors import ConditionFailed, translated
+from tidegate.adapters.aws.errors import ConditionFailed
 from tidegate.adapters.aws.ledger_items import (
+    ACTIVE,
+    ALERTS,
+    ANSWERS,
     COUNTS,
     CURRENT,
     DECISIONS,
     HOLDS,
+    ROLLOUTS,
     STATE,
+    STEPS,
     TOTALS,
     abort_request_members,
-    address,
+    active_members,
+    active_of,
+    answer_members,
+    answer_of,
+    answer_sk,
     bucket_of_sk,
     count_sk,
     decision_sk,
     decoded,
     decoded_members,
-    encoded,
-    encoded_members,
     hold_members,
     hold_of,
     hold_sk,
     job_pk,
+    lift_members,
+    lift_of,
     lifted_sk,
     listing_members,
     park_members,
+    policy_sk,
     record_members,
     record_of,
     rollout_members,
     rollout_of,
     rollout_pk,
+    step_members,
+    step_of,
+    step_sk,
+    tagged_members,
+    tagged_of,
+    tags_sk,
     thing_sk,
     total_sk,
 )
-from tidegate.adapters.aws.ledger_writes import Change, rest, unhindered
-from tidegate.domain.decision import Decision, Verdict
+from tidegate.adapters.aws.ledger_table import IS_NEW, Table
+from tidegate.adapters.aws.ledger_writes import Change
+from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.rollout import Counts, Hold, HoldKind, Rollout, RolloutKey
-from tidegate.errors import Contention, NotFound, Refused, RetryLater, Superseded
+from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
+from tidegate.domain.rollout import Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
+from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import (
-        AttributeValueTypeDef,
-        TransactWriteItemTypeDef,
-        UpdateTypeDef,
-    )
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from tidegate.adapters.aws.ledger_items import Item
+    from tidegate.domain.course import Answer
     from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
-    from tidegate.domain.rollout import AbortRequest, Ending, Listing, Park
-    from tidegate.ports import Clock
+    from tidegate.domain.policy import Policy
+    from tidegate.domain.rollout import AbortRequest, Active, Ending, Listing, Park, Step
+    from tidegate.ports import Clock, Tagged
 
 #: Shards of each counter. A shard takes one transaction at a time, some ten milliseconds long, so
 #: eight take hundreds of commits a second; each one more makes ``counts`` read more items.
@@ -70,13 +89,22 @@ SHARDS = 8
 RECORD_DAYS = 800
 _DAY_SECONDS = 86_400
 
-#: Keys that BatchGetItem takes at once, and how often it may answer with only some of them.
-BATCH_KEYS_MAX = 100
-BATCH_ATTEMPTS_MAX = 6
+#: What has ended, or is no longer wrong, goes after a day, since the functions may delete nothing.
+#: What a job's tag says goes after a week, unless it was looked at again.
+ENDED_DAYS = 1
+TAGS_DAYS = 7
 
-#: Pages, of a megabyte each, that one question may take: more than the counters of a year's
-#: rollout, ten thousand start buckets in all shards, fill.
-QUERY_PAGES_MAX = 64
+#: Who read something that changed before it was written reads again, so often. A rollout has one
+#: owner and few people who adjust it; what else changes it comes once a second at most.
+REREADS_MAX = 5
+
+#: Steps in one transaction: their texts are short, and DynamoDB takes 100 actions and 4 MB.
+STEPS_AT_ONCE = 25
+
+
+#: Members of a rollout that a decision, and an adjustment, change.
+_DECIDED = ("revision", "upper_bound", "memory", "course", "aborting")
+_ADJUSTED = ("policy", "policy_version", "signals", "upper_bound", "bound_from_signal")
 
 
 class DynamoLedger:
@@ -90,25 +118,24 @@ class DynamoLedger:
 
     def __init__(self, table_name: str, client: DynamoDBClient, clock: Clock) -> None:
         """Bind a table to the client that reaches it, and to the clock that old records go by."""
-        self._table = table_name
-        self._client = client
+        self._table = Table(table_name, client)
         self._clock = clock
 
     # rollouts
 
     def current(self, job_ids: Iterable[str]) -> dict[str, Rollout]:
         """Return the newest rollout of each job that has one."""
-        pointers = self._get_all([(job_pk(job_id), CURRENT) for job_id in set(job_ids)])
+        pointers = self._table.get_all([(job_pk(job_id), CURRENT) for job_id in set(job_ids)])
         keys = [
             RolloutKey(members["job_id"], members["created_at"])
             for members in map(decoded_members, pointers)
         ]
-        states = self._get_all([(rollout_pk(key), STATE) for key in keys])
+        states = self._table.get_all([(rollout_pk(key), STATE) for key in keys])
         return {rollout.key.job_id: rollout for rollout in map(rollout_of, states)}
 
     def rollout(self, key: RolloutKey) -> Rollout:
         """Return a rollout; raises NotFound."""
-        item = self._get(rollout_pk(key), STATE)
+        item = self._table.get(rollout_pk(key), STATE)
         if item is None:
             raise _unknown(key)
         return rollout_of(item)
@@ -116,96 +143,120 @@ class DynamoLedger:
     def claim(self, rollout: Rollout, *, previous: Rollout | None) -> None:
         """Make this rollout its job's current one; raises Contention."""
         key = rollout.key
-        stored = self._get(rollout_pk(key), STATE)
+        stored = self._table.get(rollout_pk(key), STATE)
         claimed = f"the rollout of job {key.job_id} was claimed or changed meanwhile"
         if (None if stored is None else rollout_of(stored)) != previous:
             raise Contention(claimed)
         version = 0 if stored is None else decoded(stored["version"])
-        unchanged = "attribute_not_exists(pk)" if stored is None else "version = :version"
-        created_at = encoded(key.created_at)
-        state: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(rollout_pk(key), STATE),
-                    **encoded_members({**rollout_members(rollout), "version": version + 1}),
-                },
-                "ConditionExpression": unchanged,
-            }
-        }
-        if stored is not None:
-            state["Put"]["ExpressionAttributeValues"] = {":version": encoded(version)}
-        pointer: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(job_pk(key.job_id), CURRENT),
-                    "job_id": encoded(key.job_id),
-                    "created_at": created_at,
-                },
-                "ConditionExpression": "attribute_not_exists(pk) OR created_at <= :created_at",
-                "ExpressionAttributeValues": {":created_at": created_at},
-            }
-        }
+        state = self._table.put(
+            rollout_pk(key),
+            STATE,
+            {**rollout_members(rollout), "version": version + 1},
+            condition=IS_NEW if stored is None else "version = :version",
+            values=None if stored is None else {"version": version},
+        )
+        pointer = self._table.put(
+            job_pk(key.job_id),
+            CURRENT,
+            {"job_id": key.job_id, "created_at": key.created_at},
+            condition=f"{IS_NEW} OR created_at <= :created_at",
+            values={"created_at": key.created_at},
+        )
+        # A rollout that is taken over stays in the list as it is.
+        listed = Change(sets_once=active_members(enlisted(rollout)), creates=True)
+        active = self._active_change(key, self._off_the_list() if rollout.ending else listed)
         try:
-            self._write_together(f"claim job {key.job_id}", [state, pointer])
+            self._table.write(f"claim job {key.job_id}", state, pointer, active)
         except ConditionFailed as error:
             raise Contention(claimed) from error
+
+    def active(self) -> Sequence[Active]:
+        """Return all rollouts that have not ended, in no order."""
+        items = self._table.query(ACTIVE, ROLLOUTS)
+        return [active_of(item) for item in items if "ended" not in item]
+
+    def note_heal(self, key: RolloutKey, *, at: float) -> None:
+        """Note that the rollout's workflow is started anew; raises NotFound."""
+        healed = Change(sets={"healed_at": at}, adds={"heals": 1})
+        try:
+            self._table.write(f"heal job {key.job_id}", self._active_change(key, healed))
+        except ConditionFailed as error:
+            raise _unknown(key) from error
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
         sets = {"ending": ending.value, "ended_at": at}
-        self._update_owned(key, Change(sets=sets), generation)
+        ended = self._state_change(key, Change(sets=sets, where={"generation": generation}))
+        unlisted = self._active_change(key, self._off_the_list())
+        self._write_owned(key, generation, f"conclude job {key.job_id}", ended, unlisted)
+
+    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+        """Give the rollout another policy; raises Contention."""
+        for _ in range(REREADS_MAX):
+            stored = self._table.get(rollout_pk(key), STATE)
+            if stored is None:
+                raise _unknown(key)
+            rollout = rollout_of(stored)
+            if policy == rollout.policy or at < self._adjusted_at(rollout):
+                return
+            members = rollout_members(adjusted(rollout, policy, keeps_bound=keeps_bound))
+            unread = Change(
+                sets={name: members[name] for name in _ADJUSTED},
+                where={"version": decoded(stored["version"])},
+            )
+            before = self._table.put(
+                rollout_pk(key),
+                policy_sk(rollout.policy_version),
+                {"policy": json.dumps(rollout.policy.to_compiled()), "replaced_at": at},
+                condition=IS_NEW,
+            )
+            try:
+                self._table.write(
+                    f"adjust job {key.job_id}", self._state_change(key, unread), before
+                )
+            except ConditionFailed:
+                continue
+            return
+        message = f"job {key.job_id} changed in {REREADS_MAX} attempts to adjust it: try again"
+        raise Contention(message)
+
+    def link_rollback(self, key: RolloutKey, job_id: str) -> None:
+        """Note which job undoes the rollout; the first one stays."""
+        self._update_state(key, Change(sets_once={"rolled_back_by": job_id}))
 
     # decisions
 
     def store_decision(self, key: RolloutKey, decision: Decision, *, generation: int) -> None:
         """Store a decision and make it the rollout's last; raises Superseded."""
-        rollout = self._owned(key, generation)
-        if decision.revision != rollout.revision + 1:
-            self._require_stored(key, decision)
+        for _ in range(REREADS_MAX):
+            rollout = self._owned(key, generation)
+            if decision.revision != rollout.revision + 1:
+                self._require_stored(key, decision)
+                return
+            try:
+                self._table.write(
+                    f"store decision {decision.revision} of job {key.job_id}",
+                    *self._decision_writes(rollout, decision),
+                )
+            except ConditionFailed:
+                continue  # the next look tells what was stored, taken over or adjusted meanwhile
             return
-        sets = {
-            "revision": decision.revision,
-            "upper_bound": min(rollout.upper_bound, decision.evidence.upper_bound),
-            "memory": json.dumps(decision.memory.to_document()),
-            "aborting": rollout.aborting or decision.verdict is Verdict.ABORT,
-        }
-        where = {"generation": generation, "revision": rollout.revision}
-        members = {
-            "verdict": decision.verdict.value,
-            "at": decision.at,
-            "document": json.dumps(decision.to_document()),
-        }
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(rollout_pk(key), decision_sk(decision.revision)),
-                    **encoded_members(members),
-                },
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
-        try:
-            self._write_together(
-                f"store decision {decision.revision} of job {key.job_id}",
-                [self._state_change(key, Change(sets=sets, where=where)), put],
-            )
-        except ConditionFailed:
-            self._owned(key, generation)
-            self._require_stored(key, decision)
+        message = (
+            f"the policy of job {key.job_id} changed in {REREADS_MAX} attempts to store decision "
+            f"{decision.revision}: try again"
+        )
+        raise Contention(message)
 
     def decision(self, key: RolloutKey, revision: int) -> Decision:
         """Return a decision; raises NotFound."""
-        item = self._get(rollout_pk(key), decision_sk(revision))
+        item = self._table.get(rollout_pk(key), decision_sk(revision))
         if item is None:
             raise _no_decision(key, revision)
         return _decision_of(item)
 
     def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
         """Return the newest decisions, newest first."""
-        items = self._query(rollout_pk(key), DECISIONS, newest=limit)
+        items = self._table.query(rollout_pk(key), DECISIONS, newest=limit)
         return [_decision_of(item) for item in items]
 
     def mark_applied(
@@ -213,14 +264,15 @@ class DynamoLedger:
     ) -> None:
         """Note what applying a decision came to; the last note stays."""
         sets = {"applied": json.dumps(dict(result)), "applied_at": at}
+        note = self._table.change(rollout_pk(key), decision_sk(revision), Change(sets=sets))
         try:
-            self._update(rollout_pk(key), decision_sk(revision), Change(sets=sets))
+            self._table.write(f"note what decision {revision} of job {key.job_id} came to", note)
         except ConditionFailed as error:
             raise _no_decision(key, revision) from error
 
     def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
         """Return what applying a decision came to, None if it was not applied."""
-        item = self._get(rollout_pk(key), decision_sk(revision))
+        item = self._table.get(rollout_pk(key), decision_sk(revision))
         if item is None or "applied" not in item:
             return None
         result: dict[str, Any] = json.loads(decoded(item["applied"]))
@@ -230,39 +282,55 @@ class DynamoLedger:
 
     def holds(self, key: RolloutKey) -> Sequence[Hold]:
         """Return the holds in force, oldest first."""
-        return _in_force(self._query(rollout_pk(key), HOLDS))
+        return _in_force(self._table.query(rollout_pk(key), HOLDS))
 
     def place_hold(self, key: RolloutKey, hold: Hold) -> None:
         """Put a hold in force; an older one of the same kind and owner is replaced."""
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(rollout_pk(key), hold_sk(hold)),
-                    **encoded_members(hold_members(hold)),
-                },
-                "ConditionExpression": "attribute_not_exists(pk) OR since <= :since",
-                "ExpressionAttributeValues": {":since": encoded(hold.since)},
-            }
-        }
+        put = self._table.put(
+            rollout_pk(key),
+            hold_sk(hold),
+            hold_members(hold),
+            condition=f"{IS_NEW} OR since <= :since",
+            values={"since": hold.since},
+        )
         self._signal_with(key, f"hold job {key.job_id}", put)
 
-    def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
-        """Lift the holds of a kind placed before ``until``; return how many."""
-        standing = [each for each in self.holds(key) if each.kind.value == kind.value]
-        mark: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(rollout_pk(key), lifted_sk(kind)),
-                    **encoded_members({"kind": kind.value, "lifted_until": until}),
-                },
-                "ConditionExpression": "attribute_not_exists(pk) OR lifted_until <= :until",
-                "ExpressionAttributeValues": {":until": encoded(until)},
-            }
-        }
+    def lift_holds(self, key: RolloutKey, kind: HoldKind, lift: Lift) -> int:
+        """Lift the holds of a kind placed before ``lift.at``; return how many."""
+        standing = [each for each in self.holds(key) if each.kind is kind]
+        mark = self._table.put(
+            rollout_pk(key),
+            lifted_sk(kind),
+            lift_members(kind, lift),
+            condition=f"{IS_NEW} OR lifted_until <= :until",
+            values={"until": lift.at},
+        )
         self._signal_with(key, f"lift holds of job {key.job_id}", mark)
-        return sum(each.since < until for each in standing)
+        return sum(each.since < lift.at for each in standing)
+
+    def lift(self, key: RolloutKey, kind: HoldKind) -> Lift | None:
+        """Return the latest lift of that kind of hold, None if there was none."""
+        item = self._table.get(rollout_pk(key), lifted_sk(kind))
+        return None if item is None else lift_of(item)
+
+    def answers(self, key: RolloutKey) -> Sequence[Answer]:
+        """Return all answers to the rollout's questions, oldest first."""
+        found = [answer_of(item) for item in self._table.query(rollout_pk(key), ANSWERS)]
+        return sorted(found, key=lambda each: (each.at, each.question_id))
+
+    def give_answer(self, key: RolloutKey, answer: Answer) -> Answer:
+        """Note an answer, and count one signal; return the answer that stands: the first one."""
+        place = rollout_pk(key), answer_sk(answer.question_id)
+        put = self._table.put(*place, answer_members(answer), condition=IS_NEW)
+        signal = self._state_change(key, Change(adds={"signals": 1}))
+        try:
+            self._table.write(f"answer a question of job {key.job_id}", signal, put)
+        except ConditionFailed as error:
+            standing = self._table.get(*place)
+            if standing is None:
+                raise _unknown(key) from error
+            return answer_of(standing)
+        return answer
 
     def signal(self, key: RolloutKey) -> None:
         """Count something else that a review must look at."""
@@ -278,7 +346,7 @@ class DynamoLedger:
     def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
         """Return the records of those things that have one."""
         prefix = thing_sk("")
-        items = self._get_all([(rollout_pk(key), thing_sk(name)) for name in set(names)])
+        items = self._table.get_all([(rollout_pk(key), thing_sk(name)) for name in set(names)])
         return {decoded(item["sk"]).removeprefix(prefix): record_of(item) for item in items}
 
     def commit(
@@ -299,7 +367,7 @@ class DynamoLedger:
         actions = [self._record_put(key, change) for change in changes]
         actions += self._counter_moves(key, moved, shard)
         try:
-            self._write_together(f"commit outcomes of job {key.job_id}", actions)
+            self._table.write(f"commit outcomes of job {key.job_id}", *actions)
         except ConditionFailed as error:
             message = f"things of job {key.job_id} were reported by somebody else meanwhile"
             raise Contention(message) from error
@@ -316,82 +384,79 @@ class DynamoLedger:
         """Remember how far the job's executions were read."""
         self._update_state(key, Change(sets={"listing": listing_members(listing)}))
 
+    # the timeline
+
+    def note_steps(self, key: RolloutKey, steps: Sequence[Step]) -> None:
+        """Add to the rollout's timeline; the same step again changes nothing."""
+        puts = {
+            step_sk(step): self._table.put(rollout_pk(key), step_sk(step), step_members(step))
+            for step in steps
+        }
+        actions = list(puts.values())
+        for start in range(0, len(actions), STEPS_AT_ONCE):
+            batch = actions[start : start + STEPS_AT_ONCE]
+            self._table.write(f"note {len(batch)} steps of job {key.job_id}", *batch)
+
+    def steps(self, key: RolloutKey, *, limit: int) -> Sequence[Step]:
+        """Return the timeline, oldest first; if it is longer than the limit, its newest part."""
+        newest_first = self._table.query(rollout_pk(key), STEPS, newest=limit)
+        return [step_of(item) for item in newest_first][::-1]
+
+    # what sweeping remembers
+
+    def tagged(self, jobs: Iterable[RolloutKey]) -> dict[RolloutKey, Tagged]:
+        """Return what is remembered of these jobs' tags; a job that was never seen is missing."""
+        places = [(job_pk(job.job_id), tags_sk(job)) for job in set(jobs)]
+        return dict(map(tagged_of, self._table.get_all(places)))
+
+    def note_tagged(self, job: RolloutKey, tagged: Tagged) -> None:
+        """Remember a job's tag for some days; the latest look stays."""
+        put = self._table.put(
+            job_pk(job.job_id),
+            tags_sk(job),
+            {**tagged_members(job, tagged), "expires_at": self._expiry(TAGS_DAYS)},
+            condition=f"{IS_NEW} OR looked_at <= :looked_at",
+            values={"looked_at": tagged.at},
+        )
+        with suppress(ConditionFailed):
+            self._table.write(f"note the tag of job {job.job_id}", put)
+
+    def raise_alert(self, name: str, *, at: float) -> bool:
+        """Note that something is wrong; return whether that is news."""
+        put = self._table.put(
+            ALERTS, name, {"raised_at": at}, condition="attribute_not_exists(raised_at)"
+        )
+        try:
+            self._table.write(f"raise alert {name}", put)
+        except ConditionFailed:
+            return False
+        return True
+
+    def clear_alert(self, name: str) -> None:
+        """Note that it is no longer wrong."""
+        cleared = Change(sets={"expires_at": self._expiry(ENDED_DAYS)}, removes=("raised_at",))
+        with suppress(ConditionFailed):
+            self._table.write(f"clear alert {name}", self._table.change(ALERTS, name, cleared))
+
     # waiting
 
     def park(self, key: RolloutKey, park: Park) -> None:
         """Remember a waiting task token; raises Superseded if another generation owns it."""
-        self._update_owned(key, Change(sets={"park": park_members(park)}), park.generation)
+        owned = Change(sets={"park": park_members(park)}, where={"generation": park.generation})
+        waits = self._state_change(key, owned)
+        self._write_owned(key, park.generation, f"park job {key.job_id}", waits)
 
     def unpark(self, key: RolloutKey, token: str) -> None:
         """Forget a task token, if it is still the remembered one."""
-        change = Change(removes=("park",), adds={"version": 1}, where={"park.token": token})
-        try:
-            self._update(rollout_pk(key), STATE, change)
-        except ConditionFailed:
-            return
+        forgotten = Change(removes=("park",), where={"park.token": token})
+        with suppress(ConditionFailed):
+            self._table.write(f"unpark job {key.job_id}", self._state_change(key, forgotten))
 
-    # reads
-
-    def _get(self, pk: str, sk: str) -> Item | None:
-        with translated(f"read {sk} of {pk} in table {self._table}", missing=Refused):
-            answer = self._client.get_item(
-                TableName=self._table, Key=address(pk, sk), ConsistentRead=True
-            )
-        return answer.get("Item")
-
-    def _get_all(self, places: Sequence[tuple[str, str]]) -> list[Item]:
-        """Return the items that are there, in no order; no place may come twice."""
-        found: list[Item] = []
-        for start in range(0, len(places), BATCH_KEYS_MAX):
-            batch = places[start : start + BATCH_KEYS_MAX]
-            found += self._get_batch([address(*each) for each in batch])
-        return found
-
-    def _get_batch(self, keys: Sequence[Mapping[str, AttributeValueTypeDef]]) -> list[Item]:
-        found: list[Item] = []
-        operation = f"read {len(keys)} items of table {self._table}"
-        for attempt in range(BATCH_ATTEMPTS_MAX):
-            with translated(operation, missing=Refused):
-                answer = self._client.batch_get_item(
-                    RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
-                )
-            found += answer["Responses"].get(self._table, [])
-            left = answer.get("UnprocessedKeys", {}).get(self._table)
-            if not left:
-                return found
-            keys = left["Keys"]
-            rest(attempt)
-        message = f"{operation}: {len(keys)} were not answered in {BATCH_ATTEMPTS_MAX} attempts"
-        raise RetryLater(message)
-
-    def _query(self, pk: str, prefix: str, *, newest: int | None = None) -> Iterator[Item]:
-        """Yield the items whose sort key begins so; ``newest``: only so many, the last first."""
-        left = newest
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
-            "ConsistentRead": True,
-            "ScanIndexForward": newest is None,
-        }
-        for _ in range(QUERY_PAGES_MAX):
-            if left is not None:
-                if left <= 0:
-                    return
-                request["Limit"] = left
-            with translated(f"query {prefix} of {pk} in table {self._table}", missing=Refused):
-                answer = self._client.query(**request)
-            yield from answer["Items"]
-            left = None if left is None else left - len(answer["Items"])
-            if not answer.get("LastEvaluatedKey"):
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        message = f"{pk} has more than {QUERY_PAGES_MAX} megabytes under {prefix}: far too many"
-        raise Refused(message)
+    # underneath
 
     def _counters(self, key: RolloutKey, prefix: str) -> Counts:
         summed: Counter[CounterKey] = Counter()
-        for item in self._query(rollout_pk(key), prefix):
+        for item in self._table.query(rollout_pk(key), prefix):
             bucket = bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET
             for status in ExecutionStatus:
                 if status.value in item:
@@ -409,7 +474,7 @@ class DynamoLedger:
 
     def _require_stored(self, key: RolloutKey, decision: Decision) -> None:
         """Raise Superseded unless this very decision is stored."""
-        item = self._get(rollout_pk(key), decision_sk(decision.revision))
+        item = self._table.get(rollout_pk(key), decision_sk(decision.revision))
         if item is None:
             message = f"revision {decision.revision} of job {key.job_id} does not follow the last"
             raise Superseded(message)
@@ -418,79 +483,87 @@ class DynamoLedger:
             message = f"revision {decision.revision} of job {key.job_id} says something else"
             raise Superseded(message)
 
-    # writes
+    def _adjusted_at(self, rollout: Rollout) -> float:
+        """Return when the policy was last adjusted, in epoch seconds; long ago if it never was."""
+        item = self._table.get(rollout_pk(rollout.key), policy_sk(rollout.policy_version - 1))
+        return -math.inf if item is None else float(decoded(item["replaced_at"]))
 
-    def _update(self, pk: str, sk: str, change: Change) -> None:
-        def write() -> None:
-            with translated(f"update {sk} of {pk} in table {self._table}", missing=Refused):
-                self._client.update_item(
-                    TableName=self._table, Key=address(pk, sk), **change.expressions()
-                )
+    def _expiry(self, days: int) -> int:
+        """Return when something goes that is to be kept for so many days, in epoch seconds."""
+        return int(self._clock.now()) + days * _DAY_SECONDS
 
-        unhindered(write)
+    def _off_the_list(self) -> Change:
+        sets = {"ended": True, "expires_at": self._expiry(ENDED_DAYS)}
+        return Change(sets=sets, creates=True)
 
     def _update_state(self, key: RolloutKey, change: Change) -> None:
         try:
-            self._update(rollout_pk(key), STATE, _versioned(change))
+            self._table.write(f"update job {key.job_id}", self._state_change(key, change))
         except ConditionFailed as error:
             raise _unknown(key) from error
 
-    def _update_owned(self, key: RolloutKey, change: Change, generation: int) -> None:
-        owned = Change(sets=change.sets, adds={"version": 1}, where={"generation": generation})
+    def _write_owned(
+        self, key: RolloutKey, generation: int, operation: str, *actions: TransactWriteItemTypeDef
+    ) -> None:
+        """Do writes on condition that the generation owns the rollout; else raise Superseded."""
         try:
-            self._update(rollout_pk(key), STATE, owned)
+            self._table.write(operation, *actions)
         except ConditionFailed:
             self._owned(key, generation)
             raise
 
     def _state_change(self, key: RolloutKey, change: Change) -> TransactWriteItemTypeDef:
-        update: UpdateTypeDef = {
-            "TableName": self._table,
-            "Key": address(rollout_pk(key), STATE),
-            **_versioned(change).expressions(),  # type: ignore[typeddict-item]
+        """Return a change of the rollout, with the count of writes that ``claim`` compares."""
+        versioned = replace(change, adds={**change.adds, "version": 1})
+        return self._table.change(rollout_pk(key), STATE, versioned)
+
+    def _active_change(self, key: RolloutKey, change: Change) -> TransactWriteItemTypeDef:
+        return self._table.change(ACTIVE, rollout_pk(key), change)
+
+    def _decision_writes(
+        self, rollout: Rollout, decision: Decision
+    ) -> Iterator[TransactWriteItemTypeDef]:
+        """Yield what stores a decision, on condition that the rollout is as it was read."""
+        key = rollout.key
+        members = rollout_members(decided(rollout, decision))
+        unread = Change(
+            sets={name: members[name] for name in _DECIDED},
+            where={"generation": rollout.generation, "revision": rollout.revision},
+            where_any={"policy_version": rollout.policy_version},
+        )
+        yield self._state_change(key, unread)
+        content = {
+            "verdict": decision.verdict.value,
+            "at": decision.at,
+            "document": json.dumps(decision.to_document()),
         }
-        return {"Update": update}
+        place = rollout_pk(key), decision_sk(decision.revision)
+        yield self._table.put(*place, content, condition=IS_NEW)
+        if rollout.ending is None:
+            listed = active_members(reviewed(enlisted(rollout), decision, rollout.policy))
+            del listed["healed_at"]  # which only healing changes
+            yield self._active_change(key, Change(sets=listed, creates=True))
 
     def _signal_with(self, key: RolloutKey, operation: str, put: TransactWriteItemTypeDef) -> None:
         """Write an item and count a signal; only count it if something newer stands there."""
         signal = Change(adds={"signals": 1})
         try:
-            self._write_together(operation, [self._state_change(key, signal), put])
+            self._table.write(operation, self._state_change(key, signal), put)
         except ConditionFailed as error:
             if 0 in error.actions:
                 raise _unknown(key) from error
             self._update_state(key, signal)
 
-    def _write_together(self, operation: str, actions: Sequence[TransactWriteItemTypeDef]) -> None:
-        def write() -> None:
-            with translated(f"{operation} in table {self._table}", missing=Refused):
-                self._client.transact_write_items(TransactItems=actions)
-
-        unhindered(write)
-
     def _record_put(self, key: RolloutKey, change: Transition) -> TransactWriteItemTypeDef:
-        expires_at = int(self._clock.now()) + RECORD_DAYS * _DAY_SECONDS
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    **address(rollout_pk(key), thing_sk(change.thing_name)),
-                    **encoded_members(record_members(change.after)),
-                    "expires_at": encoded(expires_at),
-                },
-                "ConditionExpression": "attribute_not_exists(pk)",
-            }
-        }
-        if change.before is not None:
-            before = record_members(change.before)
-            put["Put"]["ConditionExpression"] = " AND ".join(
-                f"#{name} = :{name}" for name in before
-            )
-            put["Put"]["ExpressionAttributeNames"] = {f"#{name}": name for name in before}
-            put["Put"]["ExpressionAttributeValues"] = {
-                f":{name}": encoded(value) for name, value in before.items()
-            }
-        return put
+        before = {} if change.before is None else record_members(change.before)
+        return self._table.put(
+            rollout_pk(key),
+            thing_sk(change.thing_name),
+            {**record_members(change.after), "expires_at": self._expiry(RECORD_DAYS)},
+            condition=" AND ".join(f"#{name} = :{name}" for name in before) or IS_NEW,
+            names={f"#{name}": name for name in before},
+            values=before,
+        )
 
     def _counter_moves(
         self, key: RolloutKey, moved: Mapping[CounterKey, int], shard: int
@@ -500,31 +573,13 @@ class DynamoLedger:
             for sk in (count_sk(bucket, shard), total_sk(shard)):
                 places.setdefault(sk, Counter())[status] += by
         return [
-            {
-                "Update": {
-                    "TableName": self._table,
-                    "Key": address(rollout_pk(key), sk),
-                    "UpdateExpression": "ADD "
-                    + ", ".join(f"#{each.value} :{each.value}" for each in moves),
-                    "ExpressionAttributeNames": {f"#{each.value}": each.value for each in moves},
-                    "ExpressionAttributeValues": {
-                        f":{each.value}": encoded(by) for each, by in moves.items()
-                    },
-                }
-            }
+            self._table.change(
+                rollout_pk(key),
+                sk,
+                Change(adds={each.value: by for each, by in moves.items()}, creates=True),
+            )
             for sk, moves in places.items()
         ]
-
-
-def _versioned(change: Change) -> Change:
-    """Return the change with the count of writes that ``claim`` compares."""
-    return Change(
-        sets=change.sets,
-        sets_once=change.sets_once,
-        adds={**change.adds, "version": 1},
-        removes=change.removes,
-        where=change.where,
-    )
 
 
 def _decision_of(item: Item) -> Decision:

@@ -3,18 +3,24 @@ The ledger's items: where each lies in the table, and how values become attribut
 
 One table, string keys ``pk`` and ``sk``:
 
-====================================  =============================  ==============================
-pk                                    sk                             what
-====================================  =============================  ==============================
-``job#JOB``                           ``current``                    creation second of the newest
-``rollout#JOB#CREATED``               ``state``                      the rollout
-same                                  ``decision#00000001``          a decision, and what it came to
-same                                  ``hold#KIND#WHO``              a hold
-same                                  ``hold#KIND``                  until when holds are lifted
-same                                  ``thing#NAME``                 a thing's latest sighting
-same                                  ``count#000001#SHARD``         things per status, of a bucket
-same                                  ``total#SHARD``                the same over all buckets
-====================================  =============================  ==============================
+=======================  ===============================  =======================================
+pk                       sk                               what
+=======================  ===============================  =======================================
+``job#JOB``              ``current``                      creation second of the newest
+same                     ``tags#CREATED``                 the policy that its tag names
+``rollout#JOB#CREATED``  ``state``                        the rollout
+same                     ``decision#00000001``            a decision, and what it came to
+same                     ``policy#00000001``              a policy before it was adjusted
+same                     ``hold#KIND#WHO``                a hold
+same                     ``hold#KIND``                    by whom and until when holds are lifted
+same                     ``answer#QUESTION``              the answer to a question
+same                     ``step#MS#REVISION#WHAT#CHECK``  a line of the timeline
+same                     ``thing#NAME``                   a thing's latest sighting
+same                     ``count#000001#SHARD``           things per status, of a bucket
+same                     ``total#SHARD``                  the same over all buckets
+``active``               ``rollout#JOB#CREATED``          a rollout that goes on
+``alerts``               ``NAME``                         since when something is wrong
+=======================  ===============================  =======================================
 
 Counters lie in shards, so that commits of one rollout seldom meet in an item.
 """
@@ -22,23 +28,29 @@ Counters lie in shards, so that commits of one rollout seldom meet in an item.
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.course import Answer, Course
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNPLACED, ThingRecord
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import (
     AbortRequest,
+    Active,
     Ending,
     Hold,
     HoldKind,
+    Lift,
     Listing,
     Park,
     Rollout,
     RolloutKey,
+    Step,
     Tripwires,
 )
+from tidegate.ports import Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +63,15 @@ CURRENT = "current"
 STATE = "state"
 DECISIONS = "decision#"
 HOLDS = "hold#"
+ANSWERS = "answer#"
+STEPS = "step#"
 COUNTS = "count#"
 TOTALS = "total#"
+ROLLOUTS = "rollout#"
+
+#: Partitions of what concerns all rollouts.
+ACTIVE = "active"
+ALERTS = "alerts"
 
 
 def job_pk(job_id: str) -> str:
@@ -62,12 +81,22 @@ def job_pk(job_id: str) -> str:
 
 def rollout_pk(key: RolloutKey) -> str:
     """Return the partition of a rollout."""
-    return f"rollout#{key.job_id}#{key.created_at}"
+    return f"{ROLLOUTS}{key.job_id}#{key.created_at}"
+
+
+def tags_sk(key: RolloutKey) -> str:
+    """Return where it is kept what the tag of a job, as it was created then, says."""
+    return f"tags#{key.created_at}"
 
 
 def decision_sk(revision: int) -> str:
     """Return where a decision lies; they sort by revision."""
     return f"{DECISIONS}{revision:08d}"
+
+
+def policy_sk(version: int) -> str:
+    """Return where a policy lies that was replaced by the next version; they sort by version."""
+    return f"policy#{version:08d}"
 
 
 def hold_sk(hold: Hold) -> str:
@@ -76,8 +105,23 @@ def hold_sk(hold: Hold) -> str:
 
 
 def lifted_sk(kind: HoldKind) -> str:
-    """Return where it is kept until when holds of this kind are lifted."""
+    """Return where it is kept by whom and until when holds of this kind are lifted."""
     return f"{HOLDS}{kind.value}"
+
+
+def answer_sk(question_id: str) -> str:
+    """Return where the answer to a question lies."""
+    return f"{ANSWERS}{question_id}"
+
+
+def step_sk(step: Step) -> str:
+    """
+    Return where a step lies; they sort by time, to the millisecond, and then by revision.
+
+    The bus tells time in seconds: the check of the text tells apart what people did in the same.
+    """
+    check = zlib.crc32(step.text.encode())
+    return f"{STEPS}{round(step.at * 1000):015d}#{step.revision:08d}#{step.what}#{check:08x}"
 
 
 def thing_sk(name: str) -> str:
@@ -150,19 +194,25 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         "revision": rollout.revision,
         "signals": rollout.signals,
         "upper_bound": rollout.upper_bound,
+        "bound_from_signal": rollout.bound_from_signal,
         "memory": json.dumps(rollout.memory.to_document()),
+        "course": json.dumps(rollout.course.to_document()),
+        "policy_version": rollout.policy_version,
         "listing": listing_members(rollout.listing),
         "park": None if rollout.park is None else park_members(rollout.park),
         "abort_request": None
         if rollout.abort_request is None
         else abort_request_members(rollout.abort_request),
         "aborting": rollout.aborting,
+        "overlaps": json.dumps(rollout.overlaps),
+        "rolls_back": rollout.rolls_back,
+        "rolled_back_by": rollout.rolled_back_by,
         "ending": None if rollout.ending is None else rollout.ending.value,
     }
 
 
 def rollout_of(item: Item) -> Rollout:
-    """Read what ``rollout_members`` wrote."""
+    """Read what ``rollout_members`` wrote, of whatever age: what a rollout lacks has a default."""
     members = decoded_members(item)
     park, request = members.get("park"), members.get("abort_request")
     return Rollout(
@@ -176,9 +226,14 @@ def rollout_of(item: Item) -> Rollout:
         revision=members["revision"],
         signals=members["signals"],
         upper_bound=float(members["upper_bound"]),
+        bound_from_signal=members.get("bound_from_signal", 0),
         memory=Memory.from_document(json.loads(members["memory"]))
         if "memory" in members
         else Memory(),
+        course=Course.from_document(json.loads(members["course"]))
+        if "course" in members
+        else Course(),
+        policy_version=members.get("policy_version", 1),
         listing=Listing(
             seen_until=float(members["listing"]["seen_until"]),
             surplus=members["listing"]["surplus"],
@@ -193,7 +248,34 @@ def rollout_of(item: Item) -> Rollout:
         if request is None
         else AbortRequest(**{**request, "at": float(request["at"])}),
         aborting=members["aborting"],
+        overlaps=tuple(json.loads(members.get("overlaps", "[]"))),
+        rolls_back=members.get("rolls_back"),
+        rolled_back_by=members.get("rolled_back_by"),
         ending=Ending(members["ending"]) if "ending" in members else None,
+    )
+
+
+def active_members(active: Active) -> dict[str, Any]:
+    """Return what the list of active rollouts has of one, as plain JSON."""
+    return {
+        "job_id": active.key.job_id,
+        "created_at": active.key.created_at,
+        "review_by": active.review_by,
+        "harmed_beyond": active.harmed_beyond,
+        "heals": active.heals,
+        "healed_at": active.healed_at,
+    }
+
+
+def active_of(item: Item) -> Active:
+    """Read what ``active_members`` wrote, as far as it did."""
+    members = decoded_members(item)
+    return Active(
+        key=RolloutKey(members["job_id"], members["created_at"]),
+        review_by=float(members["review_by"]),
+        harmed_beyond=float(members["harmed_beyond"]),
+        heals=members["heals"],
+        healed_at=float(members.get("healed_at", 0)),
     )
 
 
@@ -243,6 +325,89 @@ def hold_of(item: Item) -> Hold:
         reason=members["reason"],
         since=float(members["since"]),
     )
+
+
+def lift_members(kind: HoldKind, lift: Lift) -> dict[str, Any]:
+    """Return a lift of a kind of holds as plain JSON."""
+    return {
+        "kind": kind.value,
+        "lifted_until": lift.at,
+        "by": lift.by,
+        "reason": lift.reason,
+    }
+
+
+def lift_of(item: Item) -> Lift:
+    """Read what ``lift_members`` wrote; of lifts from before it was kept, nobody knows by whom."""
+    members = decoded_members(item)
+    return Lift(
+        by=members.get("by", ""),
+        reason=members.get("reason", ""),
+        at=float(members["lifted_until"]),
+    )
+
+
+def answer_members(answer: Answer) -> dict[str, Any]:
+    """Return an answer as plain JSON."""
+    return {
+        "question_id": answer.question_id,
+        "yes": answer.yes,
+        "by": answer.by,
+        "comment": answer.comment,
+        "at": answer.at,
+    }
+
+
+def answer_of(item: Item) -> Answer:
+    """Read what ``answer_members`` wrote."""
+    members = decoded_members(item)
+    return Answer(
+        question_id=members["question_id"],
+        yes=members["yes"],
+        by=members["by"],
+        comment=members["comment"],
+        at=float(members["at"]),
+    )
+
+
+def step_members(step: Step) -> dict[str, Any]:
+    """Return a step as plain JSON."""
+    return {
+        "at": step.at,
+        "what": step.what,
+        "text": step.text,
+        "revision": step.revision,
+        "sent": json.dumps(dict(step.sent)),
+    }
+
+
+def step_of(item: Item) -> Step:
+    """Read what ``step_members`` wrote."""
+    members = decoded_members(item)
+    return Step(
+        at=float(members["at"]),
+        what=members["what"],
+        text=members["text"],
+        revision=members["revision"],
+        sent=json.loads(members["sent"]),
+    )
+
+
+def tagged_members(job: RolloutKey, tagged: Tagged) -> dict[str, Any]:
+    """Return what a job's tag says, as plain JSON."""
+    return {
+        "job_id": job.job_id,
+        "created_at": job.created_at,
+        "policy": tagged.policy,
+        "looked_at": tagged.at,
+    }
+
+
+def tagged_of(item: Item) -> tuple[RolloutKey, Tagged]:
+    """Read what ``tagged_members`` wrote."""
+    members = decoded_members(item)
+    key = RolloutKey(members["job_id"], members["created_at"])
+    return key, Tagged(members.get("policy"), float(members["looked_at"]))
 
 
 def record_members(record: ThingRecord) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def unhindered(write: Callable[[], Result]) -> Result:
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    What becomes of an item that exists, and under which condition.
+    What becomes of an item, and under which condition.
 
     Attributes:
         sets: Attributes that get a value.
@@ -48,6 +48,8 @@ class Change:
         adds: Attributes that grow by a number.
         removes: Attributes that go.
         where: Values that attributes must have; a dot leads into a mapping.
+        where_any: Values that attributes must have unless they are missing.
+        creates: Whether the item may be missing; else it must exist.
     """
 
     sets: Mapping[str, object] = field(default_factory=dict)
@@ -55,6 +57,8 @@ class Change:
     adds: Mapping[str, int] = field(default_factory=dict)
     removes: tuple[str, ...] = ()
     where: Mapping[str, object] = field(default_factory=dict)
+    where_any: Mapping[str, object] = field(default_factory=dict)
+    creates: bool = False
 
     def expressions(self) -> dict[str, Any]:
         """Return the members of UpdateItem that say so."""
@@ -65,26 +69,42 @@ class Change:
             "ADD": [f"#{name} :add_{name}" for name in self.adds],
             "REMOVE": [f"#{name}" for name in self.removes],
         }
-        conditions = ["attribute_exists(pk)"]
-        conditions += [
-            f"{path} = :where_{index}" for index, path in enumerate(map(_path, self.where))
-        ]
-        paths = (*self.sets, *self.sets_once, *self.adds, *self.removes, *self.where)
+        paths = (
+            *self.sets,
+            *self.sets_once,
+            *self.adds,
+            *self.removes,
+            *self.where,
+            *self.where_any,
+        )
         values = {
             **{f":set_{name}": value for name, value in {**self.sets, **self.sets_once}.items()},
             **{f":add_{name}": number for name, number in self.adds.items()},
             **{f":where_{index}": each for index, each in enumerate(self.where.values())},
+            **{f":any_{index}": each for index, each in enumerate(self.where_any.values())},
         }
-        return {
+        expressions: dict[str, Any] = {
             "UpdateExpression": " ".join(
                 f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts
             ),
-            "ConditionExpression": " AND ".join(conditions),
             "ExpressionAttributeNames": {
                 f"#{name}": name for path in paths for name in path.split(".")
             },
             "ExpressionAttributeValues": {name: encoded(each) for name, each in values.items()},
         }
+        conditions = self._conditions()
+        if conditions:
+            expressions["ConditionExpression"] = " AND ".join(conditions)
+        return expressions
+
+    def _conditions(self) -> list[str]:
+        exists = [] if self.creates else ["attribute_exists(pk)"]
+        values = [f"{path} = :where_{index}" for index, path in enumerate(map(_path, self.where))]
+        unless_missing = [
+            f"(attribute_not_exists({path}) OR {path} = :any_{index})"
+            for index, path in enumerate(map(_path, self.where_any))
+        ]
+        return exists + values + unless_missing
 
 
 def _path(dotted: str) -> str:

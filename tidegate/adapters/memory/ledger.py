@@ -8,22 +8,31 @@ from threading import Lock
 from typing import Any
 
 from tidegate.adapters.memory.faults import Faults
-from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.course import Answer, Course
+from tidegate.domain.decision import Decision
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+from tidegate.domain.policy import Policy
+from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
 from tidegate.domain.rollout import (
     AbortRequest,
+    Active,
     Counts,
     Ending,
     Hold,
     HoldKind,
+    Lift,
     Listing,
     Park,
     Rollout,
     RolloutKey,
+    Step,
 )
 from tidegate.errors import Contention, NotFound, Refused, Superseded
-from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
+from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Tagged
+
+#: A step's place in its timeline: milliseconds, revision, what, text.
+_StepPlace = tuple[int, int, str, str]
 
 
 class MemoryLedger:
@@ -39,12 +48,18 @@ class MemoryLedger:
         self._lock = Lock()
         self._current: dict[str, RolloutKey] = {}
         self._rollouts: dict[RolloutKey, Rollout] = {}
+        self._active: dict[RolloutKey, Active] = {}
+        self._policies: dict[RolloutKey, list[tuple[Policy, float]]] = {}
         self._decisions: dict[RolloutKey, dict[int, str]] = {}
         self._applied: dict[tuple[RolloutKey, int], str] = {}
         self._holds: dict[RolloutKey, dict[tuple[HoldKind, str], Hold]] = {}
-        self._lifted: dict[RolloutKey, dict[HoldKind, float]] = {}
+        self._lifts: dict[RolloutKey, dict[HoldKind, Lift]] = {}
+        self._answers: dict[RolloutKey, dict[str, Answer]] = {}
         self._things: dict[RolloutKey, dict[str, ThingRecord]] = {}
         self._counters: dict[RolloutKey, Counter[CounterKey]] = {}
+        self._steps: dict[RolloutKey, dict[_StepPlace, Step]] = {}
+        self._tagged: dict[RolloutKey, Tagged] = {}
+        self._alerts: set[str] = set()
 
     # rollouts
 
@@ -72,12 +87,46 @@ class MemoryLedger:
                 raise Contention(message)
             self._current[key.job_id] = key
             self._rollouts[key] = rollout
+            self._active.setdefault(key, enlisted(rollout))
+
+    def active(self) -> Sequence[Active]:
+        """Return all rollouts that have not ended, in no order."""
+        with self.faults.around("active"), self._lock:
+            return [
+                each for key, each in self._active.items() if self._rollouts[key].ending is None
+            ]
+
+    def note_heal(self, key: RolloutKey, *, at: float) -> None:
+        """Note that the rollout's workflow is started anew; raises NotFound."""
+        with self.faults.around("note_heal"), self._lock:
+            self._known(key)
+            active = self._active[key]
+            self._active[key] = replace(active, heals=active.heals + 1, healed_at=at)
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
         del at  # nobody asks for it, and nothing else is done with it in memory
         with self.faults.around("conclude"), self._lock:
             self._rollouts[key] = replace(self._owned(key, generation), ending=ending)
+
+    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+        """Give the rollout another policy."""
+        with self.faults.around("adjust"), self._lock:
+            rollout = self._known(key)
+            replaced = self._policies.setdefault(key, [])
+            is_late = bool(replaced) and at < replaced[-1][1]
+            if policy == rollout.policy or is_late:
+                return
+            replaced.append((rollout.policy, at))
+            policy = Policy.from_compiled(json.loads(json.dumps(policy.to_compiled())))
+            self._rollouts[key] = adjusted(rollout, policy, keeps_bound=keeps_bound)
+
+    def link_rollback(self, key: RolloutKey, job_id: str) -> None:
+        """Note which job undoes the rollout; the first one stays."""
+        with self.faults.around("link_rollback"), self._lock:
+            rollout = self._known(key)
+            first = rollout.rolled_back_by or job_id
+            self._rollouts[key] = replace(rollout, rolled_back_by=first)
 
     # decisions
 
@@ -99,12 +148,11 @@ class MemoryLedger:
                 )
                 raise Superseded(message)
             decisions[decision.revision] = document
+            self._active[key] = reviewed(self._active[key], decision, rollout.policy)
             self._rollouts[key] = replace(
-                rollout,
-                revision=decision.revision,
-                upper_bound=min(rollout.upper_bound, decision.evidence.upper_bound),
+                decided(rollout, decision),
                 memory=Memory.from_document(json.loads(json.dumps(decision.memory.to_document()))),
-                aborting=rollout.aborting or decision.verdict is Verdict.ABORT,
+                course=Course.from_document(json.loads(json.dumps(decision.course.to_document()))),
             )
 
     def decision(self, key: RolloutKey, revision: int) -> Decision:
@@ -150,14 +198,36 @@ class MemoryLedger:
             if standing.since <= hold.since:
                 placed[hold.kind, hold.by] = hold
 
-    def lift_holds(self, key: RolloutKey, kind: HoldKind, *, until: float) -> int:
-        """Lift the holds of a kind placed before ``until``; return how many."""
+    def lift_holds(self, key: RolloutKey, kind: HoldKind, lift: Lift) -> int:
+        """Lift the holds of a kind placed before ``lift.at``; return how many."""
         with self.faults.around("lift_holds"), self._lock:
             self._signal(key)
             before = self._in_force(key)
-            lifted = self._lifted.setdefault(key, {})
-            lifted[kind] = max(lifted.get(kind, until), until)
+            lifts = self._lifts.setdefault(key, {})
+            if lifts.get(kind, lift).at <= lift.at:
+                lifts[kind] = lift
             return len(before) - len(self._in_force(key))
+
+    def lift(self, key: RolloutKey, kind: HoldKind) -> Lift | None:
+        """Return the latest lift of that kind of hold, None if there was none."""
+        with self.faults.around("lift"), self._lock:
+            return self._lifts.get(key, {}).get(kind)
+
+    def answers(self, key: RolloutKey) -> Sequence[Answer]:
+        """Return all answers to the rollout's questions, oldest first."""
+        with self.faults.around("answers"), self._lock:
+            given = self._answers.get(key, {}).values()
+            return sorted(given, key=lambda each: (each.at, each.question_id))
+
+    def give_answer(self, key: RolloutKey, answer: Answer) -> Answer:
+        """Note an answer, and count one signal; return the answer that stands: the first one."""
+        with self.faults.around("give_answer"), self._lock:
+            self._known(key)
+            given = self._answers.setdefault(key, {})
+            if answer.question_id not in given:
+                given[answer.question_id] = answer
+                self._signal(key)
+            return given[answer.question_id]
 
     def signal(self, key: RolloutKey) -> None:
         """Count something else that a review must look at."""
@@ -222,6 +292,49 @@ class MemoryLedger:
         with self.faults.around("note_listing"), self._lock:
             self._rollouts[key] = replace(self._known(key), listing=listing)
 
+    # the timeline
+
+    def note_steps(self, key: RolloutKey, steps: Sequence[Step]) -> None:
+        """Add to the rollout's timeline; the same step again changes nothing."""
+        with self.faults.around("note_steps"), self._lock:
+            timeline = self._steps.setdefault(key, {})
+            for step in steps:
+                place = (round(step.at * 1000), step.revision, step.what, step.text)
+                timeline[place] = replace(step, sent=json.loads(json.dumps(dict(step.sent))))
+
+    def steps(self, key: RolloutKey, *, limit: int) -> Sequence[Step]:
+        """Return the timeline, oldest first; if it is longer than the limit, its newest part."""
+        with self.faults.around("steps"), self._lock:
+            timeline = self._steps.get(key, {})
+            newest_first = sorted(timeline, reverse=True)[: max(0, limit)]
+            return [timeline[place] for place in reversed(newest_first)]
+
+    # what sweeping remembers
+
+    def tagged(self, jobs: Iterable[RolloutKey]) -> dict[RolloutKey, Tagged]:
+        """Return what is remembered of these jobs' tags; a job that was never seen is missing."""
+        with self.faults.around("tagged"), self._lock:
+            return {job: self._tagged[job] for job in jobs if job in self._tagged}
+
+    def note_tagged(self, job: RolloutKey, tagged: Tagged) -> None:
+        """Remember a job's tag; the latest look stays."""
+        with self.faults.around("note_tagged"), self._lock:
+            if self._tagged.get(job, tagged).at <= tagged.at:
+                self._tagged[job] = tagged
+
+    def raise_alert(self, name: str, *, at: float) -> bool:
+        """Note that something is wrong; return whether that is news."""
+        del at  # nobody asks for it
+        with self.faults.around("raise_alert"), self._lock:
+            is_news = name not in self._alerts
+            self._alerts.add(name)
+            return is_news
+
+    def clear_alert(self, name: str) -> None:
+        """Note that it is no longer wrong."""
+        with self.faults.around("clear_alert"), self._lock:
+            self._alerts.discard(name)
+
     # waiting
 
     def park(self, key: RolloutKey, park: Park) -> None:
@@ -260,11 +373,11 @@ class MemoryLedger:
         return Decision.from_document(json.loads(self._decisions[key][revision]))
 
     def _in_force(self, key: RolloutKey) -> list[Hold]:
-        lifted = self._lifted.get(key, {})
+        lifts = self._lifts.get(key, {})
         standing = [
             each
             for each in self._holds.get(key, {}).values()
-            if each.since >= lifted.get(each.kind, each.since)
+            if each.kind not in lifts or each.since >= lifts[each.kind].at
         ]
         return sorted(standing, key=lambda each: (each.since, each.kind, each.by))
 
