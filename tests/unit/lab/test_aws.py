@@ -1,6 +1,6 @@
 """AWS IoT Jobs device by device: rates, abort criteria, timers and retries, either way."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ from tidegate.domain.settings import (
     RetryCriterion,
     RolloutRate,
 )
+from tidegate.errors import NotFound
 from tidegate.lab.agenda import Agenda
 from tidegate.lab.aws import FIRST_BATCH_SECONDS, MINUTE_SECONDS, IotJobs, Notice
 from tidegate.lab.behaviours import (
@@ -434,6 +435,132 @@ def test_a_thing_of_a_job_that_was_replaced_is_not_heard() -> None:
     assert not gone
     assert not replaced
     assert account.counts == JobCounts(queued=5)
+
+
+# --- starts and joiners -------------------------------------------------------------------------
+
+
+def test_a_scheduled_job_starts_at_its_time() -> None:
+    """Its first batch comes after the start, of who is in its group by then."""
+    account = Account(things=1)
+    account.jobs.add(
+        JOB, targets=[GROUP_ARN], status=JobStatus.SCHEDULED, starts_at=account.clock.now() + 1800
+    )
+
+    account.run(29.9)
+    account.jobs.groups["all"].add("late")
+    waits = account.status
+    account.run(1)
+
+    assert waits is JobStatus.SCHEDULED
+    assert account.status is JobStatus.IN_PROGRESS
+    assert [notice.thing_name for notice in account.notices] == ["late", "thing-000"]
+
+
+@pytest.mark.parametrize("end", [IotJobs.delete_by_hand, IotJobs.end_by_hand])
+def test_a_scheduled_job_that_is_over_does_not_start(end: Callable[[IotJobs, str], None]) -> None:
+    """Its time comes for nothing, for another job of that id too."""
+    account = Account()
+    account.jobs.add(
+        JOB, targets=[GROUP_ARN], status=JobStatus.SCHEDULED, starts_at=account.clock.now() + 60
+    )
+    end(account.jobs, JOB)
+    if end is IotJobs.delete_by_hand:
+        account.jobs.add(JOB, targets=[GROUP_ARN], status=JobStatus.SCHEDULED)
+
+    account.run(2)
+
+    assert account.status is not JobStatus.IN_PROGRESS
+    assert account.notices == []
+
+
+def test_targets_are_things_and_groups() -> None:
+    """A thing that two targets hold is told once."""
+    account = Account()
+    arn = "arn:aws:iot:eu-central-1:111122223333:thing/"
+    targets = [GROUP_ARN, arn + "thing-003", arn + "other:one"]
+    account.jobs.add(JOB, targets=targets)
+
+    account.run_to_batch(1)
+
+    told = [notice.thing_name for notice in account.notices]
+    assert len(told) == len(set(told)) == 21
+    assert "other:one" in told
+
+
+def continuous(**settings: Any) -> Account:  # noqa: ANN401 - JobSettings' own
+    """Return an account whose job goes on with whoever joins its group."""
+    account = Account(things=4)
+    account.jobs.add(JOB, targets=[GROUP_ARN], settings=JobSettings(**settings), is_continuous=True)
+    return account
+
+
+def test_who_joins_a_continuous_job_is_told_at_once() -> None:
+    """AWS's rate does not hold back those that come later; those that wait, wait on."""
+    account = continuous(rollout=RolloutRate(1))
+    account.run_to_batch(2)
+
+    account.jobs.add_to_group("all", ["thing-003", "x", "y", "thing-000"])
+    told = [(notice.thing_name, notice.place) for notice in account.notices]
+    account.run_to_batch(4)
+
+    assert told == [("thing-000", 0), ("thing-001", 1), ("x", 2), ("y", 3)]
+    assert [notice.thing_name for notice in account.notices[4:]] == ["thing-002", "thing-003"]
+    assert account.counts == JobCounts(queued=6)
+    assert account.status is JobStatus.IN_PROGRESS
+
+
+def test_who_joins_again_is_told_again() -> None:
+    """A thing that was done with the job gets it anew, under the next number; not one at it."""
+    account = continuous()
+    account.run_to_batch(1)
+    account.report([0], SUCCEEDED)
+    account.jobs.groups["all"] -= {"thing-000", "thing-001"}
+
+    account.jobs.add_to_group("all", ["thing-000", "thing-001"])
+
+    (again,) = account.notices[4:]
+    assert (again.thing_name, again.execution_number, again.retry_attempt) == ("thing-000", 2, 0)
+    assert account.jobs.device_reports(again, FAILED)
+    assert account.counts == JobCounts(queued=3, succeeded=1, failed=1)
+
+
+def test_who_joined_before_an_error_is_told() -> None:
+    """Adding stops at a thing that does not exist; those before it are in the group, and told."""
+    account = continuous()
+    account.run_to_batch(1)
+    account.jobs.unregistered.add("gone")
+
+    with pytest.raises(NotFound):
+        account.jobs.add_to_group("all", ["x", "gone", "y"])
+
+    assert [notice.thing_name for notice in account.notices[4:]] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_continuous"), [("all", False), ("other", True)], ids=["snapshot", "other group"]
+)
+def test_nobody_else_joins(name: str, *, is_continuous: bool) -> None:
+    """A job that is not CONTINUOUS has the things of its start; other groups have none of it."""
+    account = Account(things=1)
+    account.jobs.add(JOB, targets=[GROUP_ARN], is_continuous=is_continuous)
+    account.jobs.groups["other"] = set()
+    account.run_to_batch(1)
+
+    account.jobs.add_to_group(name, ["x"])
+
+    assert [notice.thing_name for notice in account.notices] == ["thing-000"]
+
+
+def test_nobody_joins_a_job_that_is_over() -> None:
+    """What was canceled reaches no more things."""
+    account = continuous()
+    account.run_to_batch(1)
+    account.jobs.end_by_hand(JOB)
+
+    account.jobs.add_to_group("all", ["x"])
+
+    assert len(account.notices) == 4
 
 
 # --- timers and retries -------------------------------------------------------------------------
