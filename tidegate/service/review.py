@@ -1,110 +1,166 @@
 """Review: look at the job and the ledger, decide, and store the decision before anything else."""
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 from tidegate.documents.announcements import needs_attention
-from tidegate.domain.decision import Decision
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import Job, JobStatus
+from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import review as decide
-from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.domain.rollout import HoldKind, Rollout, RolloutKey
+from tidegate.domain.settings import JobSettings
 from tidegate.domain.situation import Readiness, Situation
 from tidegate.errors import RetryLater
 from tidegate.ports import Bus, Clock, Jobs, Ledger
 from tidegate.service.observe import Observation, described, observe
+from tidegate.service.standing import Watching, review_minutes
+from tidegate.service.steer import Outcome
 from tidegate.service.waiting import owned
 
-EVENTS_REMEDY = (
-    "Switch JOB and JOB_EXECUTION events on again: aws iot update-event-configurations "
-    '--event-configurations \'{"JOB":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true}}\''
-)
+#: Until so many minutes after a decision, DescribeJob may still show what was before it.
+SETTLING_MINUTES = 0.2
 
 
-def review(
-    key: RolloutKey,
-    *,
-    generation: int,
-    jobs: Jobs,
-    ledger: Ledger,
-    bus: Bus,
-    clock: Clock,
-    minute_seconds: float,
-) -> Decision:
-    """
-    Review a rollout and store the decision.
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The decision before this review, and what applying it came to."""
 
-    Raises:
-        Superseded: Another generation of the workflow owns the rollout.
-        RetryLater: AWS or the ledger throttles beyond bounded retries.
-    """
-    rollout = owned(ledger, key, generation)
-    job = described(jobs, key)
-    looking = partial(observe, jobs=jobs, ledger=ledger, minute_seconds=minute_seconds)
-    observation = _observe(rollout, job, looking)
-    # Outcomes came in meanwhile, of devices that have started meanwhile: who started is counted
-    # last, or a burst of fast failures would stand against too few starts.
-    counts, latest = ledger.counts(key), described(jobs, key)
-    if job is not None and latest is not None and latest.status is not job.status:
-        observation = _observe(rollout, latest, looking)
-        counts = ledger.counts(key)
-    # Once people were told that events are off, it is looked at until they are on again.
-    told = _was_told(rollout, ledger)
-    events_enabled = not (observation.events_missing or told) or jobs.execution_events_enabled()
-    situation = Situation(
-        job=latest,
-        counts=counts,
-        revision=rollout.revision + 1,
-        signals=rollout.signals,
-        budget=rollout.policy.harm.budget(rollout.fleet_size),
-        readiness=observation.readiness,
-        events_enabled=events_enabled,
-        fleet_size=rollout.fleet_size,
-        upper_bound=rollout.upper_bound,
-        memory=rollout.memory,
-        holds=tuple(ledger.holds(key)),
-        abort_request=rollout.abort_request,
-        aborting=rollout.aborting,
-        minute_seconds=minute_seconds,
-    )
-    decision = decide(rollout.policy, situation, clock.now())
-    if not told:
+    decision: Decision | None
+    outcome: str | None
+
+    def told_of(self, subject: str) -> bool:
+        """Whether it told people of this."""
+        attention = self.decision.attention if self.decision else None
+        return attention is not None and attention.subject == subject
+
+    def said(self, code: ReasonCode) -> bool:
+        """Whether it rested on this."""
+        reasons = self.decision.reasons if self.decision else ()
+        return any(each.code is code for each in reasons)
+
+    def installed(self, until: float) -> JobSettings | None:
+        """Return the settings that it put in force before that time (epoch seconds)."""
+        if self.decision is None or self.decision.at > until:
+            return None
+        in_force = self.outcome in (Outcome.APPLIED, Outcome.UNCHANGED)
+        return self.decision.settings if in_force else None
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether it rolled back all devices that it had to."""
+        is_pass = self.decision is not None and self.decision.verdict is Verdict.ROLL_BACK
+        return is_pass and self.outcome == Outcome.ROLLED_BACK
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewing:
+    """The ports that a review needs, and how long a minute of AWS IoT Jobs takes."""
+
+    jobs: Jobs
+    ledger: Ledger
+    watching: Watching
+    bus: Bus
+    clock: Clock
+    minute_seconds: float
+
+    def review(self, key: RolloutKey, *, generation: int) -> Decision:
+        """
+        Review a rollout and store the decision.
+
+        Raises:
+            Superseded: Another generation of the workflow owns the rollout.
+            RetryLater: AWS or the ledger throttles beyond bounded retries.
+        """
+        rollout = owned(self.ledger, key, generation)
+        last = self._last(rollout)
+        decision = decide(rollout.policy, self._situation(rollout, last), self.clock.now())
         # Before it is stored: once it is, it counts as told.
-        _raise_attention(rollout, decision, bus)
-    ledger.store_decision(key, decision, generation=generation)
-    return decision
+        self._raise_attention(rollout, decision, last)
+        self.ledger.store_decision(key, decision, generation=generation)
+        return decision
 
+    def _last(self, rollout: Rollout) -> _Last:
+        if not rollout.revision:
+            return _Last(None, None)
+        applied = self.ledger.applied(rollout.key, rollout.revision)
+        decision = self.ledger.decision(rollout.key, rollout.revision)
+        return _Last(decision, applied["outcome"] if applied else None)
 
-def _observe(
-    rollout: Rollout, job: Job | None, looking: Callable[[Rollout, Job], Observation]
-) -> Observation:
-    """Bring the ledger up to date, where there is a job and time for it."""
-    if job is None or job.status is JobStatus.DELETION_IN_PROGRESS:
-        return Observation(Readiness.COMPLETE)
-    if rollout.revision == 0 and job.status is JobStatus.IN_PROGRESS:
-        # A job that runs already goes at its own rate until the first settings are in: they do not
-        # wait for its past to be read.
-        return Observation(Readiness.UNPLACED if job.counts.started else Readiness.COMPLETE)
-    return looking(rollout, job)
+    def _situation(self, rollout: Rollout, last: _Last) -> Situation:
+        key = rollout.key
+        job = described(self.jobs, key)
+        observation = self._observe(rollout, job)
+        # Outcomes came in meanwhile, of devices that have started meanwhile: who started is
+        # counted last, or a burst of fast failures would stand against too few starts.
+        counts, latest = self.ledger.counts(key), described(self.jobs, key)
+        if job is not None and latest is not None and latest.status is not job.status:
+            observation = self._observe(rollout, latest)
+            counts = self.ledger.counts(key)
+        active = self.ledger.active()
+        return Situation(
+            job=latest,
+            counts=counts,
+            revision=rollout.revision + 1,
+            signals=rollout.signals,
+            budget=rollout.policy.harm.budget(rollout.fleet_size),
+            readiness=observation.readiness,
+            events_enabled=self._events_enabled(observation, last),
+            fleet_size=rollout.fleet_size,
+            upper_bound=rollout.upper_bound,
+            memory=rollout.memory,
+            holds=tuple(self.ledger.holds(key)),
+            lift=self.ledger.lift(key, HoldKind.OPERATOR),
+            course=rollout.course,
+            answers=tuple(self.ledger.answers(key)),
+            standing=self.watching.read(rollout, active),
+            installed=last.installed(self.clock.now() - SETTLING_MINUTES * self.minute_seconds),
+            rolls_back=rollout.rolls_back is not None,
+            is_rolled_back=last.rolled_back,
+            review_minutes=review_minutes(len(active)),
+            abort_request=rollout.abort_request,
+            aborting=rollout.aborting,
+            minute_seconds=self.minute_seconds,
+        )
 
+    def _events_enabled(self, observation: Observation, last: _Last) -> bool:
+        """Look whether events are published, where they seem not to be or were not before."""
+        if not observation.events_missing and not last.said(ReasonCode.EVENTS_OFF):
+            return True
+        return self.jobs.execution_events_enabled()
 
-def _was_told(rollout: Rollout, ledger: Ledger) -> bool:
-    """Whether the last decision told people of something to look at."""
-    last = ledger.decision(rollout.key, rollout.revision) if rollout.revision else None
-    return last is not None and last.attention is not None
+    def _observe(self, rollout: Rollout, job: Job | None) -> Observation:
+        """Bring the ledger up to date, where there is a job and time for it."""
+        if job is None or job.status is JobStatus.DELETION_IN_PROGRESS:
+            return Observation(Readiness.COMPLETE)
+        if rollout.revision == 0 and job.status is JobStatus.IN_PROGRESS:
+            # A job that runs already goes at its own rate until the first settings are in: they
+            # do not wait for its past to be read.
+            return Observation(Readiness.UNPLACED if job.counts.started else Readiness.COMPLETE)
+        try:
+            return observe(
+                rollout,
+                job,
+                jobs=self.jobs,
+                ledger=self.ledger,
+                minute_seconds=self.minute_seconds,
+            )
+        except RetryLater:
+            # What devices report is not known now: a decision to hold is better than none.
+            return Observation(Readiness.STALE)
 
-
-def _raise_attention(rollout: Rollout, decision: Decision, bus: Bus) -> None:
-    """Tell people when something to look at appears, not at every review after it."""
-    if decision.attention is None:
-        return
-    attention = needs_attention(
-        rollout.key.job_id,
-        problem=decision.attention,
-        remedy=EVENTS_REMEDY,
-        at=decision.at,
-        key=rollout.key,
-        revision=decision.revision,
-    )
-    if bus.publish([attention]):
-        message = f"the bus did not take what people should know of job {rollout.key.job_id}"
-        raise RetryLater(message)
+    def _raise_attention(self, rollout: Rollout, decision: Decision, last: _Last) -> None:
+        """Tell people when something to look at appears, not at every review after it."""
+        attention = decision.attention
+        if attention is None or last.told_of(attention.subject):
+            return
+        event = needs_attention(
+            rollout.key.job_id,
+            problem=attention.problem,
+            remedy=attention.remedy,
+            at=decision.at,
+            key=rollout.key,
+            revision=decision.revision,
+        )
+        if self.bus.publish([event]):
+            message = f"the bus did not take what people should know of job {rollout.key.job_id}"
+            raise RetryLater(message)

@@ -6,27 +6,30 @@ asked for and who owns the rollout is read right before the call and again right
 raise that lost the race is taken back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from tidegate.documents.announcements import (
-    needs_attention,
-    rollout_aborted,
-    rollout_completed,
-    rollout_held,
-    rollout_steered,
-)
+from tidegate.documents.announcements import needs_attention
+from tidegate.documents.record import final_record
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import Job, JobStatus
-from tidegate.domain.review import ABORT_REASON_CODE
-from tidegate.domain.rollout import Ending, Rollout, RolloutKey
+from tidegate.domain.review import ABORT_REASON_CODE, COMPLETE_REASON_CODE
+from tidegate.domain.rollout import Ending, HoldKind, Rollout, RolloutKey
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings, RolloutRate, refusals
 from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger
+from tidegate.service.news import Told, milestones, news_of, step_of
 from tidegate.service.observe import described
 from tidegate.service.waiting import owned
+
+#: Lines of a timeline that go into the final record.
+TIMELINE_LENGTH_MAX = 1000
+#: Decisions before one that were stored and never told, as their workflow died.
+MISSED_MAX = 5
+#: A job was there at its review: for so long its id is taken to be its own, without another look.
+SURE_SECONDS = 120
 
 _SLOWEST = JobSettings(rollout=RolloutRate(RATE_PER_MINUTE_MIN))
 
@@ -46,6 +49,10 @@ class Outcome(StrEnum):
     NOT_RUNNING = "not_running"
     #: AWS did not take it; people were told, and the next review tries again.
     UNAPPLIED = "unapplied"
+    #: All devices that took the release are rolled back, as far as they are known.
+    ROLLED_BACK = "rolled_back"
+    #: More of them are to be rolled back; review at once.
+    MORE = "more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +98,35 @@ class Steering:
 
     def _apply(self, rollout: Rollout, decision: Decision) -> Applied:
         match decision.verdict:
-            case Verdict.PROCEED | Verdict.HOLD:
+            case Verdict.PROCEED | Verdict.HOLD | Verdict.GATE:
                 return self._update(rollout, decision)
             case Verdict.ABORT:
-                return self._cancel(rollout, decision)
+                return self._cancel(rollout, decision, ABORT_REASON_CODE, force=decision.forces)
+            case Verdict.COMPLETE if decision.cancels_stragglers:
+                canceled = self._cancel(rollout, decision, COMPLETE_REASON_CODE)
+                done = canceled.outcome in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER)
+                return self._conclude(rollout, decision) if done else canceled
             case Verdict.COMPLETE | Verdict.ENDED:
-                ending = decision.ending or Ending.COMPLETED
-                self.ledger.conclude(
-                    rollout.key,
-                    generation=rollout.generation,
-                    ending=ending,
-                    at=self.clock.now(),
-                )
-                return Applied(Outcome.CONCLUDED)
+                return self._conclude(rollout, decision)
+            case Verdict.ROLL_BACK:
+                # Another function's; nothing is to be done here.
+                return Applied(Outcome.UNCHANGED)
+
+    def _conclude(self, rollout: Rollout, decision: Decision) -> Applied:
+        self.ledger.conclude(
+            rollout.key,
+            generation=rollout.generation,
+            ending=decision.ending or Ending.COMPLETED,
+            at=self.clock.now(),
+        )
+        return Applied(Outcome.CONCLUDED)
 
     # UpdateJob
 
     def _update(self, rollout: Rollout, decision: Decision) -> Applied:
+        if not decision.settings:
+            # Withheld for want of authority, or nothing that AWS would take now.
+            return Applied(Outcome.UNCHANGED)
         job = described(self.jobs, rollout.key)
         if job is None or job.status is not JobStatus.IN_PROGRESS:
             return _not_running(job)
@@ -203,15 +222,17 @@ class Steering:
 
     # CancelJob
 
-    def _cancel(self, rollout: Rollout, decision: Decision) -> Applied:
+    def _cancel(
+        self, rollout: Rollout, decision: Decision, reason_code: str, *, force: bool = False
+    ) -> Applied:
         try:
-            # Whatever has the job's id now: a cancelation cannot be taken back.
-            if described(self.jobs, rollout.key) is None:
+            if self._is_gone(rollout, decision):
                 return Applied(Outcome.JOB_OVER)
             self.jobs.cancel(
                 rollout.key.job_id,
-                reason_code=ABORT_REASON_CODE,
+                reason_code=reason_code,
                 comment=f"Tidegate, decision {decision.revision}: {decision.summary}",
+                force=force,
             )
         except NotFound:
             return Applied(Outcome.JOB_OVER)
@@ -226,6 +247,19 @@ class Steering:
             )
         return Applied(Outcome.CANCEL_REQUESTED)
 
+    def _is_gone(self, rollout: Rollout, decision: Decision) -> bool:
+        """
+        Whether another job may have the id by now: a cancelation cannot be taken back.
+
+        An abort does not wait for AWS to have room for a look: the review has just had one.
+        """
+        try:
+            return described(self.jobs, rollout.key) is None
+        except RetryLater:
+            if self.clock.now() - decision.at > SURE_SECONDS:
+                raise
+            return False
+
     def _is_canceled(self, rollout: Rollout, decision: Decision) -> bool:
         """Whether the job is over, or was canceled by the decision before and shows it late."""
         before = self.ledger.applied(rollout.key, decision.revision - 1)
@@ -237,24 +271,69 @@ class Steering:
     # the bus
 
     def _announce(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
-        events = [_announcement(rollout, decision, applied.sent)]
-        if applied.problem is not None and not self._was_told(rollout, decision, applied):
-            events.append(
-                needs_attention(
-                    rollout.key.job_id,
-                    problem=applied.problem,
-                    remedy=applied.remedy or "",
-                    at=decision.at,
-                    key=rollout.key,
-                    revision=decision.revision,
-                )
+        key, told = rollout.key, self._told(rollout.key, decision.revision)
+        answers = self.ledger.answers(key)
+        if applied.outcome is Outcome.SUPERSEDED:
+            # A newer decision says what is in force; gates and questions are told by this one only.
+            news = list(milestones(rollout, (*told.missed, decision), told, answers))
+        else:
+            news = news_of(
+                rollout,
+                decision,
+                told,
+                applied.sent,
+                lift=self.ledger.lift(key, HoldKind.OPERATOR),
+                answers=answers,
+                record=self._record(rollout, decision, applied),
             )
-        if self.bus.publish(events):
+        events = [*news, *self._problem(rollout, decision, applied)]
+        if events and self.bus.publish(events):
             message = (
-                f"the bus did not take decision {decision.revision} of {rollout.key.job_id}; "
+                f"the bus did not take decision {decision.revision} of {key.job_id}; "
                 "applying it again changes nothing and publishes it again"
             )
             raise RetryLater(message)
+        steps = [step_of(each, decision, applied.sent, decision.summary) for each in news]
+        if steps:
+            self.ledger.note_steps(key, steps)
+
+    def _told(self, key: RolloutKey, revision: int) -> Told:
+        """Return what people know before they are told of a decision."""
+        missed: list[Decision] = []
+        for earlier in range(revision - 1, max(0, revision - 1 - MISSED_MAX), -1):
+            decision, applied = (
+                self.ledger.decision(key, earlier),
+                self.ledger.applied(key, earlier),
+            )
+            if applied is None:
+                missed.insert(0, decision)
+            elif applied["outcome"] != Outcome.SUPERSEDED:
+                return Told(decision, tuple(missed))
+        return Told(None, tuple(missed))
+
+    def _problem(
+        self, rollout: Rollout, decision: Decision, applied: Applied
+    ) -> Iterator[BusEvent]:
+        if applied.problem is None or self._was_told(rollout, decision, applied):
+            return
+        yield needs_attention(
+            rollout.key.job_id,
+            problem=applied.problem,
+            remedy=applied.remedy or "",
+            at=decision.at,
+            key=rollout.key,
+            revision=decision.revision,
+        )
+
+    def _record(
+        self, rollout: Rollout, decision: Decision, applied: Applied
+    ) -> Mapping[str, Any] | None:
+        """Return the final record of a rollout that ends by this decision."""
+        if applied.outcome is not Outcome.CONCLUDED:
+            return None
+        steps = self.ledger.steps(rollout.key, limit=TIMELINE_LENGTH_MAX)
+        ending = decision.ending or Ending.COMPLETED
+        return final_record(rollout, ending, decision.evidence, steps, decision.at)
 
     def _was_told(self, rollout: Rollout, decision: Decision, applied: Applied) -> bool:
         """Whether the decision before came to the same problem: people know what to do by then."""
@@ -271,19 +350,6 @@ def _slowest(standing: JobSettings) -> int:
 def _not_running(job: Job | None) -> Applied:
     scheduled = job is not None and job.status is JobStatus.SCHEDULED
     return Applied(Outcome.NOT_RUNNING if scheduled else Outcome.JOB_OVER)
-
-
-def _announcement(rollout: Rollout, decision: Decision, sent: JobSettings) -> BusEvent:
-    key, at = rollout.key, decision.at
-    match decision.verdict:
-        case Verdict.COMPLETE:
-            return rollout_completed(key, decision, at)
-        case Verdict.ENDED:
-            return rollout_aborted(key, decision, at)
-        case Verdict.HOLD:
-            return rollout_held(key, decision, sent, at)
-        case Verdict.PROCEED | Verdict.ABORT:
-            return rollout_steered(key, decision, sent, at)
 
 
 def _note(applied: Applied) -> Mapping[str, Any]:
