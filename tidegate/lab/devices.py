@@ -17,7 +17,9 @@ from typing import Any
 
 from numpy.random import Generator, SeedSequence, default_rng
 
+from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.bus import MemoryBus
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
@@ -41,7 +43,8 @@ from tidegate.lab.trial import MINUTES_MAX, SETTLED_SHARE, Trial
 from tidegate.service.enroll import Enrolling
 from tidegate.service.intake import take_in
 from tidegate.service.record import record
-from tidegate.service.review import review
+from tidegate.service.review import Reviewing
+from tidegate.service.standing import Watching
 from tidegate.service.steer import Outcome, Steering
 from tidegate.service.waiting import park
 
@@ -332,6 +335,14 @@ class _Tidegate:
         self._ledger = MemoryLedger()
         self._workflow = MemoryWorkflow()
         self._bus = MemoryBus()
+        self._reviewing = Reviewing(
+            jobs=world.jobs,
+            ledger=self._ledger,
+            watching=Watching(MemoryAlarms(), MemoryCalendars(), self._ledger),
+            bus=self._bus,
+            clock=world.clock,
+            minute_seconds=MINUTE_SECONDS,
+        )
         self._routed = 0
         self._tokens = itertools.count()
         self._token = ""
@@ -377,15 +388,7 @@ class _Tidegate:
 
     def _review(self) -> Decision:
         assert self._key is not None
-        decision = review(
-            self._key,
-            generation=1,
-            jobs=self._world.jobs,
-            ledger=self._ledger,
-            bus=self._bus,
-            clock=self._world.clock,
-            minute_seconds=MINUTE_SECONDS,
-        )
+        decision = self._reviewing.review(self._key, generation=1)
         is_acceptable = decision.evidence.upper_bound <= self._policy.harm.acceptable_rate
         if self.accepted_at is None and is_acceptable:
             self.accepted_at = math.ceil(self._world.minutes())
