@@ -120,7 +120,11 @@ class Jobs(Protocol):
         """
 
     def active(self) -> Iterator[Sequence[JobListing]]:
-        """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""
+        """
+        Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request.
+
+        A job that begins meanwhile may be there twice.
+        """
 
     def things_in(self, targets: Sequence[str]) -> frozenset[str] | None:
         """
@@ -131,14 +135,21 @@ class Jobs(Protocol):
         """
 
     def create_group(self, name: str, description: str) -> str:
-        """Create a thing group of Tidegate's own and return its ARN; one of that name is done."""
+        """
+        Create a thing group of Tidegate's own and return its ARN; one that stands so is done.
+
+        The description is made to fit what AWS takes.
+
+        Raises:
+            Refused: A group of that name is not Tidegate's, or has another description.
+        """
 
     def add_to_group(self, name: str, thing_names: Sequence[str]) -> None:
         """
-        Add things to a group of Tidegate's own; those that are in it already stay.
+        Add things to a group of Tidegate's own, one by one; those that are in it already stay.
 
         Raises:
-            NotFound: The group or one of the things does not exist.
+            NotFound: The group or a thing does not exist; things before that one are in the group.
         """
 
     def execution_events_enabled(self) -> bool:
@@ -255,7 +266,15 @@ class Ledger(Protocol):
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
 
-    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+    def adjust(
+        self,
+        key: RolloutKey,
+        policy: Policy,
+        *,
+        keeps_bound: bool,
+        at: float,
+        fleet_size: int | None = None,
+    ) -> None:
         """
         Give the rollout another policy from its next review on; counts as one signal.
 
@@ -267,6 +286,8 @@ class Ledger(Protocol):
             policy: The new snapshot.
             keeps_bound: Whether the bound on the failure rate established so far holds under it.
             at: Epoch seconds.
+            fleet_size: Devices of the rollout, where the policy needs to know; None leaves what is
+                known.
 
         Raises:
             NotFound: There is no such rollout.
