@@ -313,7 +313,7 @@ def refusal_of(event: Mapping[str, Any], problem: str, remedy: str, at: float) -
 
 
 def needs_attention(
-    job_id: str,
+    job_id: str | None,
     problem: str,
     remedy: str,
     at: float,
@@ -321,8 +321,18 @@ def needs_attention(
     key: RolloutKey | None = None,
     revision: int | None = None,
 ) -> BusEvent:
-    """Say what people should look at, and what they can do; without a key, no rollout exists."""
-    detail = _detail(_cut(job_id, JOB_ID_LENGTH_MAX), key, at)
+    """
+    Say what people should look at, and what they can do.
+
+    Args:
+        job_id: The job's; None where it is about none, but about the account.
+        problem: What is wrong.
+        remedy: What people can do.
+        at: Epoch seconds.
+        key: The rollout; None where none exists.
+        revision: Of the decision that it is about.
+    """
+    detail = _detail(None if job_id is None else _cut(job_id, JOB_ID_LENGTH_MAX), key, at)
     detail["problem"] = _cut(problem, PROBLEM_LENGTH_MAX)
     detail["remedy"] = _cut(remedy, PROBLEM_LENGTH_MAX)
     if revision is not None:
@@ -334,8 +344,10 @@ def _event(detail_type: str, key: RolloutKey, at: float, **members: object) -> B
     return BusEvent(detail_type, _detail(key.job_id, key, at) | members)
 
 
-def _detail(job_id: str, key: RolloutKey | None, at: float) -> dict[str, Any]:
-    detail: dict[str, Any] = {"version": VERSION, "jobId": job_id}
+def _detail(job_id: str | None, key: RolloutKey | None, at: float) -> dict[str, Any]:
+    detail: dict[str, Any] = {"version": VERSION}
+    if job_id is not None:
+        detail["jobId"] = job_id
     if key is not None:
         detail["rolloutId"] = f"{key.job_id}#{key.created_at}"
     detail["at"] = moment(at)

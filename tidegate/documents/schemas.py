@@ -736,13 +736,14 @@ _ANNOUNCEMENTS = (
             "jobId": {
                 "type": "string",
                 "maxLength": announcements.JOB_ID_LENGTH_MAX,
-                "description": "As it was given, even if no job can have it.",
+                "description": "As it was given, even if no job can have it; missing where it "
+                "is about the account.",
             },
             "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
             "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
             "revision": _whole(1),
         },
-        optional=("rolloutId", "revision"),
+        optional=("rolloutId", "jobId", "revision"),
     ),
 )
 

@@ -595,6 +595,14 @@ def test_a_call_for_attention_bears_any_job_id() -> None:
     assert_valid(event)
 
 
+def test_a_call_for_attention_may_be_about_no_job() -> None:
+    """What is wrong with the account is no single job's: no id is made up for it."""
+    event = needs_attention(None, "messages wait", "Read them.", AT)
+
+    assert event.detail.keys() == {"version", "at", "problem", "remedy"}
+    assert_valid(event)
+
+
 @pytest.mark.parametrize("remedy", list(Remedy))
 def test_cohorts_that_fail_are_told_with_their_remedy(remedy: Remedy) -> None:
     """Whoever acts on one cohort finds it by name, with its evidence, without reading sentences."""
