@@ -1,0 +1,28 @@
+"""A policy as a command gives it: by its name, or whole; read and validated when it is needed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.domain.policy import Policy
+from tidegate.ports import Policies
+
+
+def read_policy(given: str | Mapping[str, Any], *, job_id: str, policies: Policies) -> Policy:
+    """
+    Return the policy that a command about a job gives.
+
+    Args:
+        given: Its name, or the policy itself.
+        job_id: The job's; messages name it.
+        policies: Where named policies live.
+
+    Raises:
+        Refused: There is none of that name, or something is wrong with it; every fault is told.
+        RetryLater: AWS throttles.
+    """
+    # Reading policies takes pydantic, which nothing but a policy that is given should pay for.
+    from tidegate.documents.policy import parse_policy_json  # noqa: PLC0415
+
+    if isinstance(given, Mapping):
+        return parse_policy_json(given, source=f"the policy given for job {job_id}").compile()
+    return parse_policy_json(policies.document(given), source=f"policy {given}").compile()

@@ -1,0 +1,43 @@
+"""Telling: what people must hear of reaches the bus, and what is news but once reaches it once."""
+
+from tidegate.errors import RetryLater
+from tidegate.ports import Bus, BusEvent, Ledger
+
+
+def tell(event: BusEvent, *, bus: Bus) -> None:
+    """
+    Put an event on the bus.
+
+    Raises:
+        RetryLater: The bus does not take it.
+    """
+    if bus.publish([event]):
+        message = f"the bus did not take {event.detail_type!r}; it is told when this is done again"
+        raise RetryLater(message)
+
+
+def tell_once(name: str, event: BusEvent, *, ledger: Ledger, bus: Bus, at: float) -> bool:
+    """
+    Put an event on the bus unless this was told before, and not cleared since.
+
+    Args:
+        name: Of what is told.
+        event: What is said.
+        ledger: Where it is noted.
+        bus: Told.
+        at: Epoch seconds.
+
+    Returns:
+        Whether it was news.
+
+    Raises:
+        RetryLater: The ledger throttles, or the bus does not take it: it is news still.
+    """
+    if not ledger.raise_alert(name, at=at):
+        return False
+    try:
+        tell(event, bus=bus)
+    except RetryLater:
+        ledger.clear_alert(name)
+        raise
+    return True
