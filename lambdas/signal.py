@@ -1,4 +1,4 @@
-"""Signal: what people and other systems ask of rollouts."""
+"""Signal: what people and other systems ask of rollouts, and what happens around them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas._batch import event_in, failures
 from tidegate.adapters.aws import environment as aws
 from tidegate.errors import TidegateError
-from tidegate.service.signal import signal
+from tidegate.service.signal import Signaling
 
 logger = Logger()
 metrics = Metrics()
@@ -18,16 +18,19 @@ metrics = Metrics()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
-    """Do what each operator's event asks for; one that cannot be done fails alone."""
+    """Do what each event asks for; one that cannot be read, or is in vain now, fails alone."""
+    signaling = Signaling(
+        ledger=aws.ledger(),
+        workflow=aws.workflow(),
+        bus=aws.bus(),
+        policies=aws.policies(),
+        jobs=aws.jobs(),
+        clock=aws.clock(),
+    )
     failed = []
     for index, message in enumerate(event["Records"]):
         try:
-            signal(
-                event_in(message),
-                ledger=aws.ledger(),
-                workflow=aws.workflow(),
-                bus=aws.bus(),
-            )
+            signaling.signal(event_in(message))
         except TidegateError as error:
             logger.exception("command not done", fault=str(error))
             failed.append(index)

@@ -1,133 +1,445 @@
-"""Signal: what people ask of a rollout, and what wakes it besides outcomes."""
+"""
+Signal: what people ask of a rollout, and what wakes it besides outcomes.
 
+Each command is done once or refused once, however often it is delivered: doing it again changes
+nothing, and one that was done is remembered, since it may well be impossible by the time that it is
+delivered again.
+"""
+
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.documents.announcements import needs_attention, rollout_resumed
+from tidegate.documents.announcements import needs_attention, policy_adjusted, refusal_of
 from tidegate.documents.commands import (
+    OPERATOR_SOURCE,
     AbortRollout,
+    AdjustPolicy,
     CommandError,
     EnrollJob,
+    GiveAnswer,
     HoldRollout,
     LaunchRollout,
     ResumeRollout,
     parse_command,
 )
+from tidegate.documents.outside import (
+    AlarmChanged,
+    CalendarChanged,
+    ExecutionEnded,
+    JobCreated,
+    parse_outside,
+)
+from tidegate.documents.record import moment
+from tidegate.domain.course import About, Answer, Question
+from tidegate.domain.policy import Harm, Policy
 from tidegate.domain.rollout import (
-    EXECUTION_NAME_LENGTH_MAX,
     AbortRequest,
+    Active,
     Hold,
     HoldKind,
+    Lift,
     Rollout,
+    RolloutKey,
 )
-from tidegate.errors import RetryLater
-from tidegate.ports import Bus, BusEvent, Ledger, Workflow
+from tidegate.errors import NotFound, Refused
+from tidegate.ports import (
+    POLICY_TAG,
+    Bus,
+    BusEvent,
+    Clock,
+    Jobs,
+    Ledger,
+    Policies,
+    Tagged,
+    Workflow,
+)
+from tidegate.service.finding import enroll_by_tag
+from tidegate.service.healing import HEALS_MAX, Heal, heal
+from tidegate.service.named_policy import read_policy
+from tidegate.service.names import execution_name
+from tidegate.service.observe import described
+from tidegate.service.telling import tell_once
 from tidegate.service.waiting import wake
 
 #: EventBridge's ids are UUIDs; they become part of an execution's name.
 EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 
-Request = HoldRollout | ResumeRollout | AbortRollout
+#: How Step Functions calls the end of an execution that did what it was to do, as handing over.
+SUCCEEDED = "SUCCEEDED"
+
+_SEND_ANOTHER = "Correct the command and send it again; nothing was changed."
+_COUNT_DEVICES = "Give budget and gates as numbers of devices; nothing was changed."
+_ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
+
+Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy
 
 
-def signal(event: Mapping[str, Any], *, ledger: Ledger, workflow: Workflow, bus: Bus) -> None:
+class Unaskable(CommandError):
     """
-    Do what an operator's event asks for; the same event again changes nothing.
+    A command that is written well cannot be done as things are.
 
-    Args:
-        event: As EventBridge delivers it, with its own ``time``.
-        ledger: Where holds and requests are kept.
-        workflow: Starts and wakes executions.
-        bus: Told where the event names no rollout.
-
-    Raises:
-        CommandError: It is no command, or a faulty one.
-        RetryLater: AWS throttles; deliver the event again.
-    """
-    command = parse_command(event)
-    at = _moment(event)
-    match command:
-        case LaunchRollout() | EnrollJob():
-            name = _execution_name(command.job_id, event)
-            workflow.start(name, command.enrolment().to_workflow_input())
-        case HoldRollout() | ResumeRollout() | AbortRollout():
-            _request(command, at, ledger=ledger, workflow=workflow, bus=bus)
-
-
-def _moment(event: Mapping[str, Any]) -> float:
-    """Return when the event was put on the bus."""
     try:
-        return datetime.fromisoformat(event["time"]).timestamp()
-    except (KeyError, TypeError, ValueError) as error:
+        signaling.do(command)
+    except Unaskable as error:
+        refuse(str(error), error.remedy)
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        """Say what stands in the way, and what whoever asked can do."""
+        super().__init__(problem)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """When a command was put on the bus, in epoch seconds, and the id that the bus gave it."""
+
+    event_id: str
+    at: float
+
+    @property
+    def mark(self) -> str:
+        """The name under which the ledger remembers that it was done, or refused."""
+        return f"command {self.event_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signaling:
+    """The ports that signaling needs."""
+
+    ledger: Ledger
+    workflow: Workflow
+    bus: Bus
+    policies: Policies
+    jobs: Jobs
+    clock: Clock
+
+    def signal(self, event: Mapping[str, Any]) -> None:
+        """
+        Do what an event asks for or what follows from it; the same event again changes nothing.
+
+        A command that cannot be done is answered by one Command Refused, and is done with.
+
+        Args:
+            event: As EventBridge delivers it, with its own ``id`` and ``time``.
+
+        Raises:
+            CommandError: It did not come by the bus.
+            EventError: It is an event of AWS, but not of its form.
+            RetryLater: AWS throttles; deliver the event again.
+        """
+        sent = _sent(event)
+        if event.get("source") != OPERATOR_SOURCE:
+            self._heed(event)
+            return
+        try:
+            self._do(event, sent)
+        except CommandError as error:
+            remedy = error.remedy if isinstance(error, Unaskable) else _SEND_ANOTHER
+            refusal = refusal_of(event, str(error), remedy, self.clock.now())
+            # Also where it was done before, and cannot be done again by now: that is no news.
+            self._tell_once(sent.mark, refusal)
+
+    def _tell_once(self, name: str, event: BusEvent) -> None:
+        tell_once(name, event, ledger=self.ledger, bus=self.bus, at=self.clock.now())
+
+    # commands
+
+    def _do(self, event: Mapping[str, Any], sent: _Sent) -> None:
+        command = parse_command(event)
+        match command:
+            case LaunchRollout() | EnrollJob():
+                name = execution_name(command.job_id, sent.event_id)
+                self.workflow.start(name, command.enrolment().to_workflow_input())
+            case _:
+                rollout = self._note(command, sent)
+                cause = f"{command.by}: {_verb(command)}"
+                wake(rollout.key, cause=cause, ledger=self.ledger, workflow=self.workflow)
+                self._revive(command, rollout, sent)
+
+    def _note(self, command: Request, sent: _Sent) -> Rollout:
+        """Write down what is asked of a rollout, and that this command did so; return it."""
+        rollout = self.ledger.current([command.job_id]).get(command.job_id)
+        if rollout is None:
+            raise _no_rollout(command, "never enrolled")
+        match command:
+            case HoldRollout() | ResumeRollout():
+                self._hold_or_resume(command, rollout, sent.at)
+            case AbortRollout():
+                self._abort(command, rollout, sent.at)
+            case GiveAnswer():
+                self._answer(command, rollout, sent.at)
+            case AdjustPolicy():
+                self._tell_once(sent.mark, self._adjust(command, rollout, sent.at))
+        self.ledger.raise_alert(sent.mark, at=self.clock.now())
+        return rollout
+
+    def _hold_or_resume(
+        self, command: HoldRollout | ResumeRollout, rollout: Rollout, at: float
+    ) -> None:
+        if rollout.ending is not None:
+            raise _no_rollout(command, f"ended: {rollout.ending}")
+        if isinstance(command, HoldRollout):
+            hold = Hold(HoldKind.OPERATOR, command.by, command.reason, at)
+            self.ledger.place_hold(rollout.key, hold)
+        else:
+            lift = Lift(command.by, command.reason, at)
+            self.ledger.lift_holds(rollout.key, HoldKind.OPERATOR, lift)
+
+    def _abort(self, command: AbortRollout, rollout: Rollout, at: float) -> None:
+        request = AbortRequest(command.by, command.reason, at)
+        if rollout.abort_request == request:
+            return
+        _require_ongoing(command, rollout, at)
+        self.ledger.request_abort(rollout.key, request)
+
+    def _answer(self, command: GiveAnswer, rollout: Rollout, at: float) -> None:
+        given = Answer(command.question_id, command.yes, command.by, command.comment, at)
+        standing = self._standing(rollout, given)
+        if standing is None:
+            _require_ongoing(command, rollout, at)
+            _require_pending(command, rollout, at)
+            standing = self.ledger.give_answer(rollout.key, given)
+        if (standing.by, standing.yes) != (given.by, given.yes):
+            raise _answered(command, standing)
+
+    def _standing(self, rollout: Rollout, given: Answer) -> Answer | None:
+        """Return the answer that the question has, if it was this rollout's that was meant."""
+        if given.at < rollout.key.created_at:
+            return None
+        answers = self.ledger.answers(rollout.key)
+        return next((each for each in answers if each.question_id == given.question_id), None)
+
+    def _adjust(self, command: AdjustPolicy, rollout: Rollout, at: float) -> BusEvent:
+        """Give the rollout the policy; return what is told of it."""
+        _require_ongoing(command, rollout, at)
+        policy = self._policy(command, rollout)
+        self.ledger.adjust(
+            rollout.key,
+            policy,
+            keeps_bound=_keeps_bound(rollout.policy.harm, policy.harm),
+            fleet_size=self._fleet_size(command, rollout, policy),
+            at=at,
+        )
+        latest = self.ledger.rollout(rollout.key)
+        if latest.policy != policy:
+            problem = f"{_asked(command)}, but it was adjusted by a later command meanwhile"
+            raise Unaskable(problem, "Send it again if it shall have the last word.")
+        return policy_adjusted(
+            rollout.key, policy.name, latest.policy_version, command.by, command.reason, at
+        )
+
+    def _policy(self, command: AdjustPolicy, rollout: Rollout) -> Policy:
+        try:
+            policy = read_policy(command.policy, job_id=command.job_id, policies=self.policies)
+        except Refused as error:
+            problem = f"{_asked(command)}: {error}"
+            raise Unaskable(problem, _SEND_ANOTHER) from error
+        # The namespace is the job's, whatever else is asked for.
+        namespace_id = policy.job.namespace_id or rollout.policy.job.namespace_id
+        return replace(policy, job=replace(policy.job, namespace_id=namespace_id))
+
+    def _fleet_size(self, command: AdjustPolicy, rollout: Rollout, policy: Policy) -> int | None:
+        """Return the fleet's size if it has to be found out, None if not."""
+        if rollout.fleet_size is not None or not policy.needs_fleet_size:
+            return None
+        job = described(self.jobs, rollout.key)
+        if job is None:
+            raise _no_rollout(command, "the job was deleted")
+        try:
+            things = self.jobs.things_in(job.targets)
+        except NotFound as error:
+            problem = f"{_asked(command)}: {error}"
+            raise Unaskable(problem, _COUNT_DEVICES) from error
+        if things is None:
+            problem = (
+                f"{_asked(command)}, but policy {policy.name} needs the size of the fleet, and the "
+                "targets of the job are too many to count"
+            )
+            raise Unaskable(problem, _COUNT_DEVICES)
+        return len(things)
+
+    # workflows that do not run
+
+    def _revive(self, command: Request, rollout: Rollout, sent: _Sent) -> None:
+        """Start the workflow anew if it died: what is noted would not be done by itself."""
+        if self.workflow.is_running(rollout.execution_arn):
+            return
+        active = next((each for each in self.ledger.active() if each.key == rollout.key), None)
+        if active is None:
+            return
+        if self._heal(active, is_asked_for=True) is Heal.STARTED and active.heals >= HEALS_MAX:
+            self._tell_once(f"{sent.mark} unattended", _unattended(command, active, sent.at))
+
+    def _heal(self, active: Active, *, is_asked_for: bool = False) -> Heal:
+        return heal(
+            active,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            at=self.clock.now(),
+            is_asked_for=is_asked_for,
+        )
+
+    # what happens outside
+
+    def _heed(self, event: Mapping[str, Any]) -> None:
+        """Let an event of AWS wake, heal or enroll whom it concerns; mostly it is nobody."""
+        match parse_outside(event):
+            case AlarmChanged(name):
+                self._wake(f"alarm {name} changed", lambda policy: name in policy.watched_alarms)
+            case CalendarChanged(calendar) as changed:
+                called = {calendar, changed.name}
+                self._wake(
+                    f"calendar {changed.name} changed",
+                    lambda policy: not called.isdisjoint(policy.freeze.calendars),
+                )
+            case JobCreated(job_id):
+                self._enroll_if_tagged(job_id)
+            case ExecutionEnded(execution_arn, status) if status != SUCCEEDED:
+                self._succeed(execution_arn)
+            case _:
+                pass
+
+    def _wake(self, cause: str, heeds: Callable[[Policy], bool]) -> None:
+        for _, rollout in self._ongoing():
+            if heeds(rollout.policy):
+                self.ledger.signal(rollout.key)
+                wake(rollout.key, cause=cause, ledger=self.ledger, workflow=self.workflow)
+
+    def _succeed(self, execution_arn: str) -> None:
+        """Heal the rollout that the execution leaves behind, if it does."""
+        for active, rollout in self._ongoing():
+            if rollout.execution_arn == execution_arn:
+                self._heal(active)
+
+    def _ongoing(self) -> Iterator[tuple[Active, Rollout]]:
+        """Yield all rollouts that have not ended."""
+        listed = {each.key: each for each in self.ledger.active()}
+        for rollout in self.ledger.current(key.job_id for key in listed).values():
+            if rollout.key in listed:
+                yield listed[rollout.key], rollout
+
+    def _enroll_if_tagged(self, job_id: str) -> None:
+        """Enroll a job that was created with the tag; nothing else of one without it is read."""
+        try:
+            policy = self.jobs.tags(self.jobs.arn(job_id)).get(POLICY_TAG)
+            if policy is None:
+                return
+            job = self.jobs.describe(job_id)
+        except NotFound:
+            return
+        key = RolloutKey(job_id, job.created_at)
+        enroll_by_tag(
+            key,
+            Tagged(policy, self.clock.now()),
+            before=self.ledger.tagged([key]).get(key),
+            ledger=self.ledger,
+            workflow=self.workflow,
+        )
+
+
+def _sent(event: Mapping[str, Any]) -> _Sent:
+    event_id = event.get("id")
+    if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
         message = (
-            f"a command without a time of its own ({event.get('time')!r}) did not come by the bus: "
-            "only the bus rule of the stack should write to this queue"
+            f"an event whose id is {event_id!r} did not come by the bus, which gives each event a "
+            "UUID: only the rules of the stack should write to this queue"
+        )
+        raise CommandError(message)
+    try:
+        return _Sent(event_id, datetime.fromisoformat(event["time"]).timestamp())
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        message = (
+            f"an event without a time of its own ({event.get('time')!r}) did not come by the bus: "
+            "only the rules of the stack should write to this queue"
         )
         raise CommandError(message) from error
 
 
-def _execution_name(job_id: str, event: Mapping[str, Any]) -> str:
-    """Return a name that is the event's own: the same if it is delivered again, and no other's."""
-    event_id = event.get("id")
-    if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
-        message = (
-            f"a command whose id is {event_id!r} did not come by the bus, which gives each event a "
-            "UUID: only the bus rule of the stack should write to this queue"
-        )
-        raise CommandError(message)
-    return f"{job_id[: EXECUTION_NAME_LENGTH_MAX - len(event_id) - 1]}-{event_id}"
-
-
-def _request(command: Request, at: float, *, ledger: Ledger, workflow: Workflow, bus: Bus) -> None:
-    rollout = ledger.current([command.job_id]).get(command.job_id)
-    state = _unaskable(command, rollout, at)
-    if rollout is None or state is not None:
-        problem = (
-            f"{command.by} asked to {_verb(command)} job {command.job_id}, "
-            f"but no rollout of it is running ({state})"
-        )
-        remedy = "Check the job id; to have a running job steered, send Enroll Job first."
-        _publish(bus, needs_attention(command.job_id, problem, remedy, at))
-        return
-    key = rollout.key
-    match command:
-        case HoldRollout():
-            ledger.place_hold(key, Hold(HoldKind.OPERATOR, command.by, command.reason, at))
-        case ResumeRollout():
-            ledger.lift_holds(key, HoldKind.OPERATOR, until=at)
-            _publish(bus, rollout_resumed(key, command.by, command.reason, at))
-        case AbortRollout():
-            ledger.request_abort(key, AbortRequest(command.by, command.reason, at))
-    wake(key, cause=f"{command.by}: {_verb(command)}", ledger=ledger, workflow=workflow)
-    if not workflow.is_running(rollout.execution_arn):
-        _publish(bus, _unattended(command, rollout, at))
-
-
-def _unaskable(command: Request, rollout: Rollout | None, at: float) -> str | None:
-    """Return why the request is about no rollout that goes on, None if it is."""
-    if rollout is None:
-        return "never enrolled"
+def _require_ongoing(
+    command: AbortRollout | GiveAnswer | AdjustPolicy, rollout: Rollout, at: float
+) -> None:
+    """Refuse what is about a rollout that is over, or about another one before this."""
     if rollout.ending is not None:
-        return f"ended: {rollout.ending}"
-    # Delivered late, or replayed from an archive; a hold errs on the safe side, an abort does not.
-    if isinstance(command, AbortRollout) and at < rollout.key.created_at:
-        return "asked before the job that has this id now was created"
-    return None
+        raise _no_rollout(command, f"ended: {rollout.ending}")
+    # Delivered late, or replayed from an archive; a hold errs on the safe side, nothing else does.
+    if at < rollout.key.created_at:
+        raise _no_rollout(command, "asked before the job that has this id now was created")
+    is_stopping = rollout.aborting or rollout.abort_request is not None
+    if is_stopping and not isinstance(command, AbortRollout):
+        problem = f"{_asked(command)}, but the rollout is being stopped"
+        raise Unaskable(problem, "Nothing to do: an abort is not taken back.")
 
 
-def _unattended(command: Request, rollout: Rollout, at: float) -> BusEvent:
-    """Return the answer to a request that is noted, but that nothing will act on by itself."""
-    return needs_attention(
-        command.job_id,
-        f"{command.by} asked to {_verb(command)} job {command.job_id}, which is noted, but the "
-        f"workflow that would do it does not run: {rollout.execution_arn}",
-        "Start the workflow again with the job's id and policy: it goes on from the ledger. To "
-        f"stop the job at once: aws iot cancel-job --job-id {command.job_id}",
-        at,
-        key=rollout.key,
+def _require_pending(command: GiveAnswer, rollout: Rollout, at: float) -> None:
+    """Refuse an answer to what nobody asks, does not ask yet, or asks no longer."""
+    asked = [each for each in rollout.course.pending if _is_about_gate(each) is command.about_gate]
+    question = next((each for each in asked if each.question_id == command.question_id), None)
+    if question is None:
+        pending = ", ".join(each.question_id for each in asked) or "nothing"
+        problem = f"{_asked(command)}, but nothing waits for an answer under that correlation id"
+        remedy = f"Answer what waits: {pending}. What was answered or overtaken waits no more."
+        raise Unaskable(problem, remedy)
+    # The bus tells whole seconds.
+    if at < math.floor(question.asked_at):
+        problem = f"{_asked(command)}, but before it was asked, at {moment(question.asked_at)}"
+        raise Unaskable(problem, "Look at what is asked, and answer that.")
+    if question.due_at is not None and at > question.due_at:
+        problem = f"{_asked(command)}, but an answer was due by {moment(question.due_at)}"
+        remedy = "The policy says what follows where no answer comes in time; see what is decided."
+        raise Unaskable(problem, remedy)
+
+
+def _is_about_gate(question: Question) -> bool:
+    return question.about in (About.GATE_ANSWER, About.GATE_APPROVAL)
+
+
+def _keeps_bound(before: Harm, after: Harm) -> bool:
+    """Whether a bound on the failure rate found under the one holds under the other."""
+    return (
+        before.statuses == after.statuses
+        and before.confidence == after.confidence
+        and before.acceptable_rate == after.acceptable_rate
+        and before.tolerated_rate == after.tolerated_rate
+        and before.tolerated_late == after.tolerated_late
     )
+
+
+def _answered(command: GiveAnswer, standing: Answer) -> Unaskable:
+    said = "yes" if standing.yes else "no"
+    problem = (
+        f"{_asked(command)}, but {standing.by} answered {said} at {moment(standing.at)} already: "
+        f"{standing.comment}"
+    )
+    remedy = "The first answer stands. To stop the rollout all the same, hold or abort it."
+    return Unaskable(problem, remedy)
+
+
+def _no_rollout(command: Request, state: str) -> Unaskable:
+    problem = f"{_asked(command)}, but no rollout of it is running ({state})"
+    return Unaskable(problem, _ENROLL_FIRST)
+
+
+def _unattended(command: Request, active: Active, at: float) -> BusEvent:
+    """Return the answer to a request that is noted, but that may not be done so soon."""
+    job_id = active.key.job_id
+    return needs_attention(
+        job_id,
+        f"{_asked(command)}, which is noted, but the workflow that would do it has failed "
+        f"{active.heals} times in a row; it is started once more",
+        "Read the history of its last execution, and mend the cause. To stop the job at once: "
+        f"aws iot cancel-job --job-id {job_id}",
+        at,
+        key=active.key,
+    )
+
+
+def _asked(command: Request) -> str:
+    return f"{command.by} asked to {_verb(command)} job {command.job_id}"
 
 
 def _verb(command: Request) -> str:
@@ -138,9 +450,7 @@ def _verb(command: Request) -> str:
             return "resume"
         case AbortRollout():
             return "abort"
-
-
-def _publish(bus: Bus, event: BusEvent) -> None:
-    if bus.publish([event]):
-        message = f"the bus did not take {event.detail_type!r}; deliver the command again"
-        raise RetryLater(message)
+        case GiveAnswer():
+            return f"{'approve' if command.yes else 'reject'} {command.question_id} of"
+        case AdjustPolicy():
+            return "adjust the policy of"
