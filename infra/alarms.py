@@ -1,8 +1,8 @@
-"""Alarms on what people must look at, and the topic that tells them."""
+"""Alarms on what people must look at, and the topic that tells of them."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk.aws_cloudwatch import (
     Alarm,
     ComparisonOperator,
@@ -12,17 +12,17 @@ from aws_cdk.aws_cloudwatch import (
 )
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from aws_cdk.aws_iam import PolicyStatement
-from aws_cdk.aws_kms import IKey, Key
-from aws_cdk.aws_sns import ITopic, ITopicSubscription, Topic
-from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from aws_cdk.aws_sqs import Queue
 from constructs import Construct
 
-from infra.bus import Bus
 from infra.handler import Handler
 from infra.inbox import Inbox
 from infra.role import acting_for, service
 from infra.settings import Settings
+from infra.topic import new_topic, topic_key
+
+if TYPE_CHECKING:
+    from aws_cdk.aws_sns import ITopic
 
 #: A queue is taken within seconds; a batch that fails comes again after three minutes.
 AGE_SECONDS_MAX = 600
@@ -36,43 +36,22 @@ class Alarms(Construct):
     """
     Tells people what they must look at.
 
-    That is dead letters, queues that nobody works off, Lambdas that fail again and again, and
-    rollouts that need attention.
+    That is dead letters, queues that nobody works off, and Lambdas that fail again and again.
 
     There is no alarm on failed workflows: stopping a bad release is Tidegate's work, and ends an
     execution as failed. One that Tidegate itself failed puts "Rollout Needs Attention" on the bus.
 
     Attributes:
+        key: Encrypts what is told, here and on the other topics.
         topic: Where all this is announced.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, settings: Settings, *, bus: Bus
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
-        key = Key(
-            self,
-            "Key",
-            description="Encrypts Tidegate's alarms on their way.",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        key.add_to_resource_policy(
-            # The key that AWS manages for SNS is closed to both.
-            PolicyStatement(
-                principals=[service("cloudwatch"), service("events")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-            )
-        )
-        self.topic = Topic(
-            self,
-            "Topic",
-            topic_name=settings.name_of("alarms"),
-            display_name="Tidegate",
-            master_key=cast("IKey", key),
-            enforce_ssl=True,
+        self.key = topic_key(self, "Key")
+        self.topic = new_topic(
+            self, "Topic", settings, name="alarms", key=self.key, email=settings.alarm_email
         )
         alarms = Stack.of(self).format_arn(
             service="cloudwatch",
@@ -87,16 +66,7 @@ class Alarms(Construct):
                 resources=[self.topic.topic_arn],
             )
         )
-        if settings.alarm_email:
-            subscription = EmailSubscription(settings.alarm_email)
-            self.topic.add_subscription(cast("ITopicSubscription", subscription))
         self._action = cast("IAlarmAction", SnsAction(cast("ITopic", self.topic)))
-        bus.announce(
-            "NeedsAttention",
-            self.topic,
-            source="tidegate",
-            detail_types=["Rollout Needs Attention"],
-        )
 
     def watch_inbox(self, inbox: Inbox) -> None:
         """Tell of messages that nobody takes, and of those that cannot be processed."""

@@ -1,12 +1,13 @@
 """The front door: the EventBridge bus through which all events come in and all decisions go out."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from aws_cdk import Duration
-from aws_cdk.aws_events import EventBus, EventPattern, IRuleTarget, Match, Rule
+from aws_cdk.aws_events import EventBus, EventPattern, IRuleTarget, Match, Rule, RuleTargetInput
 from aws_cdk.aws_events_targets import SnsTopic, SqsQueue
 from aws_cdk.aws_sns import ITopic, Topic
+from aws_cdk.aws_sqs import Queue
 from constructs import Construct
 
 from infra.handler import Handler
@@ -65,22 +66,49 @@ class Bus(Construct):
         self._rule(construct_id, source, detail_types, cast("IRuleTarget", target))
 
     def announce(
-        self, construct_id: str, topic: Topic, *, source: str, detail_types: Sequence[str]
+        self,
+        construct_id: str,
+        topic: Topic,
+        *,
+        detail_types: Sequence[str],
+        text: str,
+        undelivered: Queue,
+        detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Tell people of events, through a topic."""
-        self._rule(
-            construct_id, source, detail_types, cast("IRuleTarget", SnsTopic(cast("ITopic", topic)))
+        """
+        Tell people of Tidegate's own events, through a topic.
+
+        Args:
+            construct_id: The rule's id.
+            topic: Where they are told.
+            detail_types: Which events.
+            text: What is told, in one line, with fields of the event in it.
+            undelivered: Where events go that the topic did not take.
+            detail: Which of them, by their detail; all by default.
+        """
+        target = SnsTopic(
+            cast("ITopic", topic),
+            message=RuleTargetInput.from_text(text),
+            dead_letter_queue=undelivered,
         )
+        self._rule(construct_id, "tidegate", detail_types, cast("IRuleTarget", target), detail)
 
     def _rule(
-        self, construct_id: str, source: str, detail_types: Sequence[str], target: IRuleTarget
+        self,
+        construct_id: str,
+        source: str,
+        detail_types: Sequence[str],
+        target: IRuleTarget,
+        detail: Mapping[str, Any] | None = None,
     ) -> None:
         Rule(
             self,
             construct_id,
             event_bus=self.bus,
             event_pattern=EventPattern(
-                source=[source], detail_type=list(detail_types) if detail_types else None
+                source=[source],
+                detail_type=list(detail_types) if detail_types else None,
+                detail=detail,
             ),
             targets=[target],
         )

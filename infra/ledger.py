@@ -19,7 +19,10 @@ class Ledger(Construct):
     """
     What Tidegate remembers.
 
-    In AWS it outlives its stack: it is the record of what was decided, and why.
+    In AWS it outlives its stack: it is the record of what was decided, and why. Only a first
+    deployment that fails takes along the empty table that it made. DynamoDB's deletion protection
+    would stand in the way of that, so it is off: of a table that is deleted by hand, point-in-time
+    recovery keeps a last backup for 35 days.
 
     Attributes:
         table: The table.
@@ -41,8 +44,9 @@ class Ledger(Construct):
             point_in_time_recovery_specification=PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            deletion_protection=lasting,
-            removal_policy=RemovalPolicy.RETAIN if lasting else RemovalPolicy.DESTROY,
+            removal_policy=(
+                RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if lasting else RemovalPolicy.DESTROY
+            ),
         )
 
     def give_to(self, handler: Handler) -> None:

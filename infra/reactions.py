@@ -1,13 +1,18 @@
 """What events on the bus set off: the Lambdas ``record`` and ``signal``."""
 
 from collections.abc import Sequence
+from typing import cast
 
+from aws_cdk.aws_events import EventPattern, IRuleTarget, Match, Rule
+from aws_cdk.aws_events_targets import SqsQueue
 from constructs import Construct
 
 from infra.bus import Bus
 from infra.handler import Common, Handler
 from infra.inbox import Inbox
+from infra.jobs import let_count_things, let_describe_enrolled, let_read_tags
 from infra.ledger import Ledger
+from infra.policies import Policies
 from infra.workflow import Machine
 
 
@@ -84,7 +89,12 @@ class Record(Reaction):
 
 
 class Signal(Reaction):
-    """What people ask for: launches, enrolments, holds, aborts."""
+    """
+    What people and other systems ask for, and what else in the account concerns rollouts.
+
+    AWS's own services put their events on the account's default bus; from there they come straight
+    into this inbox. They only wake: what counts is what a review reads.
+    """
 
     def __init__(
         self,
@@ -94,6 +104,7 @@ class Signal(Reaction):
         *,
         bus: Bus,
         ledger: Ledger,
+        policies: Policies,
         machine: Machine,
     ) -> None:
         super().__init__(
@@ -102,7 +113,7 @@ class Signal(Reaction):
             common,
             bus=bus,
             name="signal",
-            description="Does what people ask for: launches, enrolments, holds, aborts.",
+            description="Does what people ask for: launches, holds, answers, aborts.",
             source="tidegate.operator",
             # Few and urgent: nobody waits for a batch to fill.
             batch_size=10,
@@ -114,3 +125,43 @@ class Signal(Reaction):
         machine.let_start(self.handler)
         machine.let_wake(self.handler)
         machine.let_look(self.handler)
+        policies.give_to(self.handler)
+        let_read_tags(self.handler)
+        let_describe_enrolled(self.handler)
+        let_count_things(self.handler)
+        self._listen(
+            "ToAlarmChange",
+            EventPattern(source=["aws.cloudwatch"], detail_type=["CloudWatch Alarm State Change"]),
+        )
+        self._listen(
+            "ToCalendarChange",
+            EventPattern(source=["aws.ssm"], detail_type=["Calendar State Change"]),
+        )
+        self._listen(
+            "ToJobCreated",
+            EventPattern(
+                source=["aws.iot"],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={
+                    "eventSource": ["iot.amazonaws.com"],
+                    "eventName": ["CreateJob"],
+                    "errorCode": Match.does_not_exist(),
+                },
+            ),
+        )
+        self._listen(
+            "ToWorkflowFailed",
+            EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [machine.arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            ),
+        )
+
+    def _listen(self, construct_id: str, pattern: EventPattern) -> None:
+        """Take events from the account's default bus."""
+        target = SqsQueue(self.inbox.queue, dead_letter_queue=self.inbox.dead_letters)
+        Rule(self, construct_id, event_pattern=pattern, targets=[cast("IRuleTarget", target)])

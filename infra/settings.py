@@ -11,6 +11,10 @@ Give them as ``npx cdk deploy --context key=value``, or write them into ``cdk.js
 * ``logRetentionDays``: how long CloudWatch keeps logs.
 * ``alarmEmail``: who gets a mail when an alarm goes off. Nobody by default: subscribe to the topic
   in the stack's output ``AlarmTopicArn``.
+* ``approvalEmail``: who gets a mail when a rollout asks for a yes or a no. Nobody by default:
+  subscribe to the topic in the stack's output ``ApprovalTopicArn``.
+* ``accountHarmBudget``: how many devices all rollouts of this Tidegate together may have harmed
+  beyond what is acceptable before all of them are held. Nothing limits them together by default.
 * ``presignRoleArns``: roles, separated by commas, that AWS IoT may assume to presign URLs in job
   documents. Only needed by jobs that use ``presignedUrlConfig``.
 * ``tracing``: ``true`` or ``false``: whether X-Ray traces Lambdas and workflow.
@@ -84,6 +88,8 @@ class Settings:
     minute_seconds: float = MINUTE_SECONDS
     log_retention: RetentionDays = RetentionDays.THREE_MONTHS
     alarm_email: str | None = None
+    approval_email: str | None = None
+    account_harm_budget: int | None = None
     presign_role_arns: tuple[str, ...] = ()
     tracing: bool = True
 
@@ -146,6 +152,16 @@ class Settings:
             alarm_email=read(
                 scope, "alarmEmail", parse_email, None, "give one address, name@domain"
             ),
+            approval_email=read(
+                scope, "approvalEmail", parse_email, None, "give one address, name@domain"
+            ),
+            account_harm_budget=read(
+                scope,
+                "accountHarmBudget",
+                parse_devices,
+                None,
+                "give a whole number of devices, 1 or more, or leave it out",
+            ),
             presign_role_arns=read(
                 scope,
                 "presignRoleArns",
@@ -194,6 +210,14 @@ def parse_email(text: str) -> str | None:
     if not EMAIL.fullmatch(text):
         raise ValueError(text)
     return text
+
+
+def parse_devices(text: str) -> int | None:
+    """Return the number of devices; raises ValueError."""
+    devices = int(text)
+    if devices < 1:
+        raise ValueError(text)
+    return devices
 
 
 def parse_role_arns(text: str) -> tuple[str, ...]:

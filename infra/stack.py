@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.account_events import AccountEvents
 from infra.alarms import Alarms
+from infra.announcements import Announcements
 from infra.bus import Bus
 from infra.handler import Common
 from infra.intake import Intake
@@ -15,6 +16,7 @@ from infra.package import REPOSITORY, Platform, code_for
 from infra.policies import Policies
 from infra.reactions import Record, Signal
 from infra.settings import Settings
+from infra.sweep import Sweep
 from infra.workflow import Machine, Steps, Workflow
 
 DEFINITION = REPOSITORY / "workflows" / "rollout.asl.json"
@@ -60,7 +62,9 @@ class TidegateStack(Stack):
         machine = Machine(self, settings)
         intake = Intake(self, "Intake", common, bus=bus)
         record = Record(self, "Record", common, bus=bus, ledger=ledger, machine=machine)
-        signal = Signal(self, "Signal", common, bus=bus, ledger=ledger, machine=machine)
+        signal = Signal(
+            self, "Signal", common, bus=bus, ledger=ledger, policies=policies, machine=machine
+        )
         steps = Steps(
             self, "Steps", common, bus=bus, ledger=ledger, policies=policies, machine=machine
         )
@@ -71,7 +75,10 @@ class TidegateStack(Stack):
         # By the time events begin to come there is somebody to take them.
         account_events.node.add_dependency(intake)
 
-        alarms = Alarms(self, "Alarms", settings, bus=bus)
+        alarms = Alarms(self, "Alarms", settings)
+        announcements = Announcements(
+            self, "Announcements", settings, bus=bus, alarms=alarms.topic, key=alarms.key
+        )
         inboxes = (intake.inbox, record.inbox, signal.inbox)
         for inbox in inboxes:
             alarms.watch_inbox(inbox)
@@ -81,26 +88,48 @@ class TidegateStack(Stack):
             "Each holds the event that AWS IoT could not hand over, in base64: send that to the "
             "events queue. What is lost, the next review reads from the job's executions.",
         )
+        alarms.watch_dead_end(
+            announcements.undelivered,
+            "undelivered",
+            "Each holds an event that a topic did not take, and that people were not told.",
+        )
+        sweep = Sweep(
+            self,
+            "Sweep",
+            common,
+            bus=bus,
+            ledger=ledger,
+            machine=machine,
+            dead_letters=[
+                *(inbox.dead_letters for inbox in inboxes),
+                intake.rule_errors,
+                announcements.undelivered,
+            ],
+        )
         for handler in (
             intake.handler,
             record.handler,
             signal.handler,
             *steps.all,
+            sweep.handler,
             account_events.handler,
         ):
             alarms.watch_handler(handler)
 
         outputs = {
             "AlarmTopicArn": alarms.topic.topic_arn,
+            "ApprovalTopicArn": announcements.approvals.topic_arn,
             "BusName": bus.bus.event_bus_name,
             "EventsDeadLettersUrl": intake.inbox.dead_letters.queue_url,
             "EventsQueueUrl": intake.inbox.queue.queue_url,
+            "NewsTopicArn": announcements.news.topic_arn,
             "PolicyPrefix": policies.prefix,
             "RecordDeadLettersUrl": record.inbox.dead_letters.queue_url,
             "RuleErrorsUrl": intake.rule_errors.queue_url,
             "SignalDeadLettersUrl": signal.inbox.dead_letters.queue_url,
             "StateMachineArn": workflow.state_machine.state_machine_arn,
             "TableName": ledger.table.table_name,
+            "UndeliveredUrl": announcements.undelivered.queue_url,
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)

@@ -16,19 +16,21 @@ from constructs import Construct
 from infra.acknowledgement import acknowledge
 from infra.bus import Bus
 from infra.handler import Common, Handler
+from infra.jobs import (
+    ANY_JOB,
+    ENROLLED,
+    ONLY_ENROLLED,
+    OWN_GROUPS,
+    OWN_TAGS,
+    any_of_iot,
+    let_count_things,
+    let_describe_enrolled,
+    let_read_tags,
+)
 from infra.ledger import Ledger
 from infra.policies import Policies
 from infra.role import acting_for, allow, service, service_role
 from infra.settings import Settings
-
-#: A job is Tidegate's own if it carries the tag that enrolls it, whatever its policy.
-ENROLLED = {"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}
-
-#: Every tag key in the request begins so.
-OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
-
-ANY_JOB = "Job ids are not known beforehand"
-ONLY_ENROLLED = f"{ANY_JOB}; the condition lets only enrolled jobs through."
 
 
 class Machine:
@@ -83,6 +85,7 @@ class Steps(Construct):
         enroll: Claims a rollout and prepares its job.
         review: Reads the evidence and decides.
         steer: Applies a decision to the job.
+        roll_back: Launches the job that undoes a stopped release.
         park: Keeps the task token of the waiting workflow.
     """
 
@@ -124,6 +127,15 @@ class Steps(Construct):
             description="Applies a decision to the job.",
             timeout_seconds=60,
         )
+        self.roll_back = Handler(
+            self,
+            "RollBack",
+            common,
+            name="roll_back",
+            description="Launches the job that undoes a stopped release.",
+            memory_mb=512,
+            timeout_seconds=60,
+        )
         self.park = Handler(
             self,
             "Park",
@@ -133,22 +145,24 @@ class Steps(Construct):
         )
         for handler in self.all:
             ledger.give_to(handler)
-        for handler in (self.enroll, self.review, self.steer):
+        for handler in (self.enroll, self.review, self.steer, self.roll_back):
             bus.give_to(handler)
         policies.give_to(self.enroll)
         machine.let_look(self.enroll)
         machine.let_wake(self.park)
+        machine.let_start(self.roll_back)
         self._allow_enroll()
         self._allow_review()
         self._allow_steer()
+        self._allow_roll_back()
 
     @property
     def all(self) -> tuple[Handler, ...]:
         """All steps."""
-        return (self.enroll, self.review, self.steer, self.park)
+        return (self.enroll, self.review, self.steer, self.roll_back, self.park)
 
-    def _iot(self, kind: str) -> str:
-        return Stack.of(self).format_arn(service="iot", resource=kind, resource_name="*")
+    def _iot(self, kind: str, name: str = "*") -> str:
+        return any_of_iot(self, kind, name)
 
     def _allow_enroll(self) -> None:
         enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
@@ -160,38 +174,41 @@ class Steps(Construct):
             when=OWN_TAGS,
             wildcard=f"{ANY_JOB}; the condition lets only tags of Tidegate's own through.",
         )
-        enroll.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+        let_describe_enrolled(enroll)
         enroll.may(
             "iot:CreateJob",
             on=[jobs, self._iot("thing"), groups, self._iot("jobtemplate")],
             wildcard="A launch names its job, its targets and its template when it comes.",
         )
-        enroll.may(
-            "iot:ListThingsInThingGroup",
-            on=[groups],
-            wildcard="A job names its groups when it comes; the size of the fleet is theirs.",
-        )
+        let_count_things(enroll)
         self._let_pass_presign_roles(enroll)
 
     def _let_find_out(self, handler: Handler) -> None:
-        handler.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
+        let_read_tags(handler)
         handler.may(
             "iot:ListJobExecutionsForJob",
-            "iot:ListTagsForResource",
             on=[self._iot("job")],
-            wildcard=f"{ANY_JOB}; the lists tell whether it is Tidegate's to read, or gone.",
+            wildcard=f"{ANY_JOB}; the list tells whether it is gone.",
         )
 
     def _allow_review(self) -> None:
-        jobs = self._iot("job")
         self.review.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
-        self.review.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+        let_describe_enrolled(self.review)
         self._let_find_out(self.review)
-        self.review.may("iot:DescribeEventConfigurations", on=["*"])
+        if self._settings.account_harm_budget:
+            self.review.knows(TIDEGATE_ACCOUNT_BUDGET=f"{self._settings.account_harm_budget}")
+        self.review.may(
+            "cloudwatch:DescribeAlarms",
+            "iot:DescribeEventConfigurations",
+            "ssm:GetCalendarState",
+            on=["*"],
+        )
         acknowledge(
             self.review,
             "IAM5[Resource::*]",
-            "The account's event configuration, and X-Ray, know no resources but *.",
+            "The account's event configuration, composite alarms, and X-Ray, know no resources "
+            "but *. Policies name calendars, of other accounts too, when they come; nothing but "
+            "whether one is open can be read.",
         )
 
     def _allow_steer(self) -> None:
@@ -205,6 +222,25 @@ class Steps(Construct):
         )
         self._let_find_out(self.steer)
         self._let_pass_presign_roles(self.steer)
+
+    def _allow_roll_back(self) -> None:
+        roll_back, own_groups = self.roll_back, self._iot("thinggroup", OWN_GROUPS)
+        self._let_find_out(roll_back)
+        let_describe_enrolled(roll_back)
+        only_own = "A group is made for each rollback; its name begins with tidegate-."
+        roll_back.may(
+            "iot:CreateThingGroup",
+            "iot:DescribeThingGroup",
+            "iot:ListTagsForResource",
+            on=[own_groups],
+            wildcard=only_own,
+        )
+        roll_back.may("iot:TagResource", on=[own_groups], when=OWN_TAGS, wildcard=only_own)
+        roll_back.may(
+            "iot:AddThingToThingGroup",
+            on=[own_groups, self._iot("thing")],
+            wildcard="Which devices must be brought back shows when a release is stopped.",
+        )
 
     def _let_pass_presign_roles(self, handler: Handler) -> None:
         if self._settings.presign_role_arns:
@@ -269,6 +305,7 @@ class Workflow(Construct):
                 "EnrollFunctionArn": steps.enroll.function.function_arn,
                 "ParkFunctionArn": steps.park.function.function_arn,
                 "ReviewFunctionArn": steps.review.function.function_arn,
+                "RollBackFunctionArn": steps.roll_back.function.function_arn,
                 "StateMachineArn": machine.arn,
                 "SteerFunctionArn": steps.steer.function.function_arn,
             },

@@ -46,6 +46,8 @@ def local() -> Synthesized:
             "minuteSeconds": "1.5",
             "logRetentionDays": "7",
             "alarmEmail": "ops@example.com",
+            "approvalEmail": "release-desk@example.com",
+            "accountHarmBudget": "40",
             "presignRoleArns": PRESIGN_ROLE,
             "tracing": "false",
         }

@@ -1,7 +1,5 @@
 """What people are told of, and how."""
 
-import json
-
 import pytest
 
 from tests.infra.synthesized import ACCOUNT_ID, REGION, Synthesized
@@ -11,6 +9,7 @@ DEAD_ENDS = {
     "tidegate-record-dead-letters": "Record/Inbox/DeadLetters",
     "tidegate-rule-errors": "Intake/RuleErrors",
     "tidegate-signal-dead-letters": "Signal/Inbox/DeadLetters",
+    "tidegate-undelivered": "Announcements/Undelivered",
 }
 
 
@@ -71,9 +70,9 @@ def test_alarms_say_what_to_do_and_reach_people(aws: Synthesized) -> None:
 
 def test_alarms_travel_encrypted(aws: Synthesized) -> None:
     """The topic has a key that CloudWatch and EventBridge may use, and takes nothing in clear."""
-    (topic,) = aws.of_type("AWS::SNS::Topic").values()
+    topic = aws.of_type("AWS::SNS::Topic")["Alarms/Topic"]
     (key,) = aws.of_type("AWS::KMS::Key").values()
-    (policy,) = aws.of_type("AWS::SNS::TopicPolicy").values()
+    policy = aws.of_type("AWS::SNS::TopicPolicy")["Alarms/Topic/Policy"]
     publishers = {
         statement["Principal"]["Service"]: statement.get("Condition")
         for statement in policy["PolicyDocument"]["Statement"]
@@ -82,8 +81,16 @@ def test_alarms_travel_encrypted(aws: Synthesized) -> None:
 
     assert topic["KmsMasterKeyId"] == "<Alarms/Key.Arn>"
     assert key["EnableKeyRotation"] is True
-    users = json.dumps(key["KeyPolicy"]["Statement"])
-    assert all(f"{service}.amazonaws.com" in users for service in ("cloudwatch", "events"))
+    users = {
+        statement["Principal"]["Service"]: statement.get("Condition")
+        for statement in key["KeyPolicy"]["Statement"]
+        if "Service" in statement["Principal"]
+    }
+    assert users == {
+        "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": ACCOUNT_ID}},
+        # With a condition here nothing would arrive.
+        "events.amazonaws.com": None,
+    }
     assert set(publishers) == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
     assert publishers["cloudwatch.amazonaws.com"]["ArnLike"] == {
         "aws:SourceArn": [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:tidegate-*"]
@@ -96,24 +103,33 @@ def test_alarms_travel_encrypted(aws: Synthesized) -> None:
 
 
 def test_a_mail_is_sent_only_where_asked(aws: Synthesized, local: Synthesized) -> None:
-    """``alarmEmail`` subscribes one address; without it nobody is."""
-    (subscription,) = local.of_type("AWS::SNS::Subscription").values()
+    """``alarmEmail`` and ``approvalEmail`` subscribe one address each; without them nobody is."""
+    subscribed = {
+        (each["TopicArn"], each["Protocol"], each["Endpoint"])
+        for each in local.of_type("AWS::SNS::Subscription").values()
+    }
 
-    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")
+    assert subscribed == {
+        ("<Alarms/Topic>", "email", "ops@example.com"),
+        ("<Announcements/Approvals>", "email", "release-desk@example.com"),
+    }
     assert aws.of_type("AWS::SNS::Subscription") == {}
 
 
 def test_outputs_name_what_people_and_tools_look_for(aws: Synthesized) -> None:
-    """The stack's outputs lead to table, bus, workflow, queues, policies and alarms."""
+    """The stack's outputs lead to table, bus, workflow, queues, policies and topics."""
     assert aws.outputs == {
         "AlarmTopicArn": "<Alarms/Topic>",
+        "ApprovalTopicArn": "<Announcements/Approvals>",
         "BusName": "<Bus/Bus>",
         "EventsDeadLettersUrl": "<Intake/Events/DeadLetters>",
         "EventsQueueUrl": "<Intake/Events/Queue>",
+        "NewsTopicArn": "<Announcements/News>",
         "PolicyPrefix": "/tidegate/policies/",
         "RecordDeadLettersUrl": "<Record/Inbox/DeadLetters>",
         "RuleErrorsUrl": "<Intake/RuleErrors>",
         "SignalDeadLettersUrl": "<Signal/Inbox/DeadLetters>",
         "StateMachineArn": "<Workflow/StateMachine>",
         "TableName": "<Ledger/Table>",
+        "UndeliveredUrl": "<Announcements/Undelivered>",
     }

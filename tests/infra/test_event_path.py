@@ -7,7 +7,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from tests.infra.synthesized import ACCOUNT_ID, REGION, Synthesized
-from tidegate.documents.announcements import needs_attention
+from tidegate.documents.announcements import needs_attention, refusal_of
 from tidegate.documents.events import parse_iot_event
 from tidegate.ports import BusEvent
 
@@ -35,6 +35,52 @@ JOB_EVENT = {
 COMMAND = BusEvent("Hold Rollout", {"jobId": "pump-2-8-0"}, source="tidegate.operator")
 STRANGER = BusEvent("Job Status Change", {"jobId": "pump-2-8-0"}, source="com.example")
 
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:tidegate-rollout"
+
+
+def workflow_over(status: str, machine: str = MACHINE) -> BusEvent:
+    """Return what Step Functions says of an execution."""
+    detail = {"stateMachineArn": machine, "status": status}
+    return BusEvent("Step Functions Execution Status Change", detail, source="aws.states")
+
+
+def call_of_iot(name: str, **members: str) -> BusEvent:
+    """Return what CloudTrail says of a call."""
+    detail = {"eventSource": "iot.amazonaws.com", "eventName": name, **members}
+    return BusEvent("AWS API Call via CloudTrail", detail, source="aws.iot")
+
+
+ACCOUNT_EVENTS = {
+    "alarm": BusEvent("CloudWatch Alarm State Change", {}, source="aws.cloudwatch"),
+    "calendar": BusEvent("Calendar State Change", {"state": "CLOSED"}, source="aws.ssm"),
+    "new job": call_of_iot("CreateJob"),
+    "dead workflow": workflow_over("FAILED"),
+}
+OTHERS_EVENTS = {
+    "refused call": call_of_iot("CreateJob", errorCode="LimitExceededException"),
+    "other call": call_of_iot("DeleteJob"),
+    "workflow that goes on": workflow_over("RUNNING"),
+    "workflow that ended well": workflow_over("SUCCEEDED"),
+    "others' workflow": workflow_over("FAILED", f"{MACHINE}-of-others"),
+    "other of ssm": BusEvent("Parameter Store Change", {}, source="aws.ssm"),
+}
+
+#: What announcements for people carry, all of it.
+ANY_DETAIL = {
+    "jobId": "pump-2-8-0",
+    "problem": "it broke.",
+    "remedy": "Mend it.",
+    "command": "Hold Rollout",
+    "commandId": "7",
+    "subject": "canary",
+    "dueAt": "2026-11-23T12:00:00Z",
+    "correlationId": "canary-approval",
+    "summary": "All agrees.",
+    "ending": "fenced",
+    "approve": {"detailType": "Approve Gate"},
+    "reject": {"detailType": "Reject Gate"},
+}
+
 #: Inbox by its construct, with the Lambda that takes from it.
 INBOXES = {
     "Intake/Events": "Intake/Handler/Function",
@@ -56,12 +102,13 @@ def matches(pattern: dict[str, Any], event: BusEvent) -> bool:
     return EventPattern.load(json.dumps(pattern)).matches_event(delivered)
 
 
-def targets_of(stack: Synthesized, event: BusEvent) -> set[str]:
-    """Return where the bus sends an event."""
+def targets_of(stack: Synthesized, event: BusEvent, bus: str | None = "<Bus/Bus>") -> set[str]:
+    """Return where a bus sends an event: Tidegate's own by default, None: the account's."""
     return {
         target["Arn"]
         for rule in stack.of_type("AWS::Events::Rule").values()
-        if matches(rule["EventPattern"], event)
+        if rule.get("EventBusName") == bus
+        if "EventPattern" in rule and matches(rule["EventPattern"], event)
         for target in rule["Targets"]
     }
 
@@ -78,22 +125,91 @@ def of_iot(event: dict[str, Any]) -> BusEvent:
         (of_iot(JOB_EVENT), "<Record/Inbox/Queue.Arn>"),
         (COMMAND, "<Signal/Inbox/Queue.Arn>"),
         (needs_attention("pump-2-8-0", "it broke", "mend it", 1.0), "<Alarms/Topic>"),
+        (refusal_of({"id": "7"}, "no such job", "name another", 1.0), "<Alarms/Topic>"),
+        (BusEvent("Approval Requested", {}), "<Announcements/Approvals>"),
+        (BusEvent("Rollout Aborted", {}), "<Announcements/News>"),
+        (BusEvent("Rollout Completed", {}), "<Announcements/News>"),
     ],
-    ids=["execution", "job", "command", "attention"],
+    ids=["execution", "job", "command", "attention", "refusal", "question", "abort", "completion"],
 )
 def test_an_event_goes_to_one_place(aws: Synthesized, event: BusEvent, target: str) -> None:
-    """Reports go to record, commands to signal, calls for attention to people; none to two."""
+    """Reports go to record, commands to signal, what is for people to one topic; none to two."""
     assert targets_of(aws, event) == {target}
 
 
 @pytest.mark.parametrize(
     "event",
-    [STRANGER, BusEvent("Rollout Aborted", {}), BusEvent("Hold Rollout", {})],
+    [STRANGER, BusEvent("Rollout Steered", {}), BusEvent("Hold Rollout", {})],
     ids=["stranger's", "announcement", "own command"],
 )
 def test_other_events_set_nothing_off(aws: Synthesized, event: BusEvent) -> None:
     """What Tidegate announces, and what others put on the bus, comes back to no Lambda."""
     assert targets_of(aws, event) == set()
+
+
+@pytest.mark.parametrize("event", ACCOUNT_EVENTS.values(), ids=ACCOUNT_EVENTS)
+def test_what_aws_tells_the_account_wakes_signal(aws: Synthesized, event: BusEvent) -> None:
+    """Alarms, calendars, new jobs and dead workflows are on the account's own bus."""
+    assert targets_of(aws, event, bus=None) == {"<Signal/Inbox/Queue.Arn>"}
+
+
+@pytest.mark.parametrize("event", OTHERS_EVENTS.values(), ids=OTHERS_EVENTS)
+def test_what_concerns_no_rollout_wakes_nobody(aws: Synthesized, event: BusEvent) -> None:
+    """Workflows of others, those that go on or end well, and refused calls are left alone."""
+    assert targets_of(aws, event, bus=None) == set()
+
+
+def test_people_are_told_in_plain_words(aws: Synthesized) -> None:
+    """A message is one line of text, with all that it takes to know what to do."""
+    told = {
+        path.rpartition("/")[2]: text_of(rule, ANY_DETAIL)
+        for path, rule in aws.of_type("AWS::Events::Rule").items()
+        if is_told(rule)
+    }
+
+    assert told == {
+        "NeedsAttention": '"Tidegate: pump-2-8-0: it broke. What to do: Mend it."',
+        "CommandRefused": '"Tidegate: the command Hold Rollout (event 7) was not done: it broke. '
+        'What to do: Mend it."',
+        "ApprovalRequested": '"Tidegate: pump-2-8-0 asks for a yes or a no: canary. Answer by '
+        "2026-11-23T12:00:00Z with the command Approve Gate or Reject Gate, correlationId "
+        'canary-approval, your name and a comment. Why it asks: All agrees."',
+        "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced)."',
+    }
+
+
+def test_what_a_topic_does_not_take_is_set_aside(aws: Synthesized) -> None:
+    """Every rule that tells people has a dead-letter queue."""
+    set_aside = {
+        (target["Arn"], target["DeadLetterConfig"]["Arn"])
+        for rule in aws.of_type("AWS::Events::Rule").values()
+        if is_told(rule)
+        for target in rule["Targets"]
+    }
+
+    assert set_aside == {
+        (topic, "<Announcements/Undelivered.Arn>")
+        for topic in ("<Alarms/Topic>", "<Announcements/Approvals>", "<Announcements/News>")
+    }
+
+
+def is_told(rule: dict[str, Any]) -> bool:
+    """Return whether a rule sends to a topic."""
+    return any("InputTransformer" in target for target in rule["Targets"])
+
+
+def text_of(rule: dict[str, Any], detail: dict[str, Any]) -> str:
+    """Return what a rule tells of an event with this detail."""
+    (target,) = rule["Targets"]
+    transformer = target["InputTransformer"]
+    text = transformer["InputTemplate"]
+    event = {"detail-type": rule["EventPattern"]["detail-type"][0], "detail": detail}
+    for name, path in transformer["InputPathsMap"].items():
+        value: Any = event
+        for member in path.removeprefix("$.").split("."):
+            value = value[member]
+        text = text.replace(f"<{name}>", value)
+    return text
 
 
 def test_the_bus_is_archived(aws: Synthesized) -> None:
@@ -193,6 +309,7 @@ def test_what_the_bus_cannot_deliver_is_set_aside_too(aws: Synthesized) -> None:
         for target in rule["Targets"]
         if "Queue" in target["Arn"]
     ]
+    assert len(rules) == 2 + len(ACCOUNT_EVENTS)
 
     assert {(rule["Arn"], rule["DeadLetterConfig"]["Arn"]) for rule in rules} == {
         ("<Record/Inbox/Queue.Arn>", "<Record/Inbox/DeadLetters.Arn>"),
@@ -218,7 +335,7 @@ def test_queues_are_encrypted_and_speak_tls_only(aws: Synthesized) -> None:
     assert closed == {f"<{path}>" for path in queues}
 
 
-def test_only_the_buss_own_rules_may_send_to_a_queue(aws: Synthesized) -> None:
+def test_only_rules_of_ours_may_send_to_a_queue(aws: Synthesized) -> None:
     """A queue policy lets EventBridge in for one rule; nobody else needs to be let in."""
     admitted = {
         (queue, statement["Principal"]["Service"], statement["Condition"]["ArnEquals"][key])
@@ -228,10 +345,24 @@ def test_only_the_buss_own_rules_may_send_to_a_queue(aws: Synthesized) -> None:
         if statement["Effect"] == "Allow"
         for key in statement["Condition"]["ArnEquals"]
     }
-    rules = {"Record/Inbox": "<Bus/ToRecord.Arn>", "Signal/Inbox": "<Bus/ToSignal.Arn>"}
+    rules = {
+        "Record/Inbox": ["Bus/ToRecord"],
+        "Signal/Inbox": [
+            "Bus/ToSignal",
+            "Signal/ToAlarmChange",
+            "Signal/ToCalendarChange",
+            "Signal/ToJobCreated",
+            "Signal/ToWorkflowFailed",
+        ],
+    }
+    tellers = ("NeedsAttention", "CommandRefused", "ApprovalRequested", "Ended")
 
     assert admitted == {
-        (f"<{inbox}/{queue}>", "events.amazonaws.com", rule)
-        for inbox, rule in rules.items()
+        (f"<{inbox}/{queue}>", "events.amazonaws.com", f"<{rule}.Arn>")
+        for inbox, of_inbox in rules.items()
+        for rule in of_inbox
         for queue in ("Queue", "DeadLetters")
+    } | {
+        ("<Announcements/Undelivered>", "events.amazonaws.com", f"<Bus/{rule}.Arn>")
+        for rule in tellers
     }

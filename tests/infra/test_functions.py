@@ -15,29 +15,37 @@ MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:tidegate-rollout"
 BUS = {"TIDEGATE_BUS_NAME": "<Bus/Bus>"}
 LEDGER = {"TIDEGATE_LEDGER_TABLE": "<Ledger/Table>"}
 JOBS = {"TIDEGATE_ACCOUNT_ID": ACCOUNT_ID, "TIDEGATE_PARTITION": "aws"}
+POLICIES = {"TIDEGATE_POLICY_PREFIX": "/tidegate/policies/"}
 WORKFLOW = {"TIDEGATE_STATE_MACHINE_ARN": MACHINE}
 
 #: What each Lambda is told besides its own name, by module.
 VARIABLES = {
     "account_events": {},
-    "enroll": {
-        **BUS,
-        **JOBS,
-        **LEDGER,
-        **WORKFLOW,
-        "TIDEGATE_POLICY_PREFIX": "/tidegate/policies/",
-    },
+    "enroll": {**BUS, **JOBS, **LEDGER, **POLICIES, **WORKFLOW},
     "intake": BUS,
     "park": LEDGER,
     "record": LEDGER,
     "review": {**BUS, **JOBS, **LEDGER, "TIDEGATE_MINUTE_SECONDS": "60"},
-    "signal": {**BUS, **LEDGER, **WORKFLOW},
+    "roll_back": {**BUS, **JOBS, **LEDGER, **WORKFLOW},
+    "signal": {**BUS, **JOBS, **LEDGER, **POLICIES, **WORKFLOW},
     "steer": {**BUS, **JOBS, **LEDGER},
+    "sweep": {
+        **BUS,
+        **JOBS,
+        **LEDGER,
+        **WORKFLOW,
+        "TIDEGATE_DEAD_LETTER_URLS": "<Intake/Events/DeadLetters> <Record/Inbox/DeadLetters> "
+        "<Signal/Inbox/DeadLetters> <Intake/RuleErrors> <Announcements/Undelivered>",
+    },
 }
+
+#: What only some deployments tell.
+ON_DEMAND = {"TIDEGATE_ACCOUNT_BUDGET"}
 
 #: What a handler may ask ``environment`` for, with the variable that answers it.
 ANSWERS = {
     "bus": "TIDEGATE_BUS_NAME",
+    "dead_letters": "TIDEGATE_DEAD_LETTER_URLS",
     "ledger": "TIDEGATE_LEDGER_TABLE",
     "minute_seconds": "TIDEGATE_MINUTE_SECONDS",
     "policies": "TIDEGATE_POLICY_PREFIX",
@@ -121,7 +129,7 @@ def test_a_lambda_is_told_what_its_handler_asks_for(module: str) -> None:
 def test_variables_have_the_names_that_the_adapters_read() -> None:
     """A variable that nobody reads is a misspelt one."""
     source = (REPOSITORY / "tidegate" / "adapters" / "aws" / "variables.py").read_text()
-    told = {name for variables in VARIABLES.values() for name in variables}
+    told = {name for variables in VARIABLES.values() for name in variables} | ON_DEMAND
 
     assert set(re.findall(r"TIDEGATE_\w+", source)) == told
 
@@ -133,10 +141,50 @@ def test_time_runs_faster_only_where_asked(local: Synthesized) -> None:
     assert told["TIDEGATE_MINUTE_SECONDS"] == "1.5"
 
 
-@pytest.mark.parametrize(("module", "seconds"), [("steer", 60), ("intake", 30), ("review", 60)])
+def test_rollouts_share_a_budget_only_where_asked(aws: Synthesized, local: Synthesized) -> None:
+    """``accountHarmBudget`` reaches the Lambda that decides; without it nothing is shared."""
+    told = [
+        by_module(stack)["review"]["Environment"]["Variables"].get("TIDEGATE_ACCOUNT_BUDGET")
+        for stack in (aws, local)
+    ]
+
+    assert told == [None, "40"]
+
+
+@pytest.mark.parametrize(
+    ("module", "seconds"),
+    [("steer", 60), ("intake", 30), ("review", 60), ("roll_back", 60), ("sweep", 55)],
+)
 def test_timeouts(aws: Synthesized, module: str, seconds: int) -> None:
     """Steer has longest, since it tries again while AWS IoT throttles."""
     assert by_module(aws)[module]["Timeout"] == seconds
+
+
+def test_a_sweep_is_over_before_the_next_begins(aws: Synthesized) -> None:
+    """It runs every minute; one that fails, or is late, is not tried again: the next one comes."""
+    (rule,) = [
+        each for each in aws.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each
+    ]
+    (target,) = rule["Targets"]
+    (invocation,) = aws.of_type("AWS::Lambda::EventInvokeConfig").values()
+    (permission,) = aws.of_type("AWS::Lambda::Permission").values()
+
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert rule["State"] == "ENABLED"
+    assert target["Arn"] == "<Sweep/Handler/Function.Arn>"
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+    assert invocation["FunctionName"] == "<Sweep/Handler/Function>"
+    assert invocation["MaximumRetryAttempts"] == 0
+    assert invocation["MaximumEventAgeInSeconds"] == 60
+    assert permission["SourceArn"] == "<Sweep/EveryMinute.Arn>"
+    assert by_module(aws)["sweep"]["Timeout"] < 60
+
+
+def test_no_lambda_takes_concurrency_from_the_account(aws: Synthesized) -> None:
+    """Reserved concurrency counts against the account's limit, which others need too."""
+    reserved = "ReservedConcurrentExecutions"
+
+    assert not [each for each in by_module(aws).values() if reserved in each]
 
 
 def test_lambdas_are_traced_unless_told_otherwise(aws: Synthesized, local: Synthesized) -> None:

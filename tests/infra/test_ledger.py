@@ -13,11 +13,17 @@ from tidegate.documents.policy import parse_policy_json
 
 
 def test_the_ledger_outlives_its_stack_in_aws(aws: Synthesized) -> None:
-    """Nobody deletes the record of what was decided by deleting the stack, or by mistake."""
+    """
+    Nobody deletes the record of what was decided by deleting the stack, or by replacing the table.
+
+    A first deployment that fails takes its empty table along, which deletion protection would
+    prevent.
+    """
     table = aws.one("AWS::DynamoDB::Table")
 
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
-    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["UpdateReplacePolicy"] == "Retain"
+    assert "DeletionProtectionEnabled" not in table["Properties"]
     assert "TableName" not in table["Properties"]
 
 
@@ -26,7 +32,6 @@ def test_the_ledger_goes_with_its_stack_locally(local: Synthesized) -> None:
     table = local.one("AWS::DynamoDB::Table")
 
     assert table["DeletionPolicy"] == "Delete"
-    assert table["Properties"]["DeletionProtectionEnabled"] is False
 
 
 def test_the_ledger_can_be_restored_and_forgets_by_itself(aws: Synthesized) -> None:

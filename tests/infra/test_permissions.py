@@ -41,7 +41,15 @@ LEDGER = each(
     "dynamodb:UpdateItem",
 )
 #: IAM knows no tags here: these tell whether a job exists, and whether it is Tidegate's.
-FINDING_OUT = each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob", "iot:ListTagsForResource")
+READING_TAGS = each(f"{IOT}:job/*", "iot:ListTagsForResource")
+FINDING_OUT = READING_TAGS | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob")
+READING_ENROLLED = each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED)
+COUNTING_THINGS = each(f"{IOT}:thinggroup/*", "iot:ListThingsInThingGroup")
+POLICIES = each(
+    f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/policies/*", "ssm:GetParameter"
+)
+LOOKING = each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution")
+OWN_GROUPS = f"{IOT}:thinggroup/tidegate-*"
 
 
 def basics(handler: str) -> set[Grant]:
@@ -68,31 +76,78 @@ ROLES = {
     | LEDGER
     | BUS
     | consumes("Signal/Inbox/Queue")
-    | each(MACHINE, "states:SendTaskSuccess", "states:StartExecution")
-    | each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution"),
+    | POLICIES
+    | READING_TAGS
+    | READING_ENROLLED
+    | COUNTING_THINGS
+    | LOOKING
+    | each(MACHINE, "states:SendTaskSuccess", "states:StartExecution"),
     "Steps/Enroll/Role": basics("Steps/Enroll")
     | LEDGER
     | BUS
-    | each(f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/policies/*", "ssm:GetParameter")
-    | each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution")
+    | POLICIES
+    | LOOKING
     | FINDING_OUT
+    | READING_ENROLLED
+    | COUNTING_THINGS
     | each(f"{IOT}:job/*", "iot:CreateJob")
     | each(f"{IOT}:thing/*", "iot:CreateJob")
-    | each(f"{IOT}:thinggroup/*", "iot:CreateJob", "iot:ListThingsInThingGroup")
+    | each(f"{IOT}:thinggroup/*", "iot:CreateJob")
     | each(f"{IOT}:jobtemplate/*", "iot:CreateJob")
-    | each(f"{IOT}:job/*", "iot:TagResource", "iot:UntagResource", when=OWN_TAGS)
-    | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED),
+    | each(f"{IOT}:job/*", "iot:TagResource", "iot:UntagResource", when=OWN_TAGS),
     "Steps/Review/Role": basics("Steps/Review")
     | LEDGER
     | BUS
     | FINDING_OUT
-    | each(f"{IOT}:job/*", "iot:DescribeJob", when=ENROLLED)
-    | each("*", "iot:DescribeEventConfigurations"),
+    | READING_ENROLLED
+    | each(
+        "*",
+        "cloudwatch:DescribeAlarms",
+        "iot:DescribeEventConfigurations",
+        "ssm:GetCalendarState",
+    ),
     "Steps/Steer/Role": basics("Steps/Steer")
     | LEDGER
     | BUS
     | FINDING_OUT
     | each(f"{IOT}:job/*", "iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob", when=ENROLLED),
+    "Steps/RollBack/Role": basics("Steps/RollBack")
+    | LEDGER
+    | BUS
+    | FINDING_OUT
+    | READING_ENROLLED
+    | each(
+        OWN_GROUPS,
+        "iot:AddThingToThingGroup",
+        "iot:CreateThingGroup",
+        "iot:DescribeThingGroup",
+        "iot:ListTagsForResource",
+    )
+    | each(OWN_GROUPS, "iot:TagResource", when=OWN_TAGS)
+    | each(f"{IOT}:thing/*", "iot:AddThingToThingGroup")
+    | each(MACHINE, "states:StartExecution"),
+    "Sweep/Handler/Role": basics("Sweep/Handler")
+    | LEDGER
+    | BUS
+    | READING_TAGS
+    | LOOKING
+    | each(MACHINE, "states:StartExecution")
+    | each(
+        "*",
+        "iot:DescribeEventConfigurations",
+        "iot:ListJobs",
+        "iot:UpdateEventConfigurations",
+    )
+    | {
+        Grant("sqs:GetQueueAttributes", f"<{queue}.Arn>")
+        for queue in (
+            "Announcements/Undelivered",
+            "Intake/Events/DeadLetters",
+            "Intake/RuleErrors",
+            "Record/Inbox/DeadLetters",
+            "Signal/Inbox/DeadLetters",
+        )
+    },
     "Steps/Park/Role": basics("Steps/Park") | LEDGER | each(MACHINE, "states:SendTaskSuccess"),
     "AccountEvents/Handler/Role": basics("AccountEvents/Handler")
     | each("*", "iot:UpdateEventConfigurations"),
@@ -101,6 +156,7 @@ ROLES = {
     | each("<Steps/Enroll/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Park/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Review/Function.Arn>", "lambda:InvokeFunction")
+    | each("<Steps/RollBack/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Steer/Function.Arn>", "lambda:InvokeFunction")
     | each(MACHINE, "states:StartExecution")
     | each(
@@ -118,23 +174,37 @@ ROLES = {
     ),
 }
 
-LAMBDAS = ("AccountEvents/", "Intake/Handler/", "Record/", "Signal/", "Steps/")
+LAMBDAS = ("AccountEvents/", "Intake/Handler/", "Record/", "Signal/", "Steps/", "Sweep/")
 
 #: Modules of ``adapters/aws`` that call AWS, with IAM's name of the service.
 ADAPTERS = {
+    "alarms.py": "cloudwatch",
     "bus.py": "events",
+    "calendars.py": "ssm",
+    "dead_letters.py": "sqs",
     "jobs.py": "iot",
-    "ledger.py": "dynamodb",
+    "ledger_table.py": "dynamodb",
     "policies.py": "ssm",
     "workflow.py": "states",
 }
 IN_TRANSACTIONS = re.compile(r'"(Put|Update|Delete|ConditionCheck)": ?')
 
+#: What a Lambda may do without calling it: AWS does it on its behalf, or it goes with a call.
+BEHIND_THE_SCENES = ("logs:", "sqs:DeleteMessage", "sqs:ReceiveMessage", "xray:")
+
 #: Actions that change a job, or read more of it than its tags, and know the job's own tags.
 ON_ENROLLED_JOBS_ONLY = ("iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob")
 
 #: AWS checks these against no resource: https://docs.aws.amazon.com/service-authorization/.
-WITHOUT_RESOURCE = ("iot:DescribeEventConfigurations", "iot:UpdateEventConfigurations", "xray:")
+WITHOUT_RESOURCE = (
+    "iot:DescribeEventConfigurations",
+    "iot:ListJobs",
+    "iot:UpdateEventConfigurations",
+    "xray:",
+)
+
+#: They know resources, but composite alarms need all of them, and calendars may be anybody's.
+NAMED_BY_POLICIES = ("cloudwatch:DescribeAlarms", "ssm:GetCalendarState")
 LOG_DELIVERY = "logs:"
 
 
@@ -193,7 +263,7 @@ def test_what_the_adapters_call_is_allowed_and_nothing_else(aws: Synthesized) ->
     }
 
     assert calls_of_the_adapters() == {
-        action for action in allowed if not action.startswith(("logs:", "sqs:", "xray:"))
+        action for action in allowed if not action.startswith(BEHIND_THE_SCENES)
     }
 
 
@@ -216,20 +286,46 @@ def test_a_job_that_is_not_enrolled_is_out_of_reach(aws: Synthesized) -> None:
     assert conditions == {ENROLLED}
 
 
-def test_only_enroll_tags_and_only_with_keys_of_its_own(aws: Synthesized) -> None:
-    """No other role may tag anything; enroll itself may only touch keys under ``tidegate:``."""
+def test_only_enroll_tags_jobs_and_only_with_keys_of_its_own(aws: Synthesized) -> None:
+    """
+    No other role may tag a job; enroll itself may only touch keys under ``tidegate:``.
+
+    A rollback tags the thing group that it makes, by the same rule.
+    """
     tagging = {
-        (role, grant.condition)
+        (role, grant.resource, grant.condition)
         for role, of_role in grants(aws).items()
         for grant in of_role
         if grant.action in {"iot:TagResource", "iot:UntagResource"}
     }
 
-    assert tagging == {("Steps/Enroll/Role", OWN_TAGS)}
+    assert tagging == {
+        ("Steps/Enroll/Role", f"{IOT}:job/*", OWN_TAGS),
+        ("Steps/RollBack/Role", OWN_GROUPS, OWN_TAGS),
+    }
+
+
+def test_only_a_rollback_makes_groups_and_only_of_its_own(aws: Synthesized) -> None:
+    """Things are put into no group but Tidegate's own, and are taken out of none."""
+    grouping = {
+        (role, grant.resource)
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if re.fullmatch(r"iot:(Create|Update|Add|Remove)\w*ThingGroup\w*", grant.action)
+    }
+
+    assert grouping == {
+        ("Steps/RollBack/Role", OWN_GROUPS),
+        ("Steps/RollBack/Role", f"{IOT}:thing/*"),
+    }
 
 
 def test_all_resources_are_open_only_to_actions_that_know_none(aws: Synthesized) -> None:
-    """``*`` stands only where AWS offers nothing narrower; log delivery is the workflow's."""
+    """
+    ``*`` stands only where AWS offers nothing narrower; log delivery is the workflow's.
+
+    What policies name, and nobody knows beforehand, is read by review alone.
+    """
     wide = {
         (role, grant.action)
         for role, of_role in grants(aws).items()
@@ -237,8 +333,10 @@ def test_all_resources_are_open_only_to_actions_that_know_none(aws: Synthesized)
         if grant.resource == "*" and not grant.action.startswith(WITHOUT_RESOURCE)
     }
 
-    assert all(role == "Workflow/Role" for role, _ in wide)
-    assert all(action.startswith(LOG_DELIVERY) for _, action in wide)
+    of_review = {("Steps/Review/Role", action) for action in NAMED_BY_POLICIES}
+    assert of_review <= wide
+    assert all(role == "Workflow/Role" for role, _ in wide - of_review)
+    assert all(action.startswith(LOG_DELIVERY) for _, action in wide - of_review)
 
 
 def test_nothing_of_aws_iot_can_be_deleted_or_switched_off(aws: Synthesized) -> None:

@@ -33,6 +33,8 @@ def test_choices_are_read() -> None:
         minuteSeconds=0.5,
         logRetentionDays="7",
         alarmEmail="ops@example.com",
+        approvalEmail="release-desk@example.com",
+        accountHarmBudget="40",
         presignRoleArns=f"{ROLE}, {ROLE}-2",
         tracing=False,
     )
@@ -43,6 +45,8 @@ def test_choices_are_read() -> None:
         minute_seconds=0.5,
         log_retention=RetentionDays.ONE_WEEK,
         alarm_email="ops@example.com",
+        approval_email="release-desk@example.com",
+        account_harm_budget=40,
         presign_role_arns=(ROLE, f"{ROLE}-2"),
         tracing=False,
     )
@@ -64,6 +68,10 @@ def test_choices_are_read() -> None:
         ("logRetentionDays", "8", "1, 3, 5, 7"),
         ("logRetentionDays", "week", "days"),
         ("alarmEmail", "ops", "name@domain"),
+        ("approvalEmail", "release-desk", "name@domain"),
+        ("accountHarmBudget", "0", "1 or more"),
+        ("accountHarmBudget", "2.5", "whole number"),
+        ("accountHarmBudget", "all", "leave it out"),
         ("presignRoleArns", "presign", "in full"),
         ("presignRoleArns", "arn:aws:iam::111122223333:role/*", "without wildcards"),
         ("tracing", "perhaps", "true or false"),

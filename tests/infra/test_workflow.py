@@ -49,11 +49,11 @@ def test_the_definition_satisfies_statelint(definition: Path) -> None:
     """
     The workflow is valid Amazon States Language.
 
-    This linter wants a factor of 2 written as 2.0, and a time-out in figures even where the
-    language takes an expression: it gets both.
+    This linter wants a factor of 2 written as 2.0, and a time in figures even where the language
+    takes an expression: it gets both.
     """
     text = re.sub(r'("BackoffRate": \d+)(?=[,\s])', r"\1.0", definition.read_text())
-    definition.write_text(re.sub(r'("TimeoutSeconds": )"\{%[^"]*%\}"', r"\g<1>60", text))
+    definition.write_text(re.sub(r'("(?:Timeout)?Seconds": )"\{%[^"]*%\}"', r"\g<1>60", text))
     statelint = Path(sys.executable).with_name("statelint")
     done = subprocess.run([statelint, definition], capture_output=True, text=True, check=False)
 

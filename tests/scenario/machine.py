@@ -1,6 +1,7 @@
 """Runs the workflow's own definition, ``workflows/rollout.asl.json``, in a time of its own."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,13 @@ _START = "arn:${Partition}:states:::states:startExecution"
 _PUT_EVENTS = "arn:${Partition}:states:::events:putEvents"
 _WAITING = ".waitForTaskToken"
 
+#: ``${RollBackFunctionArn}`` is the module ``roll_back``.
+_FUNCTION = re.compile(r"\$\{(\w+)FunctionArn\}")
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+#: Of a Wait state and of a task's time-out: https://states-language.net/spec.html
+_SECONDS_MAX = 99_999_999
+
 
 class StateError(Exception):
     """A state failed under a name that Retry and Catch can match."""
@@ -35,7 +43,7 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The execution goes on after so many seconds: a retry's interval."""
+    """The execution goes on after so many seconds: a Wait state, or a retry's interval."""
 
     seconds: float
 
@@ -93,11 +101,13 @@ class Execution:
     history: int = 1
     is_over: bool = False
     cause: str | None = None
+    _started_at: str = ""
     _variables: dict[str, Any] = field(default_factory=dict)
     _tokens: int = 0
 
     def run(self) -> Steps:
         """Go through the states."""
+        self._started_at = self.moment()
         name, data = DEFINITION["StartAt"], dict(self.given)
         while True:
             self.states.append(name)
@@ -114,6 +124,9 @@ class Execution:
                     name = state["Next"]
                 case "Choice":
                     name = self._chosen(state, data)
+                case "Wait":
+                    yield Pause(self._seconds(state["Seconds"], data))
+                    name = state["Next"]
                 case "Task":
                     name, data = yield from self._task(state, data)
                 case other:
@@ -162,8 +175,9 @@ class Execution:
         given = self._evaluated(arguments, input=data, token=token)
         match resource.removesuffix(_WAITING):
             case str() as each if each == _LAMBDA:
-                function = given["FunctionName"].removeprefix("${").removesuffix("FunctionArn}")
-                result = {"Payload": self._invoked(function.lower(), given["Payload"])}
+                function = _FUNCTION.fullmatch(given["FunctionName"])[1]
+                module = _INNER_CAPITAL.sub("_", function).lower()
+                result = {"Payload": self._invoked(module, given["Payload"])}
             case str() as each if each == _START:
                 result = {"ExecutionArn": self.around.start(given["Name"], given["Input"])}
             case str() as each if each == _PUT_EVENTS:
@@ -174,13 +188,17 @@ class Execution:
                 raise NotImplementedError(other)
         if not resource.endswith(_WAITING):
             return result
-        seconds = self._evaluated(state["TimeoutSeconds"], input=data)
-        if not isinstance(seconds, int) or not 1 <= seconds <= 99_999_999:
-            raise StateError(RUNTIME, f"TimeoutSeconds is {seconds!r}")
+        seconds = self._seconds(state["TimeoutSeconds"], data)
         answer = yield Wait(token, seconds)
         if answer is None:
             raise StateError(TIMEOUT, f"nobody answered within {seconds} s")
         return answer
+
+    def _seconds(self, template: object, data: Any) -> int:  # noqa: ANN401
+        seconds = self._evaluated(template, input=data)
+        if not isinstance(seconds, int) or not 1 <= seconds <= _SECONDS_MAX:
+            raise StateError(RUNTIME, f"a time of {seconds!r} seconds")
+        return seconds
 
     def _invoked(self, function: str, payload: Mapping[str, Any]) -> Any:  # noqa: ANN401
         try:
@@ -203,7 +221,11 @@ class Execution:
 
     def _evaluated(self, template: object, **states: Any) -> Any:  # noqa: ANN401
         states["context"] = {
-            "Execution": {"Id": self.arn, "Input": self.given},
+            "Execution": {
+                "Id": self.arn,
+                "Input": self.given,
+                "StartTime": self._started_at,
+            },
             "State": {"EnteredTime": self.moment()},
             "Task": {"Token": states.pop("token", None)},
         }

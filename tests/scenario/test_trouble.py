@@ -282,7 +282,7 @@ def test_a_lambda_that_fails_for_good_is_told(make_world: MakeWorld) -> None:
     (attention,) = world.announced("Rollout Needs Attention")
     assert world.end_states == ["Unattended"]
     assert "The state Review failed: Crash: a defect" in attention["problem"]
-    assert "start the workflow again" in attention["remedy"]
+    assert "starts this rollout again by itself" in attention["remedy"]
     assert world.jobs.describe(JOB).settings.abort is not None
 
     (execution,) = world.executions.values()

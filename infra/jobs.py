@@ -1,0 +1,48 @@
+"""What Lambdas may be let do with AWS IoT's jobs, and what they may never."""
+
+from aws_cdk import Aws, Stack
+from constructs import Construct
+
+from infra.handler import Handler
+
+#: A job is Tidegate's own if it carries the tag that enrolls it, whatever its policy.
+ENROLLED = {"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}
+
+#: Every tag key in the request begins so.
+OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
+
+#: What the names of Tidegate's own thing groups begin with.
+OWN_GROUPS = "tidegate-*"
+
+ANY_JOB = "Job ids are not known beforehand"
+ONLY_ENROLLED = f"{ANY_JOB}; the condition lets only enrolled jobs through."
+
+
+def any_of_iot(scope: Construct, kind: str, name: str = "*") -> str:
+    """Return the pattern of all of AWS IoT's resources of a kind, or of those of such names."""
+    return Stack.of(scope).format_arn(service="iot", resource=kind, resource_name=name)
+
+
+def let_read_tags(handler: Handler) -> None:
+    """Let a Lambda read the tags of any job, and tell it what it takes to name one."""
+    handler.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
+    handler.may(
+        "iot:ListTagsForResource",
+        on=[any_of_iot(handler, "job")],
+        wildcard=f"{ANY_JOB}; the tags tell whether it is Tidegate's to read, or gone.",
+    )
+
+
+def let_describe_enrolled(handler: Handler) -> None:
+    """Let a Lambda read jobs that are enrolled."""
+    jobs = any_of_iot(handler, "job")
+    handler.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+
+
+def let_count_things(handler: Handler) -> None:
+    """Let a Lambda list the things of any thing group."""
+    handler.may(
+        "iot:ListThingsInThingGroup",
+        on=[any_of_iot(handler, "thinggroup")],
+        wildcard="A job names its groups when it comes; the size of the fleet is theirs.",
+    )
