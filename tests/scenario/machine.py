@@ -24,8 +24,6 @@ _START = "arn:${Partition}:states:::states:startExecution"
 _PUT_EVENTS = "arn:${Partition}:states:::events:putEvents"
 _WAITING = ".waitForTaskToken"
 
-#: ``${RollBackFunctionArn}`` is the module ``roll_back``.
-_FUNCTION = re.compile(r"\$\{(\w+)FunctionArn\}")
 _INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 #: Of a Wait state and of a task's time-out: https://states-language.net/spec.html
@@ -175,8 +173,7 @@ class Execution:
         given = self._evaluated(arguments, input=data, token=token)
         match resource.removesuffix(_WAITING):
             case str() as each if each == _LAMBDA:
-                function = _FUNCTION.fullmatch(given["FunctionName"])[1]
-                module = _INNER_CAPITAL.sub("_", function).lower()
+                module = _module(given["FunctionName"])
                 result = {"Payload": self._invoked(module, given["Payload"])}
             case str() as each if each == _START:
                 result = {"ExecutionArn": self.around.start(given["Name"], given["Input"])}
@@ -233,6 +230,12 @@ class Execution:
             return evaluated(template, self._variables | {"states": states})
         except ExpressionError as error:
             raise StateError(QUERY_EVALUATION_ERROR, str(error)) from error
+
+
+def _module(placeholder: str) -> str:
+    """Return the Lambda's module: ``${RollBackFunctionArn}`` is that of ``roll_back``."""
+    name = placeholder.removeprefix("${").removesuffix("FunctionArn}")
+    return _INNER_CAPITAL.sub("_", name).lower()
 
 
 def _retried(state: Mapping[str, Any], error: str, tries: Counter[int]) -> float | None:
