@@ -37,7 +37,7 @@ from tidegate.service.enroll import Enrolling
 from tidegate.service.intake import take_in
 from tidegate.service.record import record
 from tidegate.service.review import review
-from tidegate.service.signal import signal
+from tidegate.service.signal import Signaling
 from tidegate.service.steer import Outcome, Steering
 from tidegate.service.waiting import park
 
@@ -682,7 +682,14 @@ class ServiceMachine(RuleBasedStateMachine):
     def _tell(self, command: Mapping[str, Any]) -> None:
         self.commands.append(command)
         try:
-            signal(command, ledger=self.ledger, workflow=self.workflow, bus=self.bus)
+            Signaling(
+                ledger=self.ledger,
+                workflow=self.workflow,
+                bus=self.bus,
+                policies=self.policies,
+                jobs=self.jobs,
+                clock=self.clock,
+            ).signal(command)
         except (Crash, RetryLater):
             self.unfinished.add(json.dumps(command))
         else:
