@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.samples import (
+    COURSE,
     FRESH,
     KEY,
     MEMORY,
     NOW,
+    POLICY,
     SEASONED,
     by_name,
     decision,
@@ -22,13 +25,16 @@ from tests.contract.samples import (
     sighting,
 )
 from tidegate.adapters.aws.ledger import DynamoLedger
+from tidegate.adapters.aws.ledger_items import STATE, address, rollout_pk
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
-from tidegate.domain.decision import Verdict
+from tidegate.domain.course import Answer, Course
+from tidegate.domain.decision import Evidence, Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import ThingRecord, Transition, deltas
 from tidegate.domain.rollout import (
     AbortRequest,
+    Active,
     Ending,
     Hold,
     HoldKind,
@@ -36,10 +42,11 @@ from tidegate.domain.rollout import (
     Listing,
     Park,
     RolloutKey,
+    Step,
     Tripwires,
 )
 from tidegate.errors import Contention, NotFound, Refused, Superseded
-from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
+from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +59,14 @@ if TYPE_CHECKING:
 
 NOBODY = RolloutKey("nobody", 1)
 OPERATOR = HoldKind.OPERATOR
+
+#: What somebody adjusts the policy to.
+CAREFUL = replace(POLICY, name="careful", pace=replace(POLICY.pace, max_per_minute=50))
+CAREFREE = replace(POLICY, name="carefree", pace=replace(POLICY.pace, max_per_minute=500))
 _TABLES = count()
+
+#: Threads that do the same at once.
+WRITERS = 6
 
 
 def parked() -> Rollout:
@@ -76,6 +90,30 @@ def table(client: DynamoDBClient) -> DynamoLedger:
         ],
     )
     return DynamoLedger(name, client, ManualClock(NOW))
+
+
+def in_threads(act: Callable[[int], object]) -> None:
+    """Act as several writers at the same moment, and wait for all of them."""
+    threads = [threading.Thread(target=act, args=(writer,)) for writer in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def overtake(
+    ledger: DynamoLedger, write: Callable[[Ledger], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let something be written after the ledger's next look at an item."""
+    look = ledger._table.get
+
+    def look_and_be_overtaken(pk: str, sk: str) -> Item | None:
+        seen = look(pk, sk)
+        monkeypatch.setattr(ledger._table, "get", look)
+        write(ledger)
+        return seen
+
+    monkeypatch.setattr(ledger._table, "get", look_and_be_overtaken)
 
 
 @pytest.fixture(params=["memory", "moto", pytest.param("cloud", marks=pytest.mark.e2e)])
@@ -148,6 +186,10 @@ def test_a_hand_over_loses_no_request(ledger: Ledger) -> None:
         lambda ledger: ledger.place_hold(KEY, hold("zoe", 1)),
         lambda ledger: ledger.request_abort(KEY, AbortRequest("ops", "smoke", 1)),
         lambda ledger: ledger.note_listing(KEY, Listing(1, 1)),
+        lambda ledger: ledger.lift_holds(KEY, OPERATOR, lift(1)),
+        lambda ledger: ledger.give_answer(KEY, answer("canary-answer")),
+        lambda ledger: ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=1),
+        lambda ledger: ledger.link_rollback(KEY, "undo"),
         lambda ledger: ledger.park(KEY, Park("other", 1, 1, 0, Tripwires())),
         lambda ledger: ledger.unpark(KEY, "token"),
         lambda ledger: ledger.store_decision(KEY, decision(1), generation=1),
@@ -166,15 +208,8 @@ def test_a_hand_over_overwrites_nothing_it_has_not_read(
     """Whatever is written between a claim's own look and its write makes the claim fail."""
     ledger = table(request.getfixturevalue(kind).client("dynamodb"))
     ledger.claim(parked(), previous=None)
-    look = ledger._table.get
+    overtake(ledger, write, monkeypatch)
 
-    def look_and_be_overtaken(pk: str, sk: str) -> Item | None:
-        seen = look(pk, sk)
-        monkeypatch.setattr(ledger._table, "get", look)
-        write(ledger)
-        return seen
-
-    monkeypatch.setattr(ledger._table, "get", look_and_be_overtaken)
     with pytest.raises(Contention):
         ledger.claim(replace(parked(), generation=2), previous=parked())
 
@@ -207,6 +242,264 @@ def test_a_rollout_is_concluded_by_its_owner(ledger: Ledger) -> None:
     assert ledger.rollout(KEY).ending is Ending.COMPLETED
 
 
+# the list of active rollouts
+
+
+def test_rollouts_that_go_on_are_listed(ledger: Ledger) -> None:
+    """Every rollout is in the list, its first review due, from its claim to its end."""
+    keys = [RolloutKey(f"job-{number}", 1_700_000_000 + number) for number in range(3)]
+    for key in keys:
+        enrolled(ledger, key=key)
+
+    ledger.conclude(keys[1], generation=1, ending=Ending.COMPLETED, at=NOW)
+
+    assert sorted(ledger.active(), key=lambda each: each.key) == [
+        Active(key, review_by=FRESH.enrolled_at) for key in (keys[0], keys[2])
+    ]
+
+
+def test_a_claim_that_fails_lists_nothing(ledger: Ledger) -> None:
+    """A rollout under an outdated job of the same id gets into no list."""
+    new = enrolled(ledger, key=replace(KEY, created_at=KEY.created_at + 1))
+
+    with pytest.raises(Contention):
+        enrolled(ledger)
+
+    assert [each.key for each in ledger.active()] == [new.key]
+
+
+def test_the_list_has_what_the_last_decision_says(ledger: Ledger) -> None:
+    """When the next review is due, and the harm beyond what the policy accepts, never negative."""
+    enrolled(ledger)
+    listed: list[Active] = []
+
+    for revision, harmed in ((1, 20), (2, 1)):
+        each = replace(decision(revision), evidence=Evidence(started=400, harmed=harmed))
+        ledger.store_decision(KEY, each, generation=1)
+        listed += ledger.active()
+
+    assert listed == [
+        Active(KEY, decision(1).review_by, harmed_beyond=20 - 0.015 * 400),
+        Active(KEY, decision(2).review_by, harmed_beyond=0),
+    ]
+
+
+def test_heals_are_counted_until_the_next_decision(ledger: Ledger) -> None:
+    """A workflow that is started anew in vain, again and again, can be told from one that works."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, decision(1), generation=1)
+    before = ledger.active()[0]
+
+    for at in (NOW + 1, NOW + 2.5):
+        ledger.note_heal(KEY, at=at)
+    healed = ledger.active()
+    ledger.store_decision(KEY, decision(2), generation=1)
+
+    assert list(healed) == [replace(before, heals=2, healed_at=NOW + 2.5)]
+    assert list(ledger.active()) == [
+        replace(before, review_by=decision(2).review_by, healed_at=NOW + 2.5)
+    ]
+
+
+def test_a_hand_over_leaves_the_list_alone(ledger: Ledger) -> None:
+    """A successor's claim says nothing yet of when it reviews, and forgets no heal."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, decision(1), generation=1)
+    ledger.note_heal(KEY, at=NOW)
+    before = ledger.active()
+
+    known = ledger.rollout(KEY)
+    ledger.claim(replace(known, generation=2), previous=known)
+
+    assert list(ledger.active()) == list(before)
+
+
+def test_a_rollout_that_ended_is_never_listed_again(ledger: Ledger) -> None:
+    """Whatever comes in after its end, late or twice, brings none of it back."""
+    enrolled(ledger)
+    for _ in range(2):
+        ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=NOW)
+
+    ledger.note_heal(KEY, at=NOW)
+    ledger.signal(KEY)
+    ledger.store_decision(KEY, decision(1), generation=1)
+    known = ledger.rollout(KEY)
+    ledger.claim(replace(known, generation=2), previous=known)
+
+    assert list(ledger.active()) == []
+
+
+def test_who_was_succeeded_takes_nothing_off_the_list(ledger: Ledger) -> None:
+    """A generation that does not own the rollout ends it neither in its state nor in the list."""
+    enrolled(ledger, generation=2)
+
+    with pytest.raises(Superseded):
+        ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=NOW)
+
+    assert [each.key for each in ledger.active()] == [KEY]
+
+
+# another policy
+
+
+def test_a_policy_is_adjusted(ledger: Ledger) -> None:
+    """The new policy is the rollout's, counted as a version and a signal; all else stays."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, replace(decision(1), course=COURSE, memory=MEMORY), generation=1)
+    before = ledger.rollout(KEY)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=NOW)
+
+    assert ledger.rollout(KEY) == replace(before, policy=CAREFUL, policy_version=2, signals=1)
+
+
+def test_a_policy_may_need_the_size_of_the_fleet(ledger: Ledger) -> None:
+    """The size that comes with a policy is kept, and stays where a later one brings none."""
+    enrolled(ledger)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=NOW, fleet_size=250)
+    ledger.adjust(KEY, CAREFREE, keeps_bound=True, at=NOW)
+
+    assert ledger.rollout(KEY) == replace(
+        FRESH, policy=CAREFREE, policy_version=3, signals=2, fleet_size=250
+    )
+
+
+def test_another_notion_of_harm_begins_the_bound_anew(ledger: Ledger) -> None:
+    """A bound that was established under another policy, and does not hold, is given up."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, decision(1, upper_bound=0.25), generation=1)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+    anew = ledger.rollout(KEY).upper_bound
+    ledger.store_decision(KEY, decision(2, upper_bound=0.75, signals=1), generation=1)
+
+    assert (anew, ledger.rollout(KEY).upper_bound) == (1.0, 0.75)
+
+
+def test_a_review_that_has_not_seen_the_policy_does_not_bound_it(ledger: Ledger) -> None:
+    """A decision that was under way while the policy changed would bound it for good: it is not."""
+    enrolled(ledger, signals=2)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+    ledger.adjust(KEY, CAREFREE, keeps_bound=True, at=NOW)
+    bounds = []
+    for revision, signals in ((1, 2), (2, 3)):
+        stored = decision(revision, upper_bound=0.25, signals=signals)
+        ledger.store_decision(KEY, stored, generation=1)
+        bounds.append(ledger.rollout(KEY).upper_bound)
+
+    assert bounds == [1.0, 0.25]
+
+
+@pytest.mark.parametrize("kind", ["moto", pytest.param("cloud", marks=pytest.mark.e2e)])
+def test_a_decision_overtaken_by_an_adjustment_is_stored_under_it(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A bound that begins anew between a decision's own look and its write stays new."""
+    ledger = table(request.getfixturevalue(kind).client("dynamodb"))
+    enrolled(ledger, upper_bound=0.25)
+    overtake(
+        ledger,
+        lambda ledger: ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW),
+        monkeypatch,
+    )
+
+    ledger.store_decision(KEY, decision(1), generation=1)
+
+    rollout = ledger.rollout(KEY)
+    assert (rollout.revision, rollout.policy, rollout.upper_bound) == (1, CAREFUL, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["moto", pytest.param("cloud", marks=pytest.mark.e2e)])
+def test_a_rollout_of_an_earlier_version_goes_on(request: pytest.FixtureRequest, kind: str) -> None:
+    """What was stored before policies could be adjusted is decided on and adjusted all the same."""
+    client: DynamoDBClient = request.getfixturevalue(kind).client("dynamodb")
+    ledger = table(client)
+    enrolled(ledger)
+    client.update_item(
+        TableName=ledger._table.name,
+        Key=address(rollout_pk(KEY), STATE),
+        UpdateExpression="REMOVE policy_version, bound_from_signal, course, #overlaps",
+        ExpressionAttributeNames={"#overlaps": "overlaps"},
+    )
+
+    ledger.store_decision(KEY, decision(1), generation=1)
+    ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=NOW)
+    ledger.store_decision(KEY, decision(2, signals=1), generation=1)
+
+    assert ledger.rollout(KEY) == replace(
+        FRESH, revision=2, signals=1, upper_bound=0.5, policy=CAREFUL, policy_version=2
+    )
+
+
+@pytest.mark.parametrize("kind", ["moto", pytest.param("cloud", marks=pytest.mark.e2e)])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda ledger: ledger.signal(KEY),
+        lambda ledger: ledger.store_decision(KEY, decision(1), generation=1),
+        lambda ledger: ledger.adjust(KEY, CAREFREE, keeps_bound=True, at=NOW),
+    ],
+    ids=lambda write: write.__code__.co_names[0],
+)
+def test_an_adjustment_overtaken_is_made_again(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    write: Callable[[Ledger], None],
+) -> None:
+    """Whatever is written between an adjustment's own look and its write is kept beside it."""
+    ledger = table(request.getfixturevalue(kind).client("dynamodb"))
+    enrolled(ledger)
+    alone = MemoryLedger()
+    enrolled(alone)
+    write(alone)
+    alone.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+    overtake(ledger, write, monkeypatch)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+
+    assert ledger.rollout(KEY) == alone.rollout(KEY)
+
+
+def test_the_same_policy_again_changes_nothing(ledger: Ledger) -> None:
+    """An adjustment that is delivered twice is one, its bound and its signal included."""
+    enrolled(ledger)
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+    ledger.store_decision(KEY, decision(1, signals=1), generation=1)
+    before = ledger.rollout(KEY)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW)
+    ledger.adjust(KEY, CAREFUL, keeps_bound=False, at=NOW + 1)
+
+    assert ledger.rollout(KEY) == before
+
+
+def test_a_late_adjustment_changes_nothing(ledger: Ledger) -> None:
+    """What was asked for before the last adjustment, or comes again after it, is history."""
+    enrolled(ledger)
+    ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=NOW + 10)
+    ledger.adjust(KEY, CAREFREE, keeps_bound=True, at=NOW + 20)
+
+    ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=NOW + 10)
+    late = ledger.rollout(KEY)
+    ledger.adjust(KEY, POLICY, keeps_bound=True, at=NOW + 20)
+
+    assert late == replace(FRESH, policy=CAREFREE, policy_version=3, signals=2)
+    assert ledger.rollout(KEY) == replace(late, policy=POLICY, policy_version=4, signals=3)
+
+
+def test_the_first_rollback_stays(ledger: Ledger) -> None:
+    """An aborted release is undone by one job, however often one is launched."""
+    enrolled(ledger)
+
+    for job_id in ("undo", "undo", "undo-again"):
+        ledger.link_rollback(KEY, job_id)
+
+    assert ledger.rollout(KEY) == replace(FRESH, rolled_back_by="undo")
+
+
 # decisions
 
 
@@ -233,6 +526,19 @@ def test_what_a_review_remembers_is_kept_with_the_rollout(ledger: Ledger) -> Non
         assert ledger.rollout(KEY).memory == memory
         assert ledger.current([KEY.job_id])[KEY.job_id].memory == memory
     assert ledger.decision(KEY, 1) == decision(1)
+
+
+def test_what_gates_and_questions_came_to_is_kept_with_the_rollout(ledger: Ledger) -> None:
+    """The next review finds there what was reached, asked and proposed, and when it is gone."""
+    enrolled(ledger)
+
+    for revision, course in enumerate([COURSE, Course()], start=1):
+        ledger.store_decision(KEY, replace(decision(revision), course=course), generation=1)
+
+        assert ledger.rollout(KEY).course == course
+        assert ledger.current([KEY.job_id])[KEY.job_id].course == course
+    ledger.store_decision(KEY, replace(decision(1), course=COURSE), generation=1)
+    assert ledger.rollout(KEY).course == Course()
 
 
 def test_a_decision_stored_again_remembers_what_it_did_at_first(ledger: Ledger) -> None:
@@ -437,6 +743,20 @@ def test_a_late_lifting_lifts_nothing_more(ledger: Ledger) -> None:
     assert ledger.rollout(KEY).signals == 3
 
 
+def test_who_lifted_holds_and_why_is_known(ledger: Ledger) -> None:
+    """The latest lift is kept whole, in whatever order lifts arrive."""
+    enrolled(ledger)
+
+    never = ledger.lift(KEY, OPERATOR)
+    for each in (lift(20.5), lift(30.25, "night-shift"), lift(10)):
+        ledger.lift_holds(KEY, OPERATOR, each)
+
+    assert never is None
+    assert ledger.lift(KEY, OPERATOR) == Lift("night-shift", "all clear", 30.25)
+    assert ledger.lift(KEY, HoldKind.ALARM) is None
+    assert ledger.lift(NOBODY, OPERATOR) is None
+
+
 def test_an_owner_may_hold_again(ledger: Ledger) -> None:
     """Holding, releasing and holding again ends in a hold, even if the first event comes twice."""
     enrolled(ledger)
@@ -460,17 +780,63 @@ def test_the_first_abort_request_stays(ledger: Ledger) -> None:
     assert ledger.rollout(KEY) == replace(FRESH, signals=2, abort_request=first)
 
 
+def answer(question_id: str, at: float = NOW, *, yes: bool = True, by: str = "qa") -> Answer:
+    """Return an answer to a question."""
+    return Answer(question_id, yes=yes, by=by, comment='looks "fine"', at=at)
+
+
+def test_answers_are_kept(ledger: Ledger) -> None:
+    """Every question has its own answer, kept whole and counted as a signal."""
+    enrolled(ledger)
+    given = [answer("canary-approval", NOW + 1 / 3, yes=False), answer("canary-answer", NOW + 5)]
+
+    stood = [ledger.give_answer(KEY, each) for each in reversed(given)]
+
+    assert stood == given[::-1]
+    assert list(ledger.answers(KEY)) == given
+    assert ledger.rollout(KEY) == replace(FRESH, signals=2)
+
+
+def test_the_first_answer_stands(ledger: Ledger) -> None:
+    """Whoever answers again, the same or otherwise, learns what stands, and wakes nobody."""
+    enrolled(ledger)
+    first = answer("decision-7", NOW + 5)
+    ledger.give_answer(KEY, first)
+
+    again = ledger.give_answer(KEY, first)
+    other = ledger.give_answer(KEY, answer("decision-7", NOW, yes=False, by="release-desk"))
+
+    assert again == other == first
+    assert list(ledger.answers(KEY)) == [first]
+    assert ledger.rollout(KEY).signals == 1
+
+
+def test_rollouts_do_not_share_answers(ledger: Ledger) -> None:
+    """What was said of an earlier job of the same id answers no question of this one."""
+    enrolled(ledger)
+    later = enrolled(ledger, key=replace(KEY, created_at=KEY.created_at + 1)).key
+
+    ledger.give_answer(KEY, answer("canary-answer"))
+
+    assert list(ledger.answers(later)) == []
+    assert ledger.rollout(later).signals == 0
+
+
 @pytest.mark.parametrize(
     "ask",
     [
         lambda ledger: ledger.place_hold(NOBODY, hold("zoe", 1)),
         lambda ledger: ledger.lift_holds(NOBODY, OPERATOR, lift(1)),
+        lambda ledger: ledger.give_answer(NOBODY, answer("canary-answer")),
+        lambda ledger: ledger.adjust(NOBODY, CAREFUL, keeps_bound=True, at=1),
+        lambda ledger: ledger.link_rollback(NOBODY, "undo"),
+        lambda ledger: ledger.note_heal(NOBODY, at=1),
         lambda ledger: ledger.signal(NOBODY),
         lambda ledger: ledger.request_abort(NOBODY, AbortRequest("ops", "smoke", 1)),
         lambda ledger: ledger.note_listing(NOBODY, Listing()),
         lambda ledger: ledger.park(NOBODY, Park("token", 1, 1, 0, Tripwires())),
     ],
-    ids=["place_hold", "lift_holds", "signal", "request_abort", "note_listing", "park"],
+    ids=lambda ask: ask.__code__.co_names[0],
 )
 def test_nothing_is_noted_of_an_unknown_rollout(
     ledger: Ledger, ask: Callable[[Ledger], None]
@@ -482,6 +848,8 @@ def test_nothing_is_noted_of_an_unknown_rollout(
     with pytest.raises(NotFound):
         ledger.rollout(NOBODY)
     assert list(ledger.holds(NOBODY)) == []
+    assert list(ledger.answers(NOBODY)) == []
+    assert list(ledger.active()) == []
 
 
 # outcomes
@@ -670,18 +1038,165 @@ def test_writers_at_the_same_moment_lose_nothing(
             else:
                 lost.append(writer)
 
-    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(write)
 
     assert lost == []
     assert by_name(ledger.counts(KEY).by_bucket) == {
         (0, "FAILED"): 1,
-        **{(number, "SUCCEEDED"): 6 for number in range(5)},
+        **{(number, "SUCCEEDED"): WRITERS for number in range(5)},
     }
     assert ledger.things(KEY, ["shared"])["shared"].at == 54
+
+
+def test_of_answers_at_the_same_moment_one_stands(
+    ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
+    """Threads that answer one question at once all learn of the same answer; it is one signal."""
+    if "moto" in request.node.callspec.id:
+        pytest.skip("moto's transactions are not safe across threads")
+    enrolled(ledger)
+    stood: list[Answer] = []
+
+    in_threads(
+        lambda writer: stood.append(
+            ledger.give_answer(KEY, answer("canary-answer", by=f"desk-{writer}"))
+        )
+    )
+
+    assert len(stood) == WRITERS
+    assert {each.by for each in stood} == {ledger.answers(KEY)[0].by}
+    assert ledger.rollout(KEY).signals == 1
+
+
+def test_adjustments_at_the_same_moment_are_all_versions(
+    ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
+    """Threads that adjust a policy at once each make a version of their own, one after another."""
+    if "moto" in request.node.callspec.id:
+        pytest.skip("moto's transactions are not safe across threads")
+    enrolled(ledger)
+
+    def adjust(writer: int) -> None:
+        policy = replace(CAREFUL, name=f"careful-{writer}")
+        for _ in range(50):
+            with suppress(Contention):
+                ledger.adjust(KEY, policy, keeps_bound=True, at=NOW)
+                break
+
+    in_threads(adjust)
+
+    rollout = ledger.rollout(KEY)
+    assert (rollout.policy_version, rollout.signals) == (1 + WRITERS, WRITERS)
+
+
+# the timeline
+
+
+def step(at: float, text: str = "held", revision: int = 0, what: str = "Rollout Held") -> Step:
+    """Return a step."""
+    return Step(at, what, text, revision)
+
+
+def test_the_timeline_is_told_in_order(ledger: Ledger) -> None:
+    """Steps come oldest first, in whatever order they were noted, with all that they say."""
+    enrolled(ledger)
+    sent = {"jobExecutionsRolloutConfig": {"maximumPerMinute": 7, "rates": [0.5, None]}}
+    told = [
+        step(9.5),
+        step(10, "first"),
+        replace(step(NOW, "faster", 3, "Settings Changed"), sent=sent),
+        step(NOW, "passed", 12, "Gate Passed"),
+        step(NOW + 0.001, "again"),
+    ]
+
+    ledger.note_steps(KEY, [told[3], told[0], told[4]])
+    ledger.note_steps(KEY, [told[2], told[1]])
+    ledger.note_steps(KEY, [])
+
+    assert list(ledger.steps(KEY, limit=99)) == told
+    assert list(ledger.steps(NOBODY, limit=99)) == []
+
+
+def test_a_long_timeline_ends_with_the_newest(ledger: Ledger) -> None:
+    """However many steps come at once, the last ones are found, oldest first."""
+    enrolled(ledger)
+    told = [step(NOW + number, f"step {number}") for number in range(60)]
+
+    ledger.note_steps(KEY, told)
+
+    assert list(ledger.steps(KEY, limit=60)) == told
+    assert list(ledger.steps(KEY, limit=3)) == told[-3:]
+    assert list(ledger.steps(KEY, limit=0)) == []
+
+
+def test_a_step_is_noted_once(ledger: Ledger) -> None:
+    """The same step again, at once or later, is one; what differs in its text is another."""
+    enrolled(ledger)
+    held, too = step(NOW, "held by night-shift"), step(NOW, "held by release-desk")
+
+    ledger.note_steps(KEY, [held, held])
+    ledger.note_steps(KEY, [held, too])
+
+    noted = ledger.steps(KEY, limit=9)
+    assert sorted(noted, key=lambda each: each.text) == [held, too]
+
+
+# what sweeping remembers
+
+
+def test_tags_are_remembered_per_job(ledger: Ledger) -> None:
+    """Jobs that were looked at are known, those without the tag too, under their creation."""
+    tagged, untagged = Tagged("firmware", NOW + 0.5), Tagged(None, NOW)
+    reborn = replace(KEY, created_at=KEY.created_at + 1)
+
+    ledger.note_tagged(KEY, tagged)
+    ledger.note_tagged(NOBODY, untagged)
+
+    assert ledger.tagged([KEY, KEY, NOBODY, reborn]) == {KEY: tagged, NOBODY: untagged}
+    assert ledger.tagged([]) == {}
+    assert ledger.current([KEY.job_id]) == {}
+
+
+def test_the_latest_look_at_a_tag_stays(ledger: Ledger) -> None:
+    """Of two looks at one job the later one counts, in whatever order they are noted."""
+    for each in (Tagged(None, NOW), Tagged("firmware", NOW + 2), Tagged("old", NOW + 1)):
+        ledger.note_tagged(KEY, each)
+
+    assert ledger.tagged([KEY]) == {KEY: Tagged("firmware", NOW + 2)}
+
+
+def test_many_tags_are_read_at_once(ledger: Ledger) -> None:
+    """As many jobs as an account may run are asked for in one call."""
+    jobs = [RolloutKey(f"job-{number}", number) for number in range(205)]
+    ledger.note_tagged(jobs[204], Tagged("firmware", NOW))
+
+    assert set(ledger.tagged(jobs)) == {jobs[204]}
+
+
+def test_an_alert_is_news_once(ledger: Ledger) -> None:
+    """What is wrong is news until it is no longer wrong, each by its own name."""
+    ledger.clear_alert("never raised")
+
+    raised = [ledger.raise_alert(name, at=NOW) for name in ("letters", "letters", "account")]
+    for _ in range(2):
+        ledger.clear_alert("letters")
+    again = [ledger.raise_alert(name, at=NOW + 1) for name in ("letters", "letters", "account")]
+
+    assert raised == [True, False, True]
+    assert again == [True, False, False]
+
+
+def test_an_alert_at_the_same_moment_is_news_to_one(
+    ledger: Ledger, request: pytest.FixtureRequest
+) -> None:
+    """Threads that notice the same thing at once do not all tell people."""
+    if "moto" in request.node.callspec.id:
+        pytest.skip("moto's writes are not safe across threads")
+    news: list[bool] = []
+
+    in_threads(lambda _: news.append(ledger.raise_alert("letters", at=NOW)))
+
+    assert sorted(news) == [False] * (WRITERS - 1) + [True]
 
 
 # waiting

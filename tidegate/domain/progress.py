@@ -23,13 +23,16 @@ def decided(rollout: Rollout, decision: Decision) -> Rollout:
     )
 
 
-def adjusted(rollout: Rollout, policy: Policy, *, keeps_bound: bool) -> Rollout:
+def adjusted(
+    rollout: Rollout, policy: Policy, *, keeps_bound: bool, fleet_size: int | None = None
+) -> Rollout:
     """Return the rollout under another policy; it is one signal."""
     signals = rollout.signals + 1
     return replace(
         rollout,
         policy=policy,
         policy_version=rollout.policy_version + 1,
+        fleet_size=rollout.fleet_size if fleet_size is None else fleet_size,
         signals=signals,
         upper_bound=rollout.upper_bound if keeps_bound else 1.0,
         bound_from_signal=rollout.bound_from_signal if keeps_bound else signals,

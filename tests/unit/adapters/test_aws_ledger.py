@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import ANY
 
-from tests.contract.samples import FRESH, KEY, decision, fold_in, sighting
+from tests.contract.samples import FRESH, KEY, POLICY, decision, fold_in, sighting
 from tests.unit.adapters.conftest import Script
 from tidegate.adapters.aws import ledger_table
-from tidegate.adapters.aws.ledger import RECORD_DAYS, SHARDS, DynamoLedger
+from tidegate.adapters.aws.ledger import (
+    ENDED_DAYS,
+    RECORD_DAYS,
+    REREADS_MAX,
+    SHARDS,
+    STEPS_AT_ONCE,
+    TAGS_DAYS,
+    DynamoLedger,
+)
 from tidegate.adapters.aws.ledger_items import (
     address,
     bucket_of_sk,
@@ -29,8 +37,19 @@ from tidegate.adapters.memory.clock import ManualClock
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNPLACED
-from tidegate.domain.rollout import AbortRequest, Park, Tripwires
+from tidegate.domain.rollout import (
+    AbortRequest,
+    Ending,
+    HoldKind,
+    Lift,
+    Park,
+    Rollout,
+    RolloutKey,
+    Step,
+    Tripwires,
+)
 from tidegate.errors import Contention, Refused, RetryLater, Superseded
+from tidegate.ports import Tagged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -297,9 +316,9 @@ def test_a_rollout_of_an_older_kind_can_be_taken_over(
     ledger.claim(FRESH, previous=FRESH)
 
 
-def state(generation: int = 1, revision: int = 0) -> dict[str, Any]:
+def state(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - Rollout's own fields
     """Return an answer of GetItem with a rollout."""
-    rollout = replace(FRESH, generation=generation, revision=revision)
+    rollout: Rollout = replace(FRESH, **changes)
     members = encoded_members({**rollout_members(rollout), "version": 1})
     return {"Item": {**address(rollout_pk(KEY), "state"), **members}}
 
@@ -348,3 +367,156 @@ def test_who_comes_first_is_told_to_come_back(ledger: DynamoLedger, dynamodb: Sc
 
     with pytest.raises(Contention):
         ledger.park(KEY, Park("token", 1, 1, 0, Tripwires()))
+
+
+def test_a_rollout_from_before_gates_still_loads(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """What a rollout of an earlier version lacks has its default."""
+    lacks = {"bound_from_signal", "course", "overlaps", "policy_version"}
+    stored = {name: value for name, value in state()["Item"].items() if name not in lacks}
+    dynamodb.answer("get_item", None, {"Item": stored})
+
+    assert ledger.rollout(KEY) == FRESH
+
+
+def test_a_rollout_from_before_the_list_gets_into_it_by_its_next_decision(
+    ledger: DynamoLedger, dynamodb: Script
+) -> None:
+    """A rollout without a policy's version is decided on all the same, and listed from then on."""
+    each = decision(1)
+    dynamodb.answer("get_item", None, state())
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY, listed(each)]}, {})
+
+    ledger.store_decision(KEY, each, generation=1)
+
+
+def listed(each: Decision) -> dict[str, Any]:
+    """Return the write that puts a rollout, after a decision, into the list."""
+    members = {
+        "job_id": KEY.job_id,
+        "created_at": KEY.created_at,
+        "review_by": each.review_by,
+        "harmed_beyond": 0.0,
+        "heals": 0,
+    }
+    values = {f":set_{name}": value for name, value in members.items()}
+    return {
+        "Update": {
+            "TableName": "ledger",
+            "Key": address("active", rollout_pk(KEY)),
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :set_{name}" for name in members),
+            "ExpressionAttributeNames": {f"#{name}": name for name in members},
+            "ExpressionAttributeValues": encoded_members(values),
+        }
+    }
+
+
+def test_a_lift_from_before_names_were_kept_is_nobodys(
+    ledger: DynamoLedger, dynamodb: Script
+) -> None:
+    """A lift of an earlier version still tells when it was."""
+    item = {
+        **address(rollout_pk(KEY), "hold#operator"),
+        **encoded_members({"kind": "operator", "lifted_until": 20}),
+    }
+    dynamodb.answer("get_item", None, {"Item": item})
+
+    assert ledger.lift(KEY, HoldKind.OPERATOR) == Lift("", "", 20.0)
+
+
+def test_an_adjusted_policy_stays(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """The snapshot before goes to a place of its own, with its time, and is never overwritten."""
+    dynamodb.answer("get_item", None, state())
+    dynamodb.answer("get_item", None, {})
+    snapshot = {
+        "Put": {
+            "TableName": "ledger",
+            "Item": {
+                **address(rollout_pk(KEY), "policy#00000001"),
+                "policy": {"S": json.dumps(POLICY.to_compiled())},
+                "replaced_at": {"N": repr(NOW)},
+            },
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+    }
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, snapshot]}, {})
+
+    ledger.adjust(KEY, replace(POLICY, name="other"), keeps_bound=True, at=NOW)
+
+
+def test_endless_adjustments_end(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who is always overtaken is told to try again, and has changed nothing."""
+    for _ in range(REREADS_MAX):
+        dynamodb.answer("get_item", None, state())
+        dynamodb.answer("get_item", None, {})
+        canceled(dynamodb, "ConditionalCheckFailed", "None")
+
+    with pytest.raises(Contention, match="firmware-7"):
+        ledger.adjust(KEY, replace(POLICY, name="other"), keeps_bound=True, at=NOW)
+
+
+def test_a_decision_always_overtaken_is_not_stored(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """A review whose rollout keeps changing under it is told to try again, in words."""
+    for _ in range(REREADS_MAX):
+        dynamodb.answer("get_item", None, state())
+        canceled(dynamodb, "ConditionalCheckFailed", "None", "None")
+
+    with pytest.raises(Contention, match="decision 1"):
+        ledger.store_decision(KEY, decision(1), generation=1)
+
+
+def test_what_ended_goes_from_the_list_by_itself(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Nothing is deleted: an ended rollout is marked, in one transaction, and expires in a day."""
+    unlisted = {
+        "Update": {
+            "TableName": "ledger",
+            "Key": address("active", rollout_pk(KEY)),
+            "UpdateExpression": "SET #ended = :set_ended, #expires_at = :set_expires_at",
+            "ExpressionAttributeNames": {"#ended": "ended", "#expires_at": "expires_at"},
+            "ExpressionAttributeValues": {
+                ":set_ended": {"BOOL": True},
+                ":set_expires_at": {"N": str(1_700_000_000 + ENDED_DAYS * 86_400)},
+            },
+        }
+    }
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, unlisted]}, {})
+
+    ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW)
+
+
+def test_a_decision_after_the_end_lists_nothing(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Even when the mark of its end has expired, a rollout that ended stays out of the list."""
+    dynamodb.answer("get_item", None, state(ending=Ending.COMPLETED))
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY]}, {})
+
+    ledger.store_decision(KEY, decision(1), generation=1)
+
+
+def test_remembered_tags_go_by_themselves(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """What a job's tag says expires some days after the look at it."""
+    expected = {
+        "TableName": "ledger",
+        "Item": {
+            **address("job#firmware-7", "tags#1700000000"),
+            **encoded_members(
+                {
+                    "job_id": "firmware-7",
+                    "created_at": 1_700_000_000,
+                    "looked_at": NOW,
+                    "expires_at": 1_700_000_000 + TAGS_DAYS * 86_400,
+                }
+            ),
+        },
+        "ConditionExpression": "attribute_not_exists(pk) OR looked_at <= :looked_at",
+        "ExpressionAttributeValues": {":looked_at": {"N": repr(NOW)}},
+    }
+    dynamodb.answer("put_item", expected, {})
+
+    ledger.note_tagged(RolloutKey("firmware-7", 1_700_000_000), Tagged(None, NOW))
+
+
+def test_many_steps_take_several_transactions(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """DynamoDB takes a limited number of writes at once; a single one left is a plain write."""
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY] * STEPS_AT_ONCE}, {})
+    dynamodb.answer("put_item", None, {})
+
+    ledger.note_steps(KEY, [Step(NOW, "Told", f"{n}") for n in range(STEPS_AT_ONCE + 1)])

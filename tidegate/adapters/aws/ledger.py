@@ -104,7 +104,14 @@ STEPS_AT_ONCE = 25
 
 #: Members of a rollout that a decision, and an adjustment, change.
 _DECIDED = ("revision", "upper_bound", "memory", "course", "aborting")
-_ADJUSTED = ("policy", "policy_version", "signals", "upper_bound", "bound_from_signal")
+_ADJUSTED = (
+    "policy",
+    "policy_version",
+    "fleet_size",
+    "signals",
+    "upper_bound",
+    "bound_from_signal",
+)
 
 
 class DynamoLedger:
@@ -190,7 +197,15 @@ class DynamoLedger:
         unlisted = self._active_change(key, self._off_the_list())
         self._write_owned(key, generation, f"conclude job {key.job_id}", ended, unlisted)
 
-    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+    def adjust(
+        self,
+        key: RolloutKey,
+        policy: Policy,
+        *,
+        keeps_bound: bool,
+        at: float,
+        fleet_size: int | None = None,
+    ) -> None:
         """Give the rollout another policy; raises Contention."""
         for _ in range(REREADS_MAX):
             stored = self._table.get(rollout_pk(key), STATE)
@@ -199,10 +214,9 @@ class DynamoLedger:
             rollout = rollout_of(stored)
             if policy == rollout.policy or at < self._adjusted_at(rollout):
                 return
-            members = rollout_members(adjusted(rollout, policy, keeps_bound=keeps_bound))
+            after = adjusted(rollout, policy, keeps_bound=keeps_bound, fleet_size=fleet_size)
             unread = Change(
-                sets={name: members[name] for name in _ADJUSTED},
-                where={"version": decoded(stored["version"])},
+                sets=_members_of(after, _ADJUSTED), where={"version": decoded(stored["version"])}
             )
             before = self._table.put(
                 rollout_pk(key),
@@ -525,9 +539,8 @@ class DynamoLedger:
     ) -> Iterator[TransactWriteItemTypeDef]:
         """Yield what stores a decision, on condition that the rollout is as it was read."""
         key = rollout.key
-        members = rollout_members(decided(rollout, decision))
         unread = Change(
-            sets={name: members[name] for name in _DECIDED},
+            sets=_members_of(decided(rollout, decision), _DECIDED),
             where={"generation": rollout.generation, "revision": rollout.revision},
             where_any={"policy_version": rollout.policy_version},
         )
@@ -580,6 +593,12 @@ class DynamoLedger:
             )
             for sk, moves in places.items()
         ]
+
+
+def _members_of(rollout: Rollout, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of a rollout's members that it has."""
+    members = rollout_members(rollout)
+    return {name: members[name] for name in names if members[name] is not None}
 
 
 def _decision_of(item: Item) -> Decision:

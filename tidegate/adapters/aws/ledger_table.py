@@ -39,20 +39,23 @@ class Table:
     One table with string keys ``pk`` and ``sk``; every read is consistent.
 
     Reads and writes raise RetryLater while DynamoDB is busy, Refused where the table is missing.
+
+    Attributes:
+        name: The table's.
     """
 
     def __init__(self, name: str, client: DynamoDBClient) -> None:
         """Bind a table to the client that reaches it."""
-        self._name = name
+        self.name = name
         self._client = client
 
     # reads
 
     def get(self, pk: str, sk: str) -> Item | None:
         """Return an item, None if it is not there."""
-        with translated(f"read {sk} of {pk} in table {self._name}", missing=Refused):
+        with translated(f"read {sk} of {pk} in table {self.name}", missing=Refused):
             answer = self._client.get_item(
-                TableName=self._name, Key=address(pk, sk), ConsistentRead=True
+                TableName=self.name, Key=address(pk, sk), ConsistentRead=True
             )
         return answer.get("Item")
 
@@ -66,14 +69,14 @@ class Table:
 
     def _get_batch(self, keys: Sequence[Mapping[str, AttributeValueTypeDef]]) -> list[Item]:
         found: list[Item] = []
-        operation = f"read {len(keys)} items of table {self._name}"
+        operation = f"read {len(keys)} items of table {self.name}"
         for attempt in range(BATCH_ATTEMPTS_MAX):
             with translated(operation, missing=Refused):
                 answer = self._client.batch_get_item(
-                    RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+                    RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}
                 )
-            found += answer["Responses"].get(self._name, [])
-            left = answer.get("UnprocessedKeys", {}).get(self._name)
+            found += answer["Responses"].get(self.name, [])
+            left = answer.get("UnprocessedKeys", {}).get(self.name)
             if not left:
                 return found
             keys = left["Keys"]
@@ -85,7 +88,7 @@ class Table:
         """Yield the items whose sort key begins so; ``newest``: only so many, the last first."""
         left = newest
         request: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
             "ConsistentRead": True,
@@ -96,7 +99,7 @@ class Table:
                 if left <= 0:
                     return
                 request["Limit"] = left
-            with translated(f"query {prefix} of {pk} in table {self._name}", missing=Refused):
+            with translated(f"query {prefix} of {pk} in table {self.name}", missing=Refused):
                 answer = self._client.query(**request)
             yield from answer["Items"]
             left = None if left is None else left - len(answer["Items"])
@@ -130,7 +133,7 @@ class Table:
             values: Values that it names, by their placeholders without the colon.
         """
         put: PutTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Item": {**address(pk, sk), **encoded_members(members)},
         }
         if condition:
@@ -145,7 +148,7 @@ class Table:
 
     def change(self, pk: str, sk: str, change: Change) -> TransactWriteItemTypeDef:
         """Return the write that changes an item."""
-        place = {"TableName": self._name, "Key": address(pk, sk)}
+        place = {"TableName": self.name, "Key": address(pk, sk)}
         return {"Update": {**place, **change.expressions()}}  # type: ignore[typeddict-item]
 
     def write(self, operation: str, *actions: TransactWriteItemTypeDef) -> None:
@@ -158,7 +161,7 @@ class Table:
         """
 
         def once() -> None:
-            with translated(f"{operation} in table {self._name}", missing=Refused):
+            with translated(f"{operation} in table {self.name}", missing=Refused):
                 self._request(actions)
 
         unhindered(once)

@@ -109,7 +109,15 @@ class MemoryLedger:
         with self.faults.around("conclude"), self._lock:
             self._rollouts[key] = replace(self._owned(key, generation), ending=ending)
 
-    def adjust(self, key: RolloutKey, policy: Policy, *, keeps_bound: bool, at: float) -> None:
+    def adjust(
+        self,
+        key: RolloutKey,
+        policy: Policy,
+        *,
+        keeps_bound: bool,
+        at: float,
+        fleet_size: int | None = None,
+    ) -> None:
         """Give the rollout another policy."""
         with self.faults.around("adjust"), self._lock:
             rollout = self._known(key)
@@ -119,7 +127,9 @@ class MemoryLedger:
                 return
             replaced.append((rollout.policy, at))
             policy = Policy.from_compiled(json.loads(json.dumps(policy.to_compiled())))
-            self._rollouts[key] = adjusted(rollout, policy, keeps_bound=keeps_bound)
+            self._rollouts[key] = adjusted(
+                rollout, policy, keeps_bound=keeps_bound, fleet_size=fleet_size
+            )
 
     def link_rollback(self, key: RolloutKey, job_id: str) -> None:
         """Note which job undoes the rollout; the first one stays."""
