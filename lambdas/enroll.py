@@ -1,5 +1,6 @@
 """Enroll: the workflow's first step."""
 
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -7,8 +8,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tidegate.adapters.aws import environment as aws
 from tidegate.documents.commands import REVIEWS_DEFAULT
-from tidegate.errors import Refused
-from tidegate.service.enroll import Enrolling
+from tidegate.errors import Refused, Superseded
+from tidegate.service.enroll import Enrolling, NotYet
 
 logger = Logger()
 
@@ -24,14 +25,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         bus=aws.bus(),
         clock=aws.clock(),
     )
+    started = event.get("startedAt")
+    started_at = datetime.fromisoformat(started).timestamp() if started else None
     try:
-        rollout = enrolling.enroll(event["input"], event["executionArn"])
+        rollout = enrolling.enroll(event["input"], event["executionArn"], started_at=started_at)
+    except NotYet as turn:
+        logger.info("not enrolled yet", why=str(turn))
+        return _not_enrolled(turn, waits=True, waitSeconds=turn.wait_seconds)
+    except Superseded as error:
+        logger.info("nothing to take over", why=str(error))
+        return _not_enrolled(error, superseded=True)
     except Refused as error:
         logger.warning("not enrolled", problem=str(error))
-        return {"enrolled": False, "rollout": {}, "reviews": 0, "problem": str(error)}
+        return _not_enrolled(error)
     key, reviews = rollout.key, event["input"].get("reviews", REVIEWS_DEFAULT)
     return {
         "enrolled": True,
+        "waits": False,
+        "waitSeconds": 0,
+        "superseded": False,
         "rollout": {
             "jobId": key.job_id,
             "createdAt": key.created_at,
@@ -42,3 +54,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         "reviews": reviews,
         "problem": "",
     }
+
+
+def _not_enrolled(error: Exception, **members: object) -> dict[str, Any]:
+    nothing = {"enrolled": False, "waits": False, "waitSeconds": 0, "superseded": False}
+    return nothing | {"rollout": {}, "reviews": 0, "problem": str(error)} | members

@@ -1,4 +1,10 @@
-"""Enroll: make a job a rollout, once, under a snapshot of its policy; or take a rollout over."""
+"""
+Enroll: make a job a rollout, once, under a snapshot of its policy; or take a rollout over.
+
+A rollout under a policy that waits for its turn is not launched while another one has some of the
+same things. Two that begin at the same moment may both see nobody: each looks again once its claim
+stands, and one of them notes the other.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,14 +14,45 @@ from tidegate.documents.announcements import needs_attention, rollout_started
 from tidegate.documents.commands import Enrolment, Resume, parse_enrolment
 from tidegate.documents.launch import Launch
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
-from tidegate.domain.policy import Policy
+from tidegate.domain.policy import Overlap, Policy
 from tidegate.domain.review import first_settings
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import NotFound, Refused, RetryLater
-from tidegate.ports import POLICY_TAG, Bus, BusEvent, Clock, Jobs, Ledger, Policies, Workflow
+from tidegate.errors import NotFound, Refused, RetryLater, Superseded
+from tidegate.ports import (
+    POLICY_TAG,
+    ROLLS_BACK_TAG,
+    Bus,
+    BusEvent,
+    Clock,
+    Jobs,
+    Ledger,
+    Policies,
+    Workflow,
+)
+from tidegate.service.named_policy import read_policy
+from tidegate.service.overlap import Overlapping, Overlaps, came_first, overlap_warnings
 
+#: How long a launch waits for others that have some of the same things; then it is refused.
+WAIT_FOR_TURN_DAYS_MAX = 7
+#: Between two looks whether they are over.
+WAIT_FOR_TURN_SECONDS = 300
+
+_DAY_SECONDS = 86_400
 _OVER = (JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DELETION_IN_PROGRESS)
+
+
+class NotYet(RetryLater):
+    """
+    Other rollouts have some of the same things and come first; nothing was changed.
+
+    try:
+        enrolling.enroll(workflow_input, execution_arn)
+    except NotYet as turn:
+        sleep(turn.wait_seconds)   # and enroll again
+    """
+
+    wait_seconds = WAIT_FOR_TURN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +66,13 @@ class Enrolling:
     bus: Bus
     clock: Clock
 
-    def enroll(self, workflow_input: Mapping[str, Any], execution_arn: str) -> Rollout:
+    def enroll(
+        self,
+        workflow_input: Mapping[str, Any],
+        execution_arn: str,
+        *,
+        started_at: float | None = None,
+    ) -> Rollout:
         """
         Claim the rollout for this workflow execution; doing it again changes nothing.
 
@@ -39,70 +82,162 @@ class Enrolling:
         Args:
             workflow_input: What the execution was started with.
             execution_arn: The execution.
+            started_at: When it was started, in epoch seconds; None if it does not tell, as those
+                begun under a definition of before do not.
 
         Raises:
+            Superseded: There is nothing left to take over; that is nobody's concern.
             Refused: It cannot be done as asked; nothing is left half-done, people are told.
+            NotYet: Others come first; try again when they may be over.
             RetryLater: AWS or the ledger throttles, or somebody else was faster; try again.
         """
+        told: list[BusEvent] = []
         try:
             enrolment = parse_enrolment(workflow_input)
             if enrolment.resume is not None:
                 rollout = self._take_over(enrolment.job_id, enrolment.resume, execution_arn)
             else:
-                rollout = self._begin(enrolment, execution_arn)
+                rollout, overlaps = self._begin(enrolment, execution_arn, started_at)
+                told = overlap_warnings(rollout, overlaps, self.clock.now())
+        except Superseded:
+            raise
         except Refused as error:
             self._tell(workflow_input, str(error))
             raise
-        self._publish(rollout_started(rollout, self.clock.now()))
+        self._publish(rollout_started(rollout, self.clock.now()), *told)
         return rollout
 
-    def _begin(self, enrolment: Enrolment, execution_arn: str) -> Rollout:
+    def _begin(
+        self, enrolment: Enrolment, execution_arn: str, started_at: float | None
+    ) -> tuple[Rollout, Overlaps]:
         policy = self._policy(enrolment)
         job_id = enrolment.job_id
         if enrolment.launch is not None:
             policy = _in_namespace(policy, enrolment.launch)
+            self._check_turn(enrolment, enrolment.launch, policy, started_at)
             # Refused later, the job would be there already, and run with nobody to steer it.
-            self._fleet_size(job_id, enrolment.launch.targets, policy)
-            self._launch(job_id, enrolment.launch, policy)
+            fleet_size = self._fleet_size(job_id, enrolment.launch.targets, policy)
+            self._launch(enrolment, enrolment.launch, policy, fleet_size)
         arn = self.jobs.arn(job_id)
         bound_to = self._tag(job_id, arn, policy)
+        job = self.jobs.describe(job_id)
+        overlapping = self._overlapping(enrolment, job.targets)
         try:
-            rollout = self._claim(self.jobs.describe(job_id), policy, execution_arn)
+            rollout = self._claim(enrolment, job, policy, execution_arn, overlapping)
         except Refused:
             if bound_to is None and not self._is_steered(job_id):
                 self.jobs.untag(arn, [POLICY_TAG])
             raise
         if bound_to not in (None, rollout.policy.name):
             self.jobs.tag(arn, {POLICY_TAG: rollout.policy.name})
-        return rollout
+        return self._settled(rollout, overlapping)
 
     def _policy(self, enrolment: Enrolment) -> Policy:
-        # Reading policies takes pydantic, which nothing but a new enrolment should pay for.
-        from tidegate.documents.policy import parse_policy_json  # noqa: PLC0415
-
-        given = enrolment.policy
-        if isinstance(given, Mapping):
-            source = f"the policy given for job {enrolment.job_id}"
-            return parse_policy_json(given, source=source).compile()
-        if given is None:
+        if enrolment.policy is None:
             message = f"job {enrolment.job_id} cannot be enrolled without a policy: name one"
             raise Refused(message)
-        return parse_policy_json(self.policies.document(given), source=f"policy {given}").compile()
+        if (own := self._of_the_aborted(enrolment)) is not None:
+            return own
+        return read_policy(enrolment.policy, job_id=enrolment.job_id, policies=self.policies)
 
-    def _launch(self, job_id: str, launch: Launch, policy: Policy) -> None:
+    def _of_the_aborted(self, enrolment: Enrolment) -> Policy | None:
+        """
+        Return the policy of the rollout that is undone, if it is asked for by its name.
+
+        Its snapshot is in the ledger, and may be nowhere else: policies come within commands too.
+        """
+        if enrolment.rolls_back is None:
+            return None
+        aborted = self.ledger.current([enrolment.rolls_back]).get(enrolment.rolls_back)
+        if aborted is None or aborted.policy.name != enrolment.policy:
+            return None
+        return replace(aborted.policy, on_abort=replace(aborted.policy.on_abort, rollback=None))
+
+    # others that have some of the same things
+
+    def _overlapping(self, enrolment: Enrolment, targets: Sequence[str]) -> Overlapping:
+        # A rollback and what it undoes have all things in common.
+        undone = () if enrolment.rolls_back is None else (enrolment.rolls_back,)
+        return Overlapping(
+            self.jobs, self.ledger, enrolment.job_id, tuple(targets), frozenset(undone)
+        )
+
+    def _check_turn(
+        self, enrolment: Enrolment, launch: Launch, policy: Policy, started_at: float | None
+    ) -> None:
+        """Raise NotYet, or after some days Refused, if others come before this launch."""
+        if policy.overlap is not Overlap.WAIT:
+            return
+        found = self._overlapping(enrolment, launch.targets).find().found
+        # Created by a call that died, the job runs already: steered, it holds where it is.
+        if not found or self._exists(enrolment.job_id):
+            return
+        ids = ", ".join(key.job_id for key in found)
+        if started_at is not None:
+            waited_days = (self.clock.now() - started_at) / _DAY_SECONDS
+            if waited_days >= WAIT_FOR_TURN_DAYS_MAX:
+                message = (
+                    f"job {enrolment.job_id} waited {WAIT_FOR_TURN_DAYS_MAX} days for its turn, "
+                    f"but jobs that have some of the same things go on still: {ids}; launch it "
+                    "again when they are over, or under a policy whose overlap is warn or go"
+                )
+                raise Refused(message)
+        message = (
+            f"job {enrolment.job_id} waits for its turn: jobs that have some of the same things "
+            f"go on: {ids}"
+        )
+        raise NotYet(message)
+
+    def _exists(self, job_id: str) -> bool:
+        try:
+            # Of a job that is not enrolled nothing else may be read.
+            self.jobs.tags(self.jobs.arn(job_id))
+        except NotFound:
+            return False
+        return True
+
+    def _settled(self, rollout: Rollout, overlapping: Overlapping) -> tuple[Rollout, Overlaps]:
+        """
+        Look again once the claim stands, since others may have claimed at the same moment.
+
+        Raises:
+            RetryLater: Another one that claimed at the same moment has yet to look; or the rollout
+                changed meanwhile.
+        """
+        if rollout.generation > 1 or rollout.policy.overlap is Overlap.GO:
+            return rollout, Overlaps()
+        seen = overlapping.find()
+        late = [key.job_id for key in seen.found if key.job_id not in rollout.overlaps]
+        others = self.ledger.current(late)
+        at = self.clock.now()
+        noted = [job_id for job_id in late if came_first(others.get(job_id), rollout, at)]
+        if not noted:
+            return rollout, seen
+        settled = replace(rollout, overlaps=(*rollout.overlaps, *noted))
+        self.ledger.claim(settled, previous=rollout)
+        return settled, seen
+
+    # the job
+
+    def _launch(
+        self, enrolment: Enrolment, launch: Launch, policy: Policy, fleet_size: int | None
+    ) -> None:
         """
         Create the job with the policy's first settings already in force.
 
         Launched before, as a rollout that goes on, it has the settings of its last decision.
         """
-        settings = self._steered_settings(job_id)
+        settings = self._steered_settings(enrolment.job_id)
+        own_tags = {POLICY_TAG: policy.name}
+        if enrolment.rolls_back is not None:
+            own_tags[ROLLS_BACK_TAG] = enrolment.rolls_back
         self.jobs.create(
             LaunchRequest(
-                job_id=job_id,
+                job_id=enrolment.job_id,
                 targets=launch.targets,
-                settings=settings or _merged(launch.settings, first_settings(policy)),
+                settings=settings or _merged(launch.settings, first_settings(policy, fleet_size)),
                 passed_through=launch.passed_through,
-                tags={**launch.tags, POLICY_TAG: policy.name},
+                tags={**launch.tags, **own_tags},
             )
         )
 
@@ -136,7 +271,16 @@ class Enrolling:
             raise NotFound(message) from error
         return bound_to
 
-    def _claim(self, job: Job, policy: Policy, execution_arn: str) -> Rollout:
+    # the claim
+
+    def _claim(
+        self,
+        enrolment: Enrolment,
+        job: Job,
+        policy: Policy,
+        execution_arn: str,
+        overlapping: Overlapping,
+    ) -> Rollout:
         key = RolloutKey(job.job_id, job.created_at)
         known = self.ledger.current([job.job_id]).get(job.job_id)
         if known is not None and known.key == key:
@@ -147,6 +291,8 @@ class Enrolling:
                 "enroll a job that is SCHEDULED or IN_PROGRESS"
             )
             raise Refused(message)
+        goes = policy.overlap is Overlap.GO
+        first = () if goes else overlapping.find().found
         rollout = Rollout(
             key=key,
             job_arn=job.arn,
@@ -155,6 +301,8 @@ class Enrolling:
             execution_arn=execution_arn,
             enrolled_at=self.clock.now(),
             fleet_size=self._fleet_size(job.job_id, job.targets, policy),
+            overlaps=tuple(key.job_id for key in first),
+            rolls_back=enrolment.rolls_back,
         )
         self.ledger.claim(rollout, previous=None)
         return rollout
@@ -198,7 +346,7 @@ class Enrolling:
                 f"rollout {job_id} has moved on to generation {known.generation} "
                 f"({known.ending or 'running'}): nothing is left to take over"
             )
-            raise Refused(message)
+            raise Superseded(message)
         return self._succeed(known, execution_arn)
 
     def _succeed(self, known: Rollout, execution_arn: str) -> Rollout:
@@ -209,13 +357,13 @@ class Enrolling:
         return successor
 
     def _fleet_size(self, job_id: str, targets: Sequence[str], policy: Policy) -> int | None:
-        if policy.harm.budget_share is None:
+        if not policy.needs_fleet_size:
             return None
         things = self.jobs.things_in(targets)
         if things is None:
             message = (
-                f"the budget of policy {policy.name} is a share of the fleet, but the targets of "
-                f"job {job_id} are too many to count: give the budget as a number of devices"
+                f"the budget or a gate of policy {policy.name} is a share of the fleet, but the "
+                f"targets of job {job_id} are too many to count: give it as a number of devices"
             )
             raise Refused(message)
         return len(things)
@@ -233,9 +381,10 @@ class Enrolling:
             )
         )
 
-    def _publish(self, event: BusEvent) -> None:
-        if self.bus.publish([event]):
-            message = f"the bus did not take {event.detail_type!r}; enrolling again publishes it"
+    def _publish(self, *events: BusEvent) -> None:
+        if refused := self.bus.publish(events):
+            kind = events[refused[0]].detail_type
+            message = f"the bus did not take {kind!r}; enrolling again publishes it"
             raise RetryLater(message)
 
 

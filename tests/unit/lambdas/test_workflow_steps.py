@@ -1,5 +1,6 @@
 """The handlers behind the workflow's states: their results are what the definition goes by."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,6 +35,9 @@ def test_enroll_answers_with_what_the_workflow_carries_along(
 
     assert answer == {
         "enrolled": True,
+        "waits": False,
+        "waitSeconds": 0,
+        "superseded": False,
         "rollout": {
             "jobId": "new",
             "createdAt": int(START),
@@ -56,6 +60,40 @@ def test_enroll_answers_a_refusal_as_a_value(stage: Stage, context: LambdaContex
     assert (answer["enrolled"], answer["rollout"], answer["reviews"]) == (False, {}, 0)
     assert stage.owner in answer["problem"]
     assert stage.problems
+
+
+def test_enroll_answers_that_it_waits_for_its_turn(stage: Stage, context: LambdaContext) -> None:
+    """And how long until the next look; since when it waits, the execution's start tells."""
+    target = "arn:aws:iot:eu-central-1:111122223333:thing/thing-1"
+    stage.jobs.change(JOB, targets=(target,))
+    policy = {"name": "patient", "overlap": "wait"}
+    launch = {"targets": [target], "document": {}}
+    event = {
+        "input": {"jobId": "new", "policy": policy, "launch": launch},
+        "executionArn": stage.workflow.start("mine", {}),
+        "startedAt": datetime.fromtimestamp(START, UTC).isoformat(),
+    }
+    answer = enroll.handler(event, context)
+
+    assert (answer["enrolled"], answer["waits"], answer["superseded"]) == (False, True, False)
+    assert answer["waitSeconds"] == 300
+    assert JOB in answer["problem"]
+    stage.clock.advance(7 * 86_400)
+    assert enroll.handler(event, context)["waits"] is False
+
+
+def test_enroll_answers_that_nothing_is_left_to_take_over(
+    stage: Stage, context: LambdaContext
+) -> None:
+    """An execution that comes late to go on with a rollout ends quietly."""
+    resume = {"createdAt": int(START), "generation": 1, "fromExecution": stage.owner}
+    stage.ledger.conclude(stage.key, generation=1, ending=Ending.COMPLETED, at=START)
+    arn = stage.workflow.start("late", {})
+    event = {"input": {"jobId": JOB, "resume": resume}, "executionArn": arn}
+    answer = enroll.handler(event, context)
+
+    assert (answer["enrolled"], answer["waits"], answer["superseded"]) == (False, False, True)
+    assert stage.problems == []
 
 
 @pytest.mark.parametrize("given", [[], "text", 7, None])

@@ -2,32 +2,49 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.scenario.interference import Interference
-from tests.unit.service.stage import START
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.adapters.memory.workflow import MemoryWorkflow
+from tidegate.documents.announcements import ROLLOUT_NEEDS_ATTENTION
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
+from tidegate.domain.policy import Harm, OnAbort, Pace, PaceMode, Policy, Rollback
 from tidegate.domain.review import first_settings
-from tidegate.domain.rollout import Rollout
-from tidegate.errors import Contention, NotFound, Refused, RetryLater
-from tidegate.ports import POLICY_TAG
-from tidegate.service.enroll import Enrolling
+from tidegate.domain.rollout import Ending, Rollout, RolloutKey
+from tidegate.errors import Contention, NotFound, Refused, RetryLater, Superseded
+from tidegate.ports import POLICY_TAG, ROLLS_BACK_TAG
+from tidegate.service import overlap
+from tidegate.service.enroll import WAIT_FOR_TURN_DAYS_MAX, Enrolling, NotYet
 
 JOB = "release-7"
-TARGET = "arn:aws:iot:eu-central-1:111122223333:thing/thing-1"
+START = 1_790_000_000.0
+ARN_PREFIX = "arn:aws:iot:eu-central-1:111122223333"
+TARGET = f"{ARN_PREFIX}:thing/thing-1"
 ENROLL: Mapping[str, Any] = {"jobId": JOB, "policy": "firmware"}
 LAUNCH: Mapping[str, Any] = {
     **ENROLL,
     "launch": {"targets": [TARGET], "document": {"operation": "update"}},
 }
+OTHERS_POLICY = Policy(
+    name="others",
+    harm=Harm(
+        statuses=frozenset({ExecutionStatus.FAILED}),
+        tolerated_rate=0.02,
+        acceptable_rate=0.02,
+        confidence=0.95,
+        false_abort_risk=0.01,
+        budget_devices=50,
+    ),
+    pace=Pace(PaceMode.THROTTLE, start_per_minute=10, max_per_minute=1000),
+)
 
 
 class Stage:
@@ -43,7 +60,12 @@ class Stage:
         self.workflow = MemoryWorkflow()
         self.bus = MemoryBus()
 
-    def enroll(self, name: str = "one", given: Mapping[str, Any] = ENROLL) -> Rollout:
+    def enroll(
+        self,
+        name: str = "one",
+        given: Mapping[str, Any] = ENROLL,
+        started_at: float | None = None,
+    ) -> Rollout:
         """Enroll on behalf of the execution of that name."""
         enrolling = Enrolling(
             jobs=self.jobs,
@@ -53,7 +75,39 @@ class Stage:
             bus=self.bus,
             clock=self.clock,
         )
-        return enrolling.enroll(given, self.workflow.start(name, {}))
+        return enrolling.enroll(given, self.workflow.start(name, {}), started_at=started_at)
+
+    def policy(self, **members: object) -> None:
+        """Let the policy have these members besides its name."""
+        self.policies.documents["firmware"] = json.dumps({"name": "firmware", **members})
+
+    def other(self, job_id: str, *targets: str, revision: int = 1, **members: object) -> Rollout:
+        """Let another rollout go on, of a job of its own."""
+        job = self.jobs.add(job_id, targets=targets, tags={POLICY_TAG: OTHERS_POLICY.name})
+        rollout = Rollout(
+            key=RolloutKey(job_id, job.created_at),
+            job_arn=job.arn,
+            policy=OTHERS_POLICY,
+            generation=1,
+            execution_arn=self.workflow.start(job_id, {}),
+            enrolled_at=self.clock.now(),
+            revision=revision,
+        )
+        self.ledger.claim(replace(rollout, **members), previous=None)  # type: ignore[arg-type]
+        return self.ledger.rollout(rollout.key)
+
+    def group(self, name: str, *thing_names: str) -> str:
+        """Let there be a thing group; return its ARN."""
+        self.jobs.groups[name] = set(thing_names)
+        return f"{ARN_PREFIX}:thinggroup/{name}"
+
+    @property
+    def problems(self) -> list[str]:
+        """What people were told to look at, oldest first."""
+        told = self.bus.published
+        return [
+            each.detail["problem"] for each in told if each.detail_type == ROLLOUT_NEEDS_ATTENTION
+        ]
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -225,13 +279,38 @@ def test_a_hand_over_needs_no_policy_and_touches_no_job(stage: Stage) -> None:
     assert stage.enroll("two", resume(first)) == second
 
 
-def test_a_hand_over_of_a_rollout_that_has_moved_on_is_refused(stage: Stage) -> None:
-    """Two successors of one execution: the second finds nothing to take over."""
+def test_a_hand_over_of_a_rollout_that_has_moved_on_is_quiet(stage: Stage) -> None:
+    """Two successors of one execution: the second finds nothing to take over, and alarms nobody."""
     first = stage.enroll("one")
     stage.enroll("two", resume(first))
 
-    with pytest.raises(Refused, match="moved on to generation 2"):
+    with pytest.raises(Superseded, match="moved on to generation 2"):
         stage.enroll("three", resume(first))
+    assert stage.problems == []
+
+
+def test_a_hand_over_of_a_rollout_that_has_ended_is_quiet(stage: Stage) -> None:
+    """An execution that was started late to go on with a rollout leaves a finished one alone."""
+    first = stage.enroll("one")
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+
+    with pytest.raises(Superseded, match="completed"):
+        stage.enroll("two", resume(first))
+    assert stage.problems == []
+
+
+def test_a_hand_over_that_lost_its_race_finds_out_when_it_is_tried_again(stage: Stage) -> None:
+    """Beaten in the ledger by another successor, it looks again, and gives way quietly."""
+    first = stage.enroll("one")
+    interference = stage.ledger.faults = Interference()
+    interference.during("claim", lambda: stage.enroll("two", resume(first)))
+    with pytest.raises(RetryLater):
+        stage.enroll("three", resume(first))
+
+    with pytest.raises(Superseded):
+        stage.enroll("three", resume(first))
+    assert stage.ledger.rollout(first.key).execution_arn == stage.workflow.arn("two")
+    assert stage.problems == []
 
 
 def test_a_hand_over_of_a_rollout_that_is_unknown_is_refused(stage: Stage) -> None:
@@ -291,3 +370,250 @@ def test_a_bus_that_does_not_take_the_news_is_tried_again(stage: Stage) -> None:
     stage.enroll()
 
     assert len(stage.bus.details("Rollout Started")) == 1
+
+
+# the size of the fleet
+
+
+def test_a_share_that_a_gate_lies_at_needs_the_fleet_s_size(stage: Stage) -> None:
+    """Counted once, when the rollout begins, though the budget is a number of devices."""
+    group = stage.group("fleet", *(f"thing-{number}" for number in range(400)))
+    stage.policy(gates=[{"name": "first", "after": "5%", "bake": "1h"}])
+    given = {**LAUNCH, "jobId": "new", "launch": {**LAUNCH["launch"], "targets": [group]}}
+    rollout = stage.enroll(given=given)
+
+    assert rollout.fleet_size == 400
+    assert stage.jobs.describe("new").settings.rate_per_minute <= 20
+
+
+# rolling back
+
+
+def test_a_launch_that_rolls_back_says_of_what(stage: Stage) -> None:
+    """The job's tag and the rollout name the job whose release is undone."""
+    stage.policies.documents["plain"] = json.dumps({"name": "plain"})
+    stage.other("bad", TARGET)
+    rollout = stage.enroll(given={**LAUNCH, "jobId": "undo", "policy": "plain", "rollsBack": "bad"})
+
+    tags = stage.jobs.tags(stage.jobs.arn("undo"))
+    assert tags == {POLICY_TAG: "plain", ROLLS_BACK_TAG: "bad"}
+    assert (rollout.rolls_back, rollout.policy.name) == ("bad", "plain")
+
+
+def test_a_rollback_goes_by_the_snapshot_of_what_it_undoes(stage: Stage) -> None:
+    """The stopped rollout's own policy may have come within a command: no store has it."""
+    rollback = Rollback(("document", "{}"))
+    policy = replace(OTHERS_POLICY, on_abort=OnAbort(force=True, rollback=rollback))
+    stage.other("bad", TARGET, policy=policy)
+    rollout = stage.enroll(
+        given={**LAUNCH, "jobId": "undo", "policy": "others", "rollsBack": "bad"}
+    )
+
+    assert rollout.policy == replace(OTHERS_POLICY, on_abort=OnAbort(force=True))
+
+
+def test_a_rollback_does_not_wait_for_what_it_undoes(stage: Stage) -> None:
+    """Both have all their things in common, and the stopped rollout ends only after it."""
+    stage.policy(overlap="wait")
+    stage.other("bad", TARGET)
+    rollout = stage.enroll(given={**LAUNCH, "jobId": "undo", "rollsBack": "bad"})
+
+    assert rollout.overlaps == ()
+
+
+# others that have some of the same things
+
+
+WAITING = {**LAUNCH, "jobId": "new"}
+
+
+def test_a_launch_waits_for_its_turn(stage: Stage) -> None:
+    """While another rollout has some of its things it creates nothing; then it goes ahead."""
+    stage.policy(overlap="wait")
+    first = stage.other("first", TARGET)
+    with pytest.raises(NotYet, match="first") as waits:
+        stage.enroll(given=WAITING, started_at=START)
+
+    assert waits.value.wait_seconds > 0
+    assert stage.operations() == []
+    assert stage.problems == []
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    assert stage.enroll(given=WAITING, started_at=START).overlaps == ()
+
+
+def test_a_launch_does_not_wait_for_ever(stage: Stage) -> None:
+    """After some days it is refused, and the refusal names who is in its way."""
+    stage.policy(overlap="wait")
+    stage.other("first", TARGET)
+    stage.clock.advance(WAIT_FOR_TURN_DAYS_MAX * 86_400 - 1)
+    with pytest.raises(NotYet):
+        stage.enroll(given=WAITING, started_at=START)
+    stage.clock.advance(1)
+    with pytest.raises(Refused, match=r"waited 7 days for its turn.*: first;"):
+        stage.enroll(given=WAITING, started_at=START)
+
+    assert stage.operations() == []
+    assert len(stage.problems) == 1
+
+
+def test_a_job_that_was_created_does_not_wait(stage: Stage) -> None:
+    """A call that died had created it: left alone it would run with nobody to steer it."""
+    stage.policy(overlap="wait")
+    stage.ledger.faults.before("claim", RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.enroll(given=WAITING)
+    stage.other("first", TARGET)
+
+    assert stage.enroll(given=WAITING).overlaps == ("first",)
+
+
+@pytest.mark.parametrize("mode", ["wait", "warn"])
+def test_a_job_that_runs_is_enrolled_and_notes_who_came_first(stage: Stage, mode: str) -> None:
+    """Left unsteered it would be worse; under ``warn`` people are told, once."""
+    stage.policy(overlap=mode)
+    stage.other("first", TARGET)
+    stage.other("elsewhere", f"{TARGET}0")
+
+    assert stage.enroll().overlaps == ("first",)
+    assert stage.ledger.current([JOB])[JOB].overlaps == ("first",)
+    assert ["first" in each for each in stage.problems] == [True] * (mode == "warn")
+
+
+def test_a_policy_may_not_care(stage: Stage) -> None:
+    """Under ``go`` nobody is looked at."""
+    stage.policy(overlap="go")
+    stage.other("first", TARGET)
+    stage.ledger.faults.before("active", RuntimeError("nobody should ask"))
+
+    assert stage.enroll().overlaps == ()
+    assert stage.problems == []
+
+
+def test_things_are_compared_whatever_group_they_are_in(stage: Stage) -> None:
+    """Two groups overlap if they hold the same thing; a thing overlaps with its group."""
+    stage.other("same-thing", stage.group("fleet", "thing-1", "thing-2"))
+    stage.other("others", stage.group("elsewhere", "thing-3"))
+
+    assert stage.enroll().overlaps == ("same-thing",)
+
+
+@pytest.mark.parametrize(
+    ("status", "overlaps"), [("COMPLETED", ()), ("CANCELED", ("first",)), ("SCHEDULED", ("first",))]
+)
+def test_a_job_counts_as_long_as_it_may_reach_devices(
+    stage: Stage, status: str, overlaps: tuple[str, ...]
+) -> None:
+    """One that was canceled may be rolled back yet; one that is complete leaves devices alone."""
+    stage.other("first", TARGET)
+    stage.jobs.change("first", status=JobStatus(status))
+
+    assert stage.enroll().overlaps == overlaps
+
+
+def test_a_job_that_is_gone_overlaps_with_nothing(stage: Stage) -> None:
+    """Its rollout ends at its next review; till then it is in nobody's way."""
+    stage.other("first", TARGET)
+    stage.jobs.delete("first")
+
+    assert stage.enroll().overlaps == ()
+    assert stage.problems == []
+
+
+def test_what_cannot_be_compared_is_said(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many things to list: only targets are compared, and people know of which jobs."""
+    stage.other("huge", stage.group("fleet", "thing-1"))
+    stage.other("same-target", TARGET)
+    monkeypatch.setattr(stage.jobs, "things_in", lambda _: None)
+
+    assert stage.enroll().overlaps == ("same-target",)
+    same, unknown = stage.problems
+    assert "same-target" in same
+    assert "huge" in unknown
+    assert "same-target" not in unknown
+
+
+def test_comparing_has_a_limit(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond so many jobs, and so many things listed, people are told which were left out."""
+    monkeypatch.setattr(overlap, "OTHERS_MAX", 3)
+    monkeypatch.setattr(overlap, "OTHERS_THINGS_MAX", 2)
+    for number in range(5):
+        stage.other(f"job-{number}", stage.group(f"group-{number}", f"a-{number}", f"b-{number}"))
+        stage.clock.advance(1)
+    stage.enroll()
+
+    (problem,) = stage.problems
+    assert "job-0, job-1, job-2, job-3;" in problem
+
+
+def test_a_group_that_is_gone_refuses_nobody(stage: Stage) -> None:
+    """What another job's targets were cannot be found out any more; that is said."""
+    stage.other("first", f"{ARN_PREFIX}:thinggroup/gone")
+
+    assert stage.enroll().overlaps == ()
+    assert "first" in stage.problems[0]
+
+
+@pytest.mark.parametrize("mode", ["wait", "warn"])
+@pytest.mark.parametrize("slower", [0, 1])
+def test_of_two_at_the_same_moment_one_notes_the_other(
+    stage: Stage, mode: str, slower: int
+) -> None:
+    """Neither sees the other before both have claimed; after that exactly one gives way."""
+    stage.policy(overlap=mode)
+    names = ["launch-a", "launch-b"]
+    faster, slow = names[1 - slower], names[slower]
+    stage.ledger.faults = interference = Interference()
+
+    def other() -> None:
+        stage.enroll(faster, {**LAUNCH, "jobId": faster})
+
+    # The slower one has looked, and is about to claim.
+    interference.during("claim", other)
+    for _ in range(9):
+        try:
+            stage.enroll(slow, {**LAUNCH, "jobId": slow})
+        except RetryLater:
+            stage.clock.advance(10)
+        else:
+            break
+
+    found = stage.ledger.current(names)
+    noted = {name: found[name].overlaps for name in names}
+    assert sorted(noted.values()) == [(), (faster,)]
+    assert noted[slow] == (faster,)
+
+
+def test_of_two_that_see_each_other_the_greater_gives_way(stage: Stage) -> None:
+    """Both have claimed before either looks again: both come to the same answer."""
+    stage.policy(overlap="wait")
+    stage.ledger.faults = interference = Interference()
+    interference.during("claim", lambda: stage.other("launch-b", TARGET, revision=0))
+    with pytest.raises(RetryLater, match="same moment"):
+        stage.enroll("a", {**LAUNCH, "jobId": "launch-a"})
+
+    greater_one = stage.ledger.current(["launch-b"])["launch-b"]
+    stage.ledger.claim(replace(greater_one, overlaps=("launch-a",)), previous=greater_one)
+    assert stage.enroll("a", {**LAUNCH, "jobId": "launch-a"}).overlaps == ()
+
+
+def test_one_that_never_looks_goes_first_in_the_end(stage: Stage) -> None:
+    """The other one's enrolment died for good: the lesser key does not wait for it for ever."""
+    stage.policy(overlap="wait")
+    stage.ledger.faults = interference = Interference()
+    interference.during("claim", lambda: stage.other("launch-b", TARGET, revision=0))
+    with pytest.raises(RetryLater, match="same moment"):
+        stage.enroll("a", {**LAUNCH, "jobId": "launch-a"})
+    stage.clock.advance(overlap.SETTLING_SECONDS + 1)
+
+    assert stage.enroll("a", {**LAUNCH, "jobId": "launch-a"}).overlaps == ("launch-b",)
+
+
+def test_a_take_over_keeps_what_was_noted_and_warns_nobody_again(stage: Stage) -> None:
+    """Overlaps are found where a rollout begins."""
+    stage.other("first", TARGET)
+    first = stage.enroll("one")
+    told = len(stage.problems)
+    second = stage.enroll("two", resume(first))
+
+    assert second.overlaps == first.overlaps == ("first",)
+    assert len(stage.problems) == told

@@ -1,0 +1,189 @@
+"""
+Overlap: which rollouts that go on have some of a job's things.
+
+Two jobs have things in common if they have a target in common, or if their targets hold the same
+thing. Listing things takes time in large fleets, so how much is listed has a limit; beyond, only
+targets are compared, and the result says of which jobs that is true.
+"""
+
+from dataclasses import dataclass, field
+
+from tidegate.documents.announcements import needs_attention
+from tidegate.domain.jobs import Job, JobStatus
+from tidegate.domain.policy import Overlap
+from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.errors import NotFound, Refused, RetryLater
+from tidegate.ports import BusEvent, Jobs, Ledger
+from tidegate.service.observe import described
+
+#: Other rollouts that a job is compared with; each takes a DescribeJob.
+OTHERS_MAX = 50
+
+#: Things of others that are listed in all, at 250 a request: some ten seconds.
+OTHERS_THINGS_MAX = 50_000
+
+#: How long an enrolment may take from its claim to its second look: a Lambda's time.
+SETTLING_SECONDS = 60.0
+
+#: Jobs that are named to people where they could not be compared.
+NAMED_MAX = 20
+
+#: A job in these states gives nothing to devices any more. One that was canceled may: devices at
+#: work finish what they began, and may be rolled back.
+_DONE = (JobStatus.COMPLETED, JobStatus.DELETION_IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """
+    What a comparison came to.
+
+    Attributes:
+        found: Rollouts that go on and have some of the same things, oldest first.
+        unknown: Ids of jobs of which it is not known: too many, or too many things to list.
+    """
+
+    found: tuple[RolloutKey, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Overlapping:
+    """
+    Compares one job with all others that are steered; looking again compares only new ones.
+
+    Attributes:
+        job_id: The job's.
+        targets: ARNs of things and thing groups.
+        ignored: Ids of jobs that it is not compared with.
+    """
+
+    jobs: Jobs
+    ledger: Ledger
+    job_id: str
+    targets: tuple[str, ...]
+    ignored: frozenset[str] = frozenset()
+    _compared: dict[RolloutKey, bool | None] = field(default_factory=dict)
+    _own: frozenset[str] | None = None
+    _own_listed: bool = False
+    _listed: int = 0
+
+    def find(self) -> Overlaps:
+        """
+        Compare, as of now.
+
+        Raises:
+            RetryLater: AWS or the ledger throttles.
+        """
+        left_out = self.ignored | {self.job_id}
+        keys = [each.key for each in self.ledger.active() if each.key.job_id not in left_out]
+        newest = sorted(keys, key=lambda key: (key.created_at, key.job_id), reverse=True)
+        results = {key: self._overlaps(key) for key in newest[:OTHERS_MAX]}
+        unknown = [key for key in newest if results.get(key) is None]
+        found = [key for key in newest if results.get(key)]
+        return Overlaps(tuple(reversed(found)), tuple(sorted(key.job_id for key in unknown)))
+
+    def _overlaps(self, key: RolloutKey) -> bool | None:
+        if key not in self._compared:
+            self._compared[key] = self._compare_with(key)
+        return self._compared[key]
+
+    def _compare_with(self, key: RolloutKey) -> bool | None:
+        try:
+            return self._compare(described(self.jobs, key))
+        except Refused:
+            # That AWS does not show another job says nothing against this one.
+            return None
+
+    def _compare(self, other: Job | None) -> bool | None:
+        if other is None or other.status in _DONE:
+            return False
+        if not set(self.targets).isdisjoint(other.targets):
+            return True
+        theirs = self._things_of(other)
+        ours = self._own_things() if theirs is not None else None
+        if ours is None or theirs is None:
+            return None
+        return not ours.isdisjoint(theirs)
+
+    def _things_of(self, other: Job) -> frozenset[str] | None:
+        if self._listed >= OTHERS_THINGS_MAX:
+            return None
+        things = _listed(self.jobs, other.targets)
+        # A list that was given up has taken its time too.
+        self._listed += OTHERS_THINGS_MAX if things is None else len(things)
+        return things
+
+    def _own_things(self) -> frozenset[str] | None:
+        if not self._own_listed:
+            self._own, self._own_listed = _listed(self.jobs, self.targets), True
+        return self._own
+
+
+def came_first(other: Rollout | None, rollout: Rollout, at: float) -> bool:
+    """
+    Whether another rollout with some of the same things goes first, though it was seen late.
+
+    Each of the two may see the other, so both have to come to one answer. The lesser key goes
+    first, unless the other one had looked before there was anything to see: then that is under way
+    already.
+
+    Args:
+        other: As the ledger has it now; None if it is gone.
+        rollout: The one that asks; its claim stands.
+        at: Epoch seconds.
+
+    Raises:
+        RetryLater: The other one was enrolled at the same moment and may look yet.
+    """
+    if other is None or other.ending is not None or rollout.key.job_id in other.overlaps:
+        return False
+    if other.key < rollout.key or other.revision > 0:
+        return True
+    if at - other.enrolled_at > SETTLING_SECONDS:
+        return True
+    message = (
+        f"jobs {rollout.key.job_id} and {other.key.job_id} have some of the same things and are "
+        "enrolled at the same moment; which of them goes first shows once both have looked"
+    )
+    raise RetryLater(message)
+
+
+def overlap_warnings(rollout: Rollout, overlaps: Overlaps, at: float) -> list[BusEvent]:
+    """Return what people should know of others that have some of a new rollout's things."""
+    if rollout.generation > 1:
+        return []
+    job_id, warnings = rollout.key.job_id, []
+    if rollout.overlaps and rollout.policy.overlap is Overlap.WARN:
+        problem = (
+            f"jobs that go on have some of the same things as job {job_id}: "
+            f"{', '.join(rollout.overlaps)}"
+        )
+        remedy = (
+            "If their releases must not meet on a device, hold or abort one of them; a policy "
+            "whose overlap is wait keeps them apart."
+        )
+        warnings.append(needs_attention(job_id, problem, remedy, at, key=rollout.key))
+    if overlaps.unknown:
+        problem = (
+            f"whether job {job_id} has things in common with other jobs that go on is not known, "
+            f"since not all of their things could be listed: {_shortened(overlaps.unknown)}; none "
+            "of their targets is the same"
+        )
+        remedy = "If their releases must not meet on a device, look at their targets yourself."
+        warnings.append(needs_attention(job_id, problem, remedy, at, key=rollout.key))
+    return warnings
+
+
+def _shortened(job_ids: tuple[str, ...]) -> str:
+    """Return some of the ids, and how many more there are."""
+    shown, more = ", ".join(job_ids[:NAMED_MAX]), len(job_ids) - NAMED_MAX
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _listed(jobs: Jobs, targets: tuple[str, ...]) -> frozenset[str] | None:
+    """Return the things that targets hold; None if that cannot be told."""
+    try:
+        return jobs.things_in(targets)
+    except NotFound:
+        return None
