@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from tests.scenario.interference import Interference
+from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.bus import MemoryBus
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
+from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.documents.commands import OPERATOR_SOURCE
 from tidegate.documents.events import (
@@ -23,8 +27,9 @@ from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.ports import POLICY_TAG
 from tidegate.service.record import Recorded, record
-from tidegate.service.review import review
-from tidegate.service.signal import signal
+from tidegate.service.review import Reviewing
+from tidegate.service.signal import Signaling
+from tidegate.service.standing import Watching
 from tidegate.service.steer import Outcome, Steering
 from tidegate.service.waiting import park
 
@@ -58,6 +63,11 @@ class Stage:
         self.ledger.faults = self.between_ledger_calls = Interference()
         self.workflow = MemoryWorkflow()
         self.bus = MemoryBus()
+        self.alarms = MemoryAlarms()
+        self.calendars = MemoryCalendars()
+        self.policies = MemoryPolicies({})
+        self.account_budget: float | None = None
+        self._events = count()
         self.jobs.add(
             JOB,
             settings=JobSettings(rollout=RolloutRate(5)) if settings is None else settings,
@@ -117,15 +127,15 @@ class Stage:
 
     def review(self, generation: int = 1) -> Decision:
         """Review the rollout."""
-        return review(
-            self.key,
-            generation=generation,
+        reviewing = Reviewing(
             jobs=self.jobs,
             ledger=self.ledger,
+            watching=Watching(self.alarms, self.calendars, self.ledger, self.account_budget),
             bus=self.bus,
             clock=self.clock,
             minute_seconds=MINUTE_SECONDS,
         )
+        return reviewing.review(self.key, generation=generation)
 
     def steer(self, decision: Decision, generation: int = 1) -> Outcome:
         """Apply a decision."""
@@ -149,10 +159,19 @@ class Stage:
         event = {
             "source": OPERATOR_SOURCE,
             "detail-type": command,
+            "id": f"event-{next(self._events)}",
             "time": at,
             "detail": detail,
         }
-        signal(event, ledger=self.ledger, workflow=self.workflow, bus=self.bus)
+        signaling = Signaling(
+            ledger=self.ledger,
+            workflow=self.workflow,
+            bus=self.bus,
+            policies=self.policies,
+            jobs=self.jobs,
+            clock=self.clock,
+        )
+        signaling.signal(event)
 
     def has(self, status: ExecutionStatus) -> int:
         """Return how many things the ledger has in a status."""

@@ -61,7 +61,8 @@ def test_a_decision_is_applied_whole(stage: Stage, higher: Decision) -> None:
 
 def test_only_what_differs_is_sent(stage: Stage, higher: Decision) -> None:
     """Settings that stand already are left out of UpdateJob."""
-    stage.jobs.update(JOB, JobSettings(abort=higher.settings.abort))
+    standing = JobSettings(abort=higher.settings.abort, description=higher.settings.description)
+    stage.jobs.update(JOB, standing)
     stage.steer(higher)
 
     assert stage.sent[-1] == JobSettings(rollout=RolloutRate(10))
@@ -373,10 +374,21 @@ def test_an_abort_cancels_the_job_once(stage: Stage) -> None:
     }
 
 
-@pytest.mark.parametrize("operation", ["describe", "cancel"])
-def test_an_abort_that_is_throttled_is_told_with_a_way_out(stage: Stage, operation: str) -> None:
-    """Whoever cannot wait gets the command to type."""
+def test_an_abort_does_not_wait_for_another_look_at_the_job(stage: Stage) -> None:
+    """The review has just seen it: where AWS throttles looks, the abort goes first."""
     decision = aborted(stage)
+    stage.jobs.faults.before("describe", RetryLater("Rate exceeded"))
+
+    assert stage.steer(decision) is Outcome.CANCEL_REQUESTED
+
+
+@pytest.mark.parametrize(("operation", "seconds"), [("describe", 121.0), ("cancel", 0.0)])
+def test_an_abort_that_is_throttled_is_told_with_a_way_out(
+    stage: Stage, operation: str, seconds: float
+) -> None:
+    """Whoever cannot wait gets the command to type; an old look at the job is none."""
+    decision = aborted(stage)
+    stage.clock.advance(seconds)
     stage.jobs.faults.before(operation, RetryLater("Rate exceeded"))
 
     assert stage.steer(decision) is Outcome.UNAPPLIED
@@ -439,7 +451,8 @@ def test_a_hold_is_told_as_a_hold(stage: Stage) -> None:
     stage.steer(decision)
 
     (told,) = stage.bus.details("Rollout Held")
-    assert told["reasons"][0]["text"] == "operator hold by night-shift: odd"  # type: ignore[index]
+    text = told["reasons"][0]["text"]  # type: ignore[index]
+    assert text == "operator hold by night-shift since 2026-09-21T14:20:00Z: odd"
     assert told["sent"]["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 1}  # type: ignore[index]
 
 
