@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PlainValidator,
@@ -22,6 +21,21 @@ from pydantic import (
 )
 
 from tidegate.documents.faults import Fault, Path, PolicyError, in_order, written
+from tidegate.documents.policy_control import (
+    GATES_MAX,
+    ApprovalSection,
+    AskingSection,
+    AuthorityChoice,
+    AuthoritySection,
+    CompleteSection,
+    FreezeSection,
+    GateSection,
+    OnAbortSection,
+    OverlapWord,
+    RollbackSection,
+    compiled_gates,
+    in_their_order,
+)
 from tidegate.documents.quantities import (
     Budget,
     Confidence,
@@ -42,12 +56,12 @@ from tidegate.documents.quantities import (
     refuse_what_aws_refuses,
     text_schema,
 )
-from tidegate.documents.reading import validated
+from tidegate.documents.reading import ANY, Section, validated
 from tidegate.documents.shapes import NAMESPACE_ID, POLICY_NAME, shown
 from tidegate.domain.evidence import tolerated_by_baseline
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import LATE_MINUTES
-from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
+from tidegate.domain.policy import Harm, JobDefaults, Overlap, Pace, PaceMode, Policy
 from tidegate.domain.settings import (
     RATE_PER_MINUTE_MAX,
     ROLE_ARN_LENGTH_MAX,
@@ -178,11 +192,7 @@ _Description: TypeAlias = Annotated[
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
-
-
-class BaselineSection(_Section):
+class BaselineSection(Section):
     """What the release before did: this one shall not do worse."""
 
     harmed: DevicesIfAny = Field(description="Devices that it harmed.")
@@ -218,7 +228,7 @@ def _rate_of_baseline(baseline: BaselineSection, false_abort_risk: float) -> flo
     return tolerated_by_baseline(baseline.harmed, baseline.started, alpha, baseline.margin)
 
 
-class HarmSection(_Section):
+class HarmSection(Section):
     """What counts as harm, and how much of it is too much."""
 
     model_config = ConfigDict(
@@ -306,7 +316,7 @@ class HarmSection(_Section):
         return value
 
 
-class ExponentialSection(_Section):
+class ExponentialSection(Section):
     """AWS's own growth of the rate, from start_per_minute on, below what the evidence allows."""
 
     model_config = ConfigDict(
@@ -334,7 +344,7 @@ class ExponentialSection(_Section):
         return value
 
 
-class PaceSection(_Section):
+class PaceSection(Section):
     """How fast a rollout may go, in devices per minute."""
 
     mode: _Mode = Field(
@@ -364,7 +374,7 @@ class PaceSection(_Section):
         return value
 
 
-class PresignedUrlSection(_Section):
+class PresignedUrlSection(Section):
     """Which role signs the S3 URLs in the job's document, and for how long."""
 
     role_arn: _RoleArn = Field(description="ARN of the role.")
@@ -373,7 +383,7 @@ class PresignedUrlSection(_Section):
     )
 
 
-class JobSection(_Section):
+class JobSection(Section):
     """Settings of the job that shall be in force besides pace and abort criteria."""
 
     timeout: TimeoutMinutes | None = Field(
@@ -394,7 +404,7 @@ class JobSection(_Section):
     )
 
 
-class PolicyDocument(_Section):
+class PolicyDocument(Section):
     """How rollouts of a kind are steered: what is tolerated, and how fast it may go."""
 
     name: _Name = Field(description="What jobs call the policy by, in their tag tidegate:policy.")
@@ -407,6 +417,40 @@ class PolicyDocument(_Section):
     job: JobSection = Field(
         default_factory=JobSection, description="Settings of the job besides pace and abort."
     )
+    authority: AuthorityChoice = Field(
+        default_factory=AuthoritySection,
+        description="How far Tidegate may go: a word for all actions, or for each of them.",
+    )
+    approval: ApprovalSection = Field(
+        default_factory=ApprovalSection,
+        description="How people are asked where the authority is approve.",
+    )
+    gates: list[GateSection] = Field(
+        default_factory=list,
+        description="Points where exposure stops until all that they ask for agrees.",
+        json_schema_extra={"maxItems": GATES_MAX},
+    )
+    freeze: FreezeSection = Field(
+        default_factory=FreezeSection, description="What holds the rollout while it lasts."
+    )
+    complete: CompleteSection = Field(
+        default_factory=CompleteSection,
+        description="When it is complete, and what becomes of devices that are not done by then.",
+    )
+    overlap: OverlapWord = Field(
+        default=Overlap.WARN,
+        description="What it does while another rollout that came first has some of the same "
+        "devices: wait for its end, warn, or just go.",
+    )
+    on_abort: OnAbortSection = Field(
+        default_factory=OnAbortSection, description="What an abort brings besides the job's end."
+    )
+
+    @field_validator("gates")
+    @classmethod
+    def _in_their_order(cls, value: list[GateSection]) -> list[GateSection]:
+        in_their_order(value)
+        return value
 
     def compile(self) -> Policy:
         """Return the policy as the code inside works with it, every default filled in."""
@@ -415,11 +459,23 @@ class PolicyDocument(_Section):
             harm=_compiled_harm(self.harm),
             pace=_compiled_pace(self.pace, self.harm.budget),
             job=_compiled_job(self.job),
+            authority=self.authority.compile(),
+            approval=self.approval.compile(),
+            gates=compiled_gates(self.gates),
+            freeze=self.freeze.compile(),
+            complete=self.complete.compile(),
+            overlap=self.overlap,
+            on_abort=self.on_abort.compile(),
         )
 
     def to_json(self) -> str:
-        """Return the document as JSON; ``parse_policy_json`` reads it back unchanged."""
-        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False)
+        """
+        Return the document as JSON; ``parse_policy_json`` reads it back unchanged.
+
+        What was not written is left out: a parameter of SSM has little room.
+        """
+        written = self.model_dump(exclude_none=True, exclude_unset=True)
+        return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
 def _compiled_harm(harm: HarmSection) -> Harm:
@@ -498,7 +554,7 @@ def parse_policy_yaml(text: str, *, source: str) -> PolicyDocument:
     tree = read_yaml(text)
     faults = list(tree.faults)
     if tree.is_readable:
-        document, findings = validated(tree.value, PolicyDocument, _SECTIONS)
+        document, findings = validated(tree.value, PolicyDocument, _SECTIONS, _WHOLE)
         faults += tree.placed(findings)
         if document is not None and not faults:
             return document
@@ -521,7 +577,7 @@ def parse_policy_json(text_or_mapping: str | Mapping[str, Any], *, source: str) 
     if isinstance(text_or_mapping, str):
         _refuse_what_is_too_long(text_or_mapping, source)
         value = _read_json(text_or_mapping, source, faults)
-    document, findings = validated(value, PolicyDocument, _SECTIONS)
+    document, findings = validated(value, PolicyDocument, _SECTIONS, _WHOLE)
     faults += [
         Fault(written(path), None, None, finding.message) for path, finding in findings.items()
     ]
@@ -564,7 +620,7 @@ def _read_json(text: str, source: str, faults: list[Fault]) -> object:
     raise PolicyError(source, [fault])
 
 
-_SECTIONS: Mapping[Path, type[_Section]] = {
+_SECTIONS: Mapping[Path, type[Section]] = {
     (): PolicyDocument,
     ("harm",): HarmSection,
     ("harm", "baseline"): BaselineSection,
@@ -572,4 +628,16 @@ _SECTIONS: Mapping[Path, type[_Section]] = {
     ("pace", "exponential"): ExponentialSection,
     ("job",): JobSection,
     ("job", "presigned_url"): PresignedUrlSection,
+    ("authority",): AuthoritySection,
+    ("approval",): ApprovalSection,
+    ("gates", ANY): GateSection,
+    ("gates", ANY, "answer"): AskingSection,
+    ("gates", ANY, "approval"): AskingSection,
+    ("freeze",): FreezeSection,
+    ("complete",): CompleteSection,
+    ("on_abort",): OnAbortSection,
+    ("on_abort", "rollback"): RollbackSection,
 }
+
+#: What is no part of the policy itself, but handed on as it is.
+_WHOLE: frozenset[Path] = frozenset({("on_abort", "rollback", "document")})

@@ -7,10 +7,11 @@ Schema that accepts the very same. A whole number may be written 10.0, as JSON S
 
 import math
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tidegate.documents.shapes import shown
@@ -30,9 +31,18 @@ from tidegate.domain.settings import (
     refusals,
 )
 
+if TYPE_CHECKING:
+    from pydantic_core import InitErrorDetails
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+_Item = TypeVar("_Item")
+
 CONFIDENCE_ABOVE = 0.5
 FALSE_ABORT_RISK_MAX = 0.2
 DEVICES_MAX = 1_000_000_000
+
+#: 30 days.
+SPAN_MINUTES_MAX = 43_200
 
 #: AWS's type of a count is an integer of 32 bits.
 COUNT_MAX = 2**31 - 1
@@ -136,6 +146,18 @@ Share = Annotated[
     PlainValidator(_shares("from 0% to 100%", lambda share: 0 <= share <= 1, "2% or 0.02")),
     _share_schema(
         {"minimum": 0, "maximum": 1}, rf"(?:(?:0|[1-9][0-9]?){_DECIMALS}|100(?:\.0{{1,9}})?%)"
+    ),
+]
+
+#: A part of a whole, which may be all of it.
+ShareToReach = Annotated[
+    float,
+    PlainValidator(
+        _shares("above 0% and at most 100%", lambda share: 0 < share <= 1, "98% or 0.98")
+    ),
+    _share_schema(
+        {"exclusiveMinimum": 0, "maximum": 1},
+        rf"(?:{_ABOVE_0}(?:0|[1-9][0-9]?){_DECIMALS}|100(?:\.0{{1,9}})?%)",
     ),
 ]
 
@@ -281,6 +303,51 @@ def _read_delay(value: object) -> float:
 #: Minutes, whole or not, up to the longest timeout.
 DelayMinutes = Annotated[float, PlainValidator(_read_delay)]
 
+
+def _spans(low: str, holds: Callable[[float], bool]) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        minutes = _number(value)
+        written = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if written:
+            minutes = int(written[1]) * _SECONDS[written[2]] / _SECONDS["m"]
+        if minutes is None:
+            refuse(
+                f"{shown(value)}, but minutes are needed: write a number, or like 90s, 30m or 2h"
+            )
+        if not holds(minutes) or minutes > SPAN_MINUTES_MAX:
+            refuse(f"{shown(value)}, but {low} to 30 days are allowed: choose a value in between")
+        return float(minutes)
+
+    return read
+
+
+def _span_schema(low: dict[str, float], texts: str) -> WithJsonSchema:
+    number = {"type": "number", **low, "maximum": SPAN_MINUTES_MAX}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": f"^(?:{texts})$"}]})
+
+
+#: 2592000 seconds, 43200 minutes, 720 hours, 30 days.
+_SPANS = (
+    "(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
+    "|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
+    "|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h"
+    "|(?:[1-9]|[12][0-9]|30)d"
+)
+
+#: Minutes that people or devices are given.
+SpanMinutes = Annotated[
+    float,
+    PlainValidator(_spans("more than none", lambda minutes: minutes > 0)),
+    _span_schema({"exclusiveMinimum": 0}, _SPANS),
+]
+
+#: The same, or none.
+SpanMinutesIfAny = Annotated[
+    float,
+    PlainValidator(_spans("none", lambda minutes: minutes >= 0)),
+    _span_schema({"minimum": 0}, f"0[smhd]|{_SPANS}"),
+]
+
 #: Seconds, as AWS has the lifetime of presigned URLs.
 UrlSeconds = Annotated[
     int,
@@ -382,6 +449,62 @@ def matching(form: re.Pattern[str], remedy: str) -> Callable[[object], str]:
         return value
 
     return read
+
+
+def choosing(choices: Sequence[_Choice]) -> Callable[[object], _Choice]:
+    """Return a reader of one word out of a few."""
+
+    def read(value: object) -> _Choice:
+        for choice in choices:
+            if value == choice.value:
+                return choice
+        refuse(f"{shown(value)}, but one of a few words is needed: write {written_or(choices)}")
+
+    return read
+
+
+def choice_schema(choices: Sequence[StrEnum]) -> WithJsonSchema:
+    """Return the schema of one word out of a few."""
+    return WithJsonSchema({"enum": [choice.value for choice in choices]})
+
+
+def written_or(choices: Sequence[StrEnum]) -> str:
+    """Return words as a sentence names them when one is to be chosen."""
+    *others, last = (choice.value for choice in choices)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def listing(
+    read_item: Callable[[object], _Item], length_max: int, kind: str
+) -> Callable[[object], tuple[_Item, ...]]:
+    """Return a reader of lists, not empty, in which nothing stands twice."""
+
+    def read(value: object) -> tuple[_Item, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            found = "a list of nothing" if value in ([], ()) else shown(value)
+            refuse(f"{found}, but a list is needed: name at least one {kind}, or leave it out")
+        if len(value) > length_max:
+            refuse(f"{len(value)} items, but at most {length_max} are read: leave some out")
+        faults: list[InitErrorDetails] = []
+        for index, item in enumerate(value):
+            try:
+                read_item(item)
+                if item in value[:index]:
+                    refuse(f"{shown(item)} stands here twice: leave one of them out")
+            except PydanticCustomError as error:
+                faults.append({"type": error, "loc": (index,), "input": item})
+        if faults:
+            title = "list"
+            raise ValidationError.from_exception_data(title, faults)
+        return tuple(read_item(item) for item in value)
+
+    return read
+
+
+def list_schema(item: dict[str, Any], length_max: int) -> WithJsonSchema:
+    """Return the schema of lists, not empty, in which nothing stands twice."""
+    limits = {"minItems": 1, "maxItems": length_max, "uniqueItems": True}
+    return WithJsonSchema({"type": "array", "items": item, **limits})
 
 
 def text_schema(pattern: str, **limits: int) -> WithJsonSchema:

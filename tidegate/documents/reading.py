@@ -1,11 +1,11 @@
 """Holds what somebody wrote against a model, and says of each fault what would be right."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from tidegate.documents.faults import Path
@@ -24,6 +24,13 @@ _KEY = "[key]"
 #: pydantic's name for a key that is none of the model's.
 _UNKNOWN = "extra_forbidden"
 
+
+class Section(BaseModel):
+    """An object in a document: its keys are known, and hold just what they should."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
 Sections = Mapping[Path, type[BaseModel]]
 
 _Document = TypeVar("_Document", bound=BaseModel)
@@ -38,7 +45,7 @@ class Finding:
 
 
 def validated(
-    value: object, model: type[_Document], sections: Sections
+    value: object, model: type[_Document], sections: Sections, whole: Collection[Path] = ()
 ) -> tuple[_Document | None, dict[Path, Finding]]:
     """
     Return the document, None if anything is wrong, and what is wrong by path.
@@ -47,9 +54,10 @@ def validated(
         value: Plain objects, lists and scalars.
         model: What the document shall be.
         sections: Models of all objects in it, by path, with ANY for an index.
+        whole: Paths of what is kept as it is, keys without a value included.
     """
     findings: dict[Path, Finding] = {}
-    plain = _without_nulls(value, (), findings)
+    plain = _without_nulls(value, (), findings, whole)
     try:
         document = model.model_validate(plain)
     except ValidationError as error:
@@ -60,12 +68,14 @@ def validated(
     return document, findings
 
 
-def _without_nulls(value: object, path: Path, findings: dict[Path, Finding]) -> object:
+def _without_nulls(
+    value: object, path: Path, findings: dict[Path, Finding], whole: Collection[Path]
+) -> object:
     """Return plain data without keys that have no value, which are noted instead."""
-    if len(path) > _DEPTH_MAX:
+    if len(path) > _DEPTH_MAX or path in whole:
         return value
     if isinstance(value, list):
-        return [_without_nulls(item, (*path, n), findings) for n, item in enumerate(value)]
+        return [_without_nulls(item, (*path, n), findings, whole) for n, item in enumerate(value)]
     if not isinstance(value, Mapping):
         return value
     plain: dict[str, object] = {}
@@ -76,7 +86,7 @@ def _without_nulls(value: object, path: Path, findings: dict[Path, Finding]) -> 
                 "no value: write one, or leave the key out", is_about_key=True
             )
         else:
-            plain[str(key)] = _without_nulls(item, inside, findings)
+            plain[str(key)] = _without_nulls(item, inside, findings, whole)
     return plain
 
 

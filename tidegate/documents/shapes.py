@@ -12,6 +12,17 @@ NAMESPACE_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 #: Also the last part of a parameter's name in SSM, and the value of the tag that enrolls a job.
 POLICY_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}")
 
+#: Part of what a question is asked with: ``NAME-answer``, ``NAME-approval``.
+GATE_NAME = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+
+#: By CloudWatch: any characters but control characters.
+ALARM_NAME = re.compile(r"[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]{1,255}")
+
+#: By SSM: the name of a document, or its ARN.
+CALENDAR = re.compile(
+    r"(?:arn:[a-z0-9-]+:ssm:[a-z0-9-]+:[0-9]{12}:document/)?[a-zA-Z0-9_.-]{3,128}"
+)
+
 #: What a question is asked and answered with.
 CORRELATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,80}")
 

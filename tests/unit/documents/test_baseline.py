@@ -89,7 +89,7 @@ def test_a_baseline_is_kept_as_it_was_written() -> None:
     text = "{name: a, harm: {baseline: {harmed: 25, started: 5000, margin: 0.5%}}}"
     document = parse_policy_yaml(text, source="p")
 
-    assert '"baseline": {"harmed": 25, "started": 5000, "margin": 0.005}' in document.to_json()
+    assert '"baseline":{"harmed":25,"started":5000,"margin":0.005}' in document.to_json()
     assert "tolerated_rate" not in document.to_json()
     assert parse_policy_json(document.to_json(), source="ssm") == document
 

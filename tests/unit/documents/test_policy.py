@@ -21,7 +21,24 @@ from tidegate.documents.policy import (
     parse_policy_yaml,
 )
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
+from tidegate.domain.policy import (
+    Asking,
+    Authorities,
+    Authority,
+    Completion,
+    Fallback,
+    Freeze,
+    Gate,
+    Harm,
+    JobDefaults,
+    OnAbort,
+    Overlap,
+    Pace,
+    PaceMode,
+    Policy,
+    Rollback,
+    Stragglers,
+)
 from tidegate.domain.settings import ExponentialRate, PresignedUrl
 from tidegate.errors import Refused
 
@@ -29,7 +46,10 @@ REPOSITORY = Path(__file__).parents[3]
 
 ROLE = "arn:aws:iam::123456789012:role/job-documents"
 
-EVERYTHING = f"""
+KEYS = "name, harm, pace, job, authority, approval, gates, freeze, complete, overlap, on_abort"
+KNOWN = "approval, authority, complete, freeze, gates, harm, job, name, on_abort, overlap, pace"
+
+EVERYTHING = """
 name: everything
 harm:
   statuses: [TIMED_OUT, REJECTED]
@@ -45,13 +65,24 @@ pace:
   mode: throttle
   start_per_minute: 5
   max_per_minute: 500
-  exponential: {{increment_factor: 1.5, succeeded_things: 200}}
+  exponential: {increment_factor: 1.5, succeeded_things: 200}
 job:
   timeout: 2h
   description: All there is
-  presigned_url: {{role_arn: "{ROLE}", expires_in: 10m}}
+  presigned_url: {role_arn: "arn:aws:iam::123456789012:role/job-documents", expires_in: 10m}
   retries: 0
   namespace_id: fleet
+authority: {speed_up: approve, slow_down: auto, abort: recommend, roll_back: observe}
+approval: {within: 90m, unanswered: pass, refused: abort}
+gates:
+  - {name: canary, after: 1%, bake: 2h, alarms: [crash-rate, "fleet: offline"]}
+  - {after: 20%, answer: {within: 30m, unanswered: pass, refused: hold}, approval: required}
+freeze: {calendars: [ops-freeze], alarms: [crash-rate], missing_data: ignore}
+complete: {at: 98%, stragglers: cancel, grace: 24h}
+overlap: wait
+on_abort:
+  in_flight: force
+  rollback: {document: {steps: [undo, null]}, policy: cautious, include: [FAILED]}
 """
 
 
@@ -116,6 +147,37 @@ def test_every_key_arrives() -> None:
             presigned_url=PresignedUrl(ROLE, 600),
             drop_retries=True,
             namespace_id="fleet",
+        ),
+        authority=Authorities(
+            speed_up=Authority.APPROVE,
+            abort=Authority.RECOMMEND,
+            roll_back=Authority.OBSERVE,
+        ),
+        approval=Asking(90.0, Fallback.PASS, Fallback.ABORT),
+        gates=(
+            Gate(
+                name="canary",
+                after_share=0.01,
+                bake_minutes=120.0,
+                alarms=("crash-rate", "fleet: offline"),
+            ),
+            Gate(
+                name="gate-2",
+                after_share=0.2,
+                answer=Asking(30.0, Fallback.PASS, Fallback.HOLD),
+                approval=Asking(1440.0, Fallback.HOLD, Fallback.ABORT),
+            ),
+        ),
+        freeze=Freeze(("crash-rate",), missing_data_holds=False, calendars=("ops-freeze",)),
+        complete=Completion(0.98, Stragglers.CANCEL, 1440.0),
+        overlap=Overlap.WAIT,
+        on_abort=OnAbort(
+            force=True,
+            rollback=Rollback(
+                source=("document", '{"steps": ["undo", null]}'),
+                policy="cautious",
+                statuses=frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}),
+            ),
         ),
     )
 
@@ -581,8 +643,8 @@ harm:
   budget: 6
   tolerated: 1%
 pace: {mode: rings, max_per_minute: 5, start_per_minute: 6, exponential: {increment_factor: 9}}
-gates:
-  - {after: 1%, bake: 2h}
+cohorts:
+  - {thing_type: pump}
 job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
 """
 
@@ -611,7 +673,7 @@ job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
             "p.yaml:7:93: pace.exponential.increment_factor: 9, but AWS allows 1.1 to 5: "
             "choose a value in between"
         ),
-        "p.yaml:8:1: gates: unknown key: known here are harm, job, name, pace",
+        f"p.yaml:8:1: cohorts: unknown key: known here are {KNOWN}",
         (
             "p.yaml:10:16: job.timeout: 12:30 is a text in YAML 1.2, but 750 in YAML 1.1; "
             '"12:30", but minutes are needed: write a whole number, or like 45m or 2h'
@@ -621,11 +683,11 @@ job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
     ]
 
 
-@pytest.mark.parametrize("key", ["gates", "cohorts", "stuck", "freeze", "complete", "on_abort"])
+@pytest.mark.parametrize("key", ["cohorts", "stuck", "quiet", "rings"])
 def test_nothing_is_promised_that_is_not_kept(key: str) -> None:
     """A key that nothing acts on is refused: it would look as if it were in force."""
     assert faults_of(f"name: a\n{key}: {{}}") == [
-        f"p.yaml:2:1: {key}: unknown key: known here are harm, job, name, pace"
+        f"p.yaml:2:1: {key}: unknown key: known here are {KNOWN}"
     ]
 
 
@@ -664,15 +726,15 @@ def test_nothing_is_promised_that_is_not_kept(key: str) -> None:
         ),
         ("? [a]\n: b", "p.yaml:1:3: not readable as YAML: a key must be a word"),
         ("[" * 30_000, "p.yaml:1:18: not readable as YAML: it is nested more than 16 levels deep"),
-        ("firmware", 'p.yaml:1:1: "firmware", but keys are needed here: name, harm, pace, job'),
+        ("firmware", 'p.yaml:1:1: "firmware", but keys are needed here: ' + KEYS),
         ("*a", "p.yaml:1:1: an alias, *a, is not read: write the value out"),
         ("x" * 32_769, "p.yaml: 32769 characters, but at most 32768 are read: shorten it"),
         ("harm: {}", "p.yaml:1:1: name: missing, but needed"),
         (
             'name: a\n"b\\nc": 1',
-            'p.yaml:2:1: "b\\nc": unknown key: known here are harm, job, name, pace',
+            'p.yaml:2:1: "b\\nc": unknown key: known here are ' + KNOWN,
         ),
-        ("name: a\n7: 1", "p.yaml:2:1: 7: unknown key: known here are harm, job, name, pace"),
+        ("name: a\n7: 1", "p.yaml:2:1: 7: unknown key: known here are " + KNOWN),
     ],
 )
 def test_what_is_no_policy_at_all_is_told_in_one_line(text: str, told: str) -> None:
@@ -719,8 +781,8 @@ def test_long_values_are_cut_where_they_are_repeated() -> None:
             '{"name": "a", "name": "b"}',
             ['ssm: "name" stands in one object twice: leave one of them out'],
         ),
-        ("[]", ["ssm: a list, but keys are needed here: name, harm, pace, job"]),
-        ("null", ["ssm: null, but keys are needed here: name, harm, pace, job"]),
+        ("[]", ["ssm: a list, but keys are needed here: " + KEYS]),
+        ("null", ["ssm: null, but keys are needed here: " + KEYS]),
         (" " * 32_769, ["ssm: 32769 characters, but at most 32768 are read: shorten it"]),
         ({}, ["ssm: name: missing, but needed"]),
         (
@@ -732,7 +794,7 @@ def test_long_values_are_cut_where_they_are_repeated() -> None:
                     "ssm: job.timeout: true, but minutes are needed: write a whole number, or like "
                     "45m or 2h"
                 ),
-                "ssm: x: unknown key: known here are harm, job, name, pace",
+                "ssm: x: unknown key: known here are " + KNOWN,
             ],
         ),
     ],
@@ -798,7 +860,7 @@ def held_to(harm: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return alternatives.map(lambda more: harm | more)
 
 
-documents = st.fixed_dictionaries(
+documents: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"name": st.from_regex(r"[a-z][a-z0-9_.-]{0,30}", fullmatch=True)},
     optional={
         "harm": st.fixed_dictionaries(
@@ -846,6 +908,29 @@ documents = st.fixed_dictionaries(
                 "retries": st.just(0),
                 "namespace_id": st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True),
             },
+        ),
+        "authority": st.sampled_from(["observe", "auto"])
+        | st.dictionaries(
+            st.sampled_from(["speed_up", "abort", "complete"]),
+            st.sampled_from(["recommend", "approve", "auto"]),
+        ),
+        "gates": st.lists(
+            st.fixed_dictionaries(
+                {"approval": st.just("required") | st.just({"within": "30m"})},
+                optional={"bake": st.integers(1, 43_200), "alarms": st.just(["crash: rate"])},
+            ),
+            max_size=3,
+        ).map(lambda gates: [{"after": 10 * n + 1, **gate} for n, gate in enumerate(gates)]),
+        "freeze": st.fixed_dictionaries(
+            {}, optional={"calendars": st.just(["ops"]), "missing_data": st.just("ignore")}
+        ),
+        "complete": st.fixed_dictionaries(
+            {}, optional={"at": shares, "grace": st.integers(0, 720).map(lambda n: f"{n}h")}
+        ),
+        "overlap": st.sampled_from(["wait", "warn", "go"]),
+        "on_abort": st.fixed_dictionaries(
+            {"rollback": st.builds(dict, document=st.just({"a": [None, 1.5]}) | st.just("[1]"))},
+            optional={"in_flight": st.sampled_from(["leave", "force"])},
         ),
     },
 )

@@ -15,6 +15,7 @@ from tidegate.documents.policy import PolicyError, parse_policy_json
 from tidegate.documents.schemas import EVENT_SCHEMAS, slug
 from tidegate.domain.decision import Evidence
 
+CALENDAR = "arn:aws:ssm:eu-west-1:123456789012:document/ops-freeze"
 ROLE = "arn:aws:iam::123456789012:role/job-documents"
 
 POLICY = Draft202012Validator(generate.policy_schema())
@@ -120,7 +121,52 @@ def section(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({}, optional=known | {"surprise": st.nothing() | scalars})
 
 
+asking = st.just("required") | section(
+    within=scalars,
+    unanswered=st.sampled_from(["hold", "pass", "abort"]),
+    refused=st.sampled_from(["hold", "pass", "abort"]),
+)
+authorities = st.sampled_from(["observe", "recommend", "approve", "auto"])
+alarms = st.lists(texts | scalars, max_size=11)
+control = {
+    "authority": authorities | section(speed_up=authorities, abort=authorities, pause=authorities),
+    "approval": asking,
+    "gates": st.lists(
+        section(
+            name=texts,
+            after=st.integers(1, 9) | numbers,
+            bake=scalars,
+            alarms=alarms,
+            answer=asking,
+            approval=asking,
+        ),
+        max_size=3,
+    ),
+    "freeze": section(
+        calendars=st.lists(st.sampled_from(["ops-freeze", "ab", CALENDAR]) | texts, max_size=11),
+        alarms=alarms,
+        missing_data=st.sampled_from(["hold", "ignore", "alarm"]),
+    ),
+    "complete": section(
+        at=scalars, stragglers=st.sampled_from(["leave", "cancel", "abort"]), grace=scalars
+    ),
+    "overlap": st.sampled_from(["wait", "warn", "go", "stop"]),
+    "on_abort": section(
+        in_flight=st.sampled_from(["leave", "force", "hold"]),
+        rollback=section(
+            template=texts,
+            document=st.dictionaries(texts, scalars, max_size=2) | texts,
+            document_source=texts,
+            policy=texts,
+            include=st.lists(
+                st.sampled_from(["FAILED", "CANCELED", "SUCCEEDED", "QUEUED"]), max_size=5
+            ),
+        ),
+    ),
+}
+
 policies = section(
+    **control,
     name=st.from_regex(r"[a-zA-Z0-9._-]{1,66}", fullmatch=True),
     harm=section(
         statuses=statuses,
@@ -176,6 +222,9 @@ def beyond_a_schema(message: str) -> bool:
             ", but harmed is ",
             " is tolerated: write a rate above it",
             " can be held against a release: ",
+            " is another gate's name: ",
+            ", but a gate above lies at ",
+            ", but JSON is needed: ",
         )
     )
 
@@ -195,6 +244,15 @@ def beyond_a_schema(message: str) -> bool:
 @example({"name": "a", "harm": {"baseline": {"harmed": 0, "started": 900}, "tolerated_rate": 0.1}})
 @example({"name": "a", "harm": {"baseline": {"harmed": 26, "started": 25}, "drift_budget": 9}})
 @example({"name": "a", "pace": {"exponential": {"increment_factor": 2, "notified_things": 5.0}}})
+@example({"name": "a", "gates": [{"after": 1, "bake": "720h"}, {"after": 0.1, "bake": "0m"}]})
+@example({"name": "a", "gates": [{"after": 1, "bake": "43200m"}, {"after": "5%", "bake": 1e-9}]})
+@example({"name": "a", "gates": [{"after": 1, "bake": "43201m"}]})
+@example({"name": "a", "gates": [{"after": 1, "bake": "2592000s"}, {"after": 2, "bake": "30d"}]})
+@example({"name": "a", "gates": [{"after": 1, "alarms": ["x" * 255]}] * 11})
+@example({"name": "a", "gates": [{"after": 1, "answer": {}}, {"after": 1, "answer": "maybe"}]})
+@example({"name": "a", "complete": {"at": "100.0%", "grace": "0d"}})
+@example({"name": "a", "on_abort": {"rollback": {"document": {"a": None}}}})
+@example({"name": "a", "on_abort": {"rollback": {"document": "{}", "template": "arn:x"}}})
 def test_schema_and_model_agree(written: dict[str, Any]) -> None:
     """What an editor underlines is refused, and what it does not underline is taken."""
     faults = [fault for fault in faults_of(written) if not beyond_a_schema(fault)]
@@ -216,6 +274,11 @@ def test_schema_and_model_agree(written: dict[str, Any]) -> None:
             ("job", "timeout"),
             ("job", "description"),
             ("job", "namespace_id"),
+            ("approval", "within"),
+            ("approval", "unanswered"),
+            ("complete", "at"),
+            ("complete", "grace"),
+            ("authority", "abort"),
         ]
     ),
     scalars.filter(lambda value: value is not None),
