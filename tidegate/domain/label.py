@@ -9,6 +9,7 @@ import unicodedata
 
 from tidegate.domain.case import Case, all_notified
 from tidegate.domain.decision import Verdict
+from tidegate.domain.policy import Policy
 from tidegate.domain.reasons import Reason
 from tidegate.domain.rollout import Hold
 from tidegate.domain.settings import TEXT_LENGTH_MAX
@@ -24,10 +25,24 @@ _HOLDS_NAMED_MAX = 3
 
 def labelled(case: Case, verdict: Verdict, why: Reason) -> str:
     """Return the job's description with the label behind it."""
-    own = own_description(case.policy.job.description or case.standing.description or "")
-    label = MARK + _printable(_label(case, verdict, why))[:_LABEL_LENGTH_MAX]
+    own = case.policy.job.description or case.standing.description
+    return _joined(own, _label(case, verdict, why))
+
+
+def labelled_at_launch(policy: Policy, description: str | None = None) -> str:
+    """Return the description, or the policy's, with the label that a new job gets."""
+    return _joined(policy.job.description or description, _rolling_out(policy))
+
+
+def _joined(description: str | None, text: str) -> str:
+    own = own_description(description or "")
+    label = MARK + _printable(text)[:_LABEL_LENGTH_MAX]
     room = TEXT_LENGTH_MAX - len(label) - len(_BETWEEN)
     return f"{own[:room]}{_BETWEEN}{label}" if own else label
+
+
+def _rolling_out(policy: Policy) -> str:
+    return f"rolling out under policy {policy.name}"
 
 
 def own_description(description: str) -> str:
@@ -47,7 +62,7 @@ def _label(case: Case, verdict: Verdict, why: Reason) -> str:
         return "initial rollout done, guarding devices that join late"
     if all_notified(case):
         return "all devices notified, waiting for outcomes"
-    return f"rolling out under policy {case.policy.name}"
+    return _rolling_out(case.policy)
 
 
 def _held(holds: tuple[Hold, ...], why: Reason) -> str:

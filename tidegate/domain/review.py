@@ -42,7 +42,7 @@ from tidegate.domain.fence import Behind, Fence
 from tidegate.domain.gates import instant, passage, without_gates
 from tidegate.domain.holds import holds_in_force
 from tidegate.domain.jobs import JobStatus
-from tidegate.domain.label import labelled
+from tidegate.domain.label import labelled, labelled_at_launch
 from tidegate.domain.pace import (
     exposure_cap,
     native_rate,
@@ -175,7 +175,8 @@ def first_settings(policy: Policy, fleet_size: int | None = None) -> JobSettings
         standing_per_minute=rate,
         minutes_in_flight=float(policy.job.timeout_minutes or TIMEOUT_MINUTES),
     )
-    return _settings(policy, rate, fence_behind(policy, behind), None)
+    label = labelled_at_launch(policy)
+    return _settings(policy, rate, fence_behind(policy, behind), None, label=label)
 
 
 def _ending(case: Case) -> tuple[Ending, Reason]:

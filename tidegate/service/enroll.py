@@ -14,6 +14,7 @@ from tidegate.documents.announcements import needs_attention, rollout_started
 from tidegate.documents.commands import Enrolment, Resume, parse_enrolment
 from tidegate.documents.launch import Launch
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
+from tidegate.domain.label import labelled_at_launch
 from tidegate.domain.policy import Overlap, Policy
 from tidegate.domain.review import first_settings
 from tidegate.domain.rollout import Rollout, RolloutKey
@@ -235,7 +236,7 @@ class Enrolling:
             LaunchRequest(
                 job_id=enrolment.job_id,
                 targets=launch.targets,
-                settings=settings or _merged(launch.settings, first_settings(policy, fleet_size)),
+                settings=settings or _merged(policy, launch.settings, fleet_size),
                 passed_through=launch.passed_through,
                 tags={**launch.tags, **own_tags},
             )
@@ -396,13 +397,14 @@ def _in_namespace(policy: Policy, launch: Launch) -> Policy:
     return replace(policy, job=replace(policy.job, namespace_id=namespace_id))
 
 
-def _merged(given: JobSettings, decided: JobSettings) -> JobSettings:
+def _merged(policy: Policy, given: JobSettings, fleet_size: int | None) -> JobSettings:
     """Return the launch's own settings, with what the policy decides in their place."""
+    decided = first_settings(policy, fleet_size)
     return replace(
         given,
         rollout=decided.rollout,
         abort=decided.abort,
         timeout_minutes=decided.timeout_minutes or given.timeout_minutes,
         presigned_url=decided.presigned_url or given.presigned_url,
-        description=decided.description or given.description,
+        description=labelled_at_launch(policy, given.description),
     )
