@@ -63,12 +63,16 @@ def test_a_reason_without_its_numbers_is_refused() -> None:
 
 def test_what_people_write_is_shown_as_it_is() -> None:
     """Braces in a reason that an operator gave are text, not places for numbers."""
-    held = reason(ReasonCode.HELD, kind="operator", by="on-call", why="{rate} {0}")
+    values: dict[str, Value] = {
+        "kind": "operator",
+        "by": "on-call",
+        "since": "noon",
+        "why": "{rate} {0}",
+    }
+    held = reason(ReasonCode.HELD, **values)
 
-    assert held.text == "operator hold by on-call: {rate} {0}"
-    assert held == Reason(
-        ReasonCode.HELD, {"kind": "operator", "by": "on-call", "why": "{rate} {0}"}
-    )
+    assert held.text == "operator hold by on-call since noon: {rate} {0}"
+    assert held == Reason(ReasonCode.HELD, values)
 
 
 def test_the_documentation_lists_every_sentence() -> None:

@@ -22,7 +22,7 @@ from tests.unit.domain.examples import (
     with_counts,
 )
 from tidegate.domain.cohorts import Tally
-from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.domain.evidence import log_e_totals
 from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.memory import Memory
@@ -32,6 +32,7 @@ from tidegate.domain.policy import JobDefaults, Policy
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import (
     ABORT_REASON_CODE,
+    EVENTS_REMEDY,
     FENCE_REASON_CODE,
     IDLE_REVIEW_MINUTES,
     REVIEW_MINUTES,
@@ -255,19 +256,23 @@ def test_a_hold_slows_to_the_lowest_rate_and_says_that_it_leaks() -> None:
     assert decision.verdict is Verdict.HOLD
     assert decision.settings.rollout == RolloutRate(1)
     assert decision.settings.abort
-    assert decision.summary == "operator hold by on-call: support is short of people"
+    assert decision.summary == (
+        "operator hold by on-call since 2023-11-14T22:12:20Z: support is short of people"
+    )
     assert ReasonCode.HOLD_LEAKS in codes(decision)
 
 
 def test_holds_stack() -> None:
-    """Whoever looks at a rollout sees everybody who wants it to wait."""
-    holds = (HOLD, replace(HOLD, by="plant-7", reason="plant is down"))
+    """Whoever looks at a rollout sees everybody who wants it to wait, the oldest first."""
+    holds = (HOLD, replace(HOLD, by="plant-7", reason="plant is down", since=NOW - 90))
     decision = decide(replace(situation_of(GOING_WELL), holds=holds))
 
     assert [each.text for each in decision.reasons][:2] == [
-        "operator hold by on-call: support is short of people",
-        "operator hold by plant-7: plant is down",
+        "operator hold by plant-7 since 2023-11-14T22:11:50Z: plant is down",
+        "operator hold by on-call since 2023-11-14T22:12:20Z: support is short of people",
     ]
+    assert decision.holds == (holds[1], holds[0])
+    assert decision.awaits is Awaits.RELEASE
 
 
 def test_incomplete_evidence_holds() -> None:
@@ -396,10 +401,15 @@ def test_a_job_that_has_not_begun_is_not_taken_for_one_that_has_notified_all() -
 
 
 def test_a_policy_without_wishes_changes_pace_and_fence_only() -> None:
-    """Description, timeout, signing and retries stay as whoever made the job set them."""
+    """
+    Timeout, signing and retries stay as whoever made the job set them.
+
+    The description says what Tidegate does.
+    """
     assert decide(situation_of(GOING_WELL)).settings.to_request().keys() == {
         "jobExecutionsRolloutConfig",
         "abortConfig",
+        "description",
     }
 
 
@@ -411,7 +421,7 @@ def test_the_policys_own_settings_are_installed_with_every_decision() -> None:
     settings = decide(situation_of(GOING_WELL), replace(POLICY, job=job)).settings
 
     assert settings.timeout_minutes == 45
-    assert settings.description == "firmware 7"
+    assert settings.description == "firmware 7 | Tidegate: rolling out under policy firmware"
     assert settings.presigned_url == PresignedUrl(None, 600)
 
 
@@ -552,7 +562,9 @@ def test_switched_off_events_are_brought_to_attention() -> None:
 
     assert decision.verdict is Verdict.PROCEED
     assert decision.attention
-    assert "switched off" in decision.attention
+    assert decision.attention.subject == "events"
+    assert "switched off" in decision.attention.problem
+    assert decision.attention.remedy == EVENTS_REMEDY
     assert ReasonCode.EVENTS_OFF in codes(decision)
     assert decide(situation_of(GOING_WELL)).attention is None
 

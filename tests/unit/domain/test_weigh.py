@@ -243,8 +243,9 @@ def test_a_cohort_that_cannot_be_left_out_holds_the_rollout_for_people() -> None
     assert decision.verdict is Verdict.HOLD
     assert decision.suspects[0].remedy is Remedy.HOLD
     assert decision.attention is not None
-    assert decision.attention.startswith("cohort old: 9 of 12 started devices harmed")
-    assert decision.summary == decision.attention
+    assert decision.attention.subject == "suspect"
+    assert decision.attention.problem.startswith("cohort old: 9 of 12 started devices harmed")
+    assert decision.summary == decision.attention.problem
     assert decision.memory.quarantined == ()
 
 
