@@ -37,6 +37,9 @@ NEW_TAGS_READ_MAX = 300
 #: Jobs without a tag at which one sweep looks again.
 TAGS_READ_AGAIN_MAX = 30
 
+#: A job that is younger may be a launch of Tidegate's own, which is about to claim it.
+NEW_JOB_GRACE_SECONDS = 30.0
+
 #: How much longer than its review may take, retries and all, a rollout is waited for.
 GRACE_SECONDS = 120.0
 
@@ -140,7 +143,12 @@ class Sweeping:
 
     def _find(self, sweep: _Sweep, active: Sequence[Active]) -> None:
         steered = {each.key for each in active}
-        listed = {key: job for key, job in self._listed(sweep).items() if key not in steered}
+        settled = sweep.at - NEW_JOB_GRACE_SECONDS
+        listed = {
+            key: job
+            for key, job in self._listed(sweep).items()
+            if key not in steered and key.created_at <= settled
+        }
         remembered = self.ledger.tagged(listed)
         for key in _to_look_at(listed, remembered):
             if self._look(key, listed[key].arn, remembered.get(key), sweep.at):

@@ -92,6 +92,10 @@ _DAY_SECONDS = 86_400
 #: What has ended, or is no longer wrong, goes after a day, since the functions may delete nothing.
 #: What a job's tag says goes after a week, unless it was looked at again.
 ENDED_DAYS = 1
+
+#: An alert that nobody clears goes after so long, and is news again if it still is one: longer than
+#: the bus keeps events to replay, so that no command is answered twice.
+ALERT_DAYS = 100
 TAGS_DAYS = 7
 
 #: Who read something that changed before it was written reads again, so often. A rollout has one
@@ -438,7 +442,10 @@ class DynamoLedger:
     def raise_alert(self, name: str, *, at: float) -> bool:
         """Note that something is wrong; return whether that is news."""
         put = self._table.put(
-            ALERTS, name, {"raised_at": at}, condition="attribute_not_exists(raised_at)"
+            ALERTS,
+            name,
+            {"raised_at": at, "expires_at": self._expiry(ALERT_DAYS)},
+            condition="attribute_not_exists(raised_at)",
         )
         try:
             self._table.write(f"raise alert {name}", put)
