@@ -1,0 +1,316 @@
+"""
+Roll back: give the devices that took up a release that was stopped the job that undoes it.
+
+A pass is idempotent. Few devices that are all known get a job of their own at once. Otherwise they
+are put into a thing group, some hundred in a pass, and once all that are known are in it, a
+CONTINUOUS job is launched on it: devices that were at work when the release was stopped join it as
+they finish. So the job's rate is in force for all but those few.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from tidegate.documents.announcements import needs_attention, rollback_launched
+from tidegate.documents.commands import parse_enrolment
+from tidegate.domain.decision import Attention, Decision
+from tidegate.domain.jobs import Job
+from tidegate.domain.policy import Rollback
+from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.domain.settings import JobSettings
+from tidegate.errors import NotFound, Refused, RetryLater, Superseded
+from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger, Workflow
+from tidegate.service.names import execution_name
+from tidegate.service.news import step_of
+from tidegate.service.observe import described
+from tidegate.service.steer import Outcome
+from tidegate.service.stopped import Stopped
+from tidegate.service.waiting import owned
+
+#: Targets of one job: https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html
+SNAPSHOT_THINGS_MAX = 100
+#: Things that one pass puts into the group, each by a request of its own.
+ADDITIONS_MAX = 400
+#: Of those, as many at once: one that cannot be added makes its lot be tried one by one.
+ADDITIONS_AT_ONCE = 50
+#: Pages of 250 executions that one pass reads: 50,000 devices, as many as a list of things has.
+PAGES_MAX = 200
+#: How often a job is launched whose workflow ends without having enrolled it.
+LAUNCHES_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """
+    What a pass came to.
+
+    Attributes:
+        devices: How many there are to be rolled back so far.
+        execution: ARN of the workflow execution that launches the job; None before that.
+        launches: How many have been started so far.
+        attention: What people should look at, if anything.
+    """
+
+    outcome: Outcome
+    devices: int = 0
+    execution: str | None = None
+    launches: int = 0
+    attention: Attention | None = None
+
+    def to_note(self) -> dict[str, Any]:
+        """Return it as plain JSON, to be noted with the decision."""
+        attention = self.attention
+        return {
+            "outcome": self.outcome.value,
+            "sent": {},
+            "subject": attention.subject if attention else None,
+            "problem": attention.problem if attention else None,
+            "remedy": attention.remedy if attention else None,
+            "devices": self.devices,
+            "execution": self.execution,
+            "launches": self.launches,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBack:
+    """The ports that rolling back needs."""
+
+    jobs: Jobs
+    ledger: Ledger
+    workflow: Workflow
+    bus: Bus
+    clock: Clock
+
+    def roll_back(self, key: RolloutKey, *, generation: int, revision: int) -> Outcome:
+        """
+        Do one pass for a stored decision to roll back; doing it again changes nothing.
+
+        Returns:
+            ``MORE``: more devices are to be put into the group; review at once. ``APPLIED``: a
+            workflow was started; the next pass looks whether its job is on its way.
+            ``ROLLED_BACK``: it is, for all devices that are known by now. ``UNCHANGED``: there are
+            none so far, and nothing is launched. ``UNAPPLIED``: AWS did not take it; people were
+            told, and the next review tries again. ``JOB_OVER``: the stopped job is gone.
+            ``SUPERSEDED``: something newer exists.
+
+        Raises:
+            RetryLater: The ledger throttles, or the bus does not take an event.
+        """
+        done = self.ledger.applied(key, revision)
+        if done is not None:
+            return Outcome(done["outcome"])
+        try:
+            rollout = owned(self.ledger, key, generation)
+        except Superseded:
+            return Outcome.SUPERSEDED
+        decision = self.ledger.decision(key, revision)
+        rollback = rollout.policy.on_abort.rollback
+        overtaken = rollout.revision != revision or rollout.signals != decision.signals
+        if overtaken or rollback is None:
+            return Outcome.SUPERSEDED
+        stopped, before = Stopped(rollout, rollback), self.ledger.applied(key, revision - 1) or {}
+        result = self._pass(stopped, _left_by(rollout, before))
+        self._announce(stopped, decision, result, before)
+        self.ledger.mark_applied(key, revision, at=self.clock.now(), result=result.to_note())
+        return result.outcome
+
+    def _pass(self, stopped: Stopped, standing: RolledBack) -> RolledBack:
+        """Go on from where the pass before left it."""
+        try:
+            job = described(self.jobs, stopped.rollout.key)
+            if job is None:
+                return replace(standing, outcome=Outcome.JOB_OVER, attention=stopped.is_gone())
+            affected = self._affected(job, stopped.rollback)
+            if not affected:
+                return replace(standing, outcome=Outcome.UNCHANGED)
+            standing = replace(standing, devices=len(affected))
+            return self._hand_on(stopped, job, affected, standing)
+        except (Refused, RetryLater) as error:
+            return replace(standing, attention=stopped.not_yet(error))
+
+    def _affected(self, job: Job, rollback: Rollback) -> frozenset[str]:
+        """Return the names of the things with one of the outcomes."""
+        pages = chain.from_iterable(
+            self.jobs.executions(job.job_id, status) for status in sorted(rollback.statuses)
+        )
+        read = list(islice(pages, PAGES_MAX + 1))
+        if len(read) > PAGES_MAX:
+            message = (
+                f"job {job.job_id} has more than {PAGES_MAX} pages of devices to be rolled back, "
+                "beyond what Tidegate puts into one group: launch the jobs that undo it yourself"
+            )
+            raise Refused(message)
+        return frozenset(each.thing_name for page in read for each in page)
+
+    def _hand_on(
+        self, stopped: Stopped, job: Job, affected: frozenset[str], standing: RolledBack
+    ) -> RolledBack:
+        failed = self._has_failed(stopped, standing)
+        if failed and standing.launches >= LAUNCHES_MAX:
+            return replace(standing, attention=stopped.launched_in_vain(standing.launches))
+        is_launched = standing.launches > 0 and not failed
+        members = self._members(stopped)
+        if members is None and is_launched:
+            return self._by_name(stopped, affected, standing)
+        # A launch may have failed for one thing that is gone: a group does without it.
+        at_once = not failed and len(affected) <= SNAPSHOT_THINGS_MAX and not _is_at_work(job)
+        if members is None and at_once:
+            return self._launch(stopped, stopped.things(affected), standing, is_continuous=False)
+        return self._by_group(stopped, affected, members, standing, is_launched=is_launched)
+
+    def _has_failed(self, stopped: Stopped, standing: RolledBack) -> bool:
+        """Whether the workflow that was to launch the job has ended, and left no rollout."""
+        if standing.execution is None:
+            return False
+        enrolled = self.ledger.current([stopped.job_id])
+        return not enrolled and not self.workflow.is_running(standing.execution)
+
+    def _members(self, stopped: Stopped) -> frozenset[str] | None:
+        """Return the names of the things in the group; None if there is no group."""
+        try:
+            names = self.jobs.things_in([stopped.group_arn])
+        except NotFound:
+            return None
+        if names is None:
+            message = f"thing group {stopped.group} holds too many things to list"
+            raise Refused(message)
+        return names
+
+    def _by_name(
+        self, stopped: Stopped, affected: frozenset[str], standing: RolledBack
+    ) -> RolledBack:
+        """Look whether a job that was launched on things by name is for all of them still."""
+        standing = replace(standing, outcome=Outcome.ROLLED_BACK)
+        try:
+            targets = self.jobs.describe(stopped.job_id).targets
+        except NotFound:
+            return standing
+        late = [name for name in sorted(affected) if stopped.things([name])[0] not in targets]
+        return replace(standing, attention=stopped.came_late(late)) if late else standing
+
+    def _by_group(
+        self,
+        stopped: Stopped,
+        affected: frozenset[str],
+        members: frozenset[str] | None,
+        standing: RolledBack,
+        *,
+        is_launched: bool,
+    ) -> RolledBack:
+        """Put the things into the group, as many as one pass may, and launch once they are in."""
+        if members is None:
+            self.jobs.create_group(stopped.group, stopped.description)
+        missing = sorted(affected.difference(members or ()))
+        refusals = self._add(stopped, missing)
+        added = min(len(missing), ADDITIONS_MAX) - len(refusals)
+        if added and len(missing) > ADDITIONS_MAX:
+            return replace(standing, outcome=Outcome.MORE)
+        if refusals:
+            name, why = next(iter(refusals.items()))
+            attention = stopped.left_out(len(missing) - added, f"{name}: {why}")
+            standing = replace(standing, attention=attention)
+        if is_launched:
+            return replace(standing, outcome=Outcome.ROLLED_BACK)
+        if not added and not members:
+            return standing
+        return self._launch(stopped, [stopped.group_arn], standing, is_continuous=True)
+
+    def _add(self, stopped: Stopped, missing: Sequence[str]) -> dict[str, str]:
+        """Add things to the group; return those that cannot be added, and why."""
+        # Each pass begins elsewhere, so that things that cannot be added are in nobody's way.
+        first = stopped.rollout.revision * ADDITIONS_MAX % max(1, len(missing))
+        chosen = [*missing[first:], *missing[:first]][:ADDITIONS_MAX]
+        refusals: dict[str, str] = {}
+        for start in range(0, len(chosen), ADDITIONS_AT_ONCE):
+            refusals |= self._add_lot(stopped.group, chosen[start : start + ADDITIONS_AT_ONCE])
+        return refusals
+
+    def _add_lot(self, group: str, names: Sequence[str]) -> dict[str, str]:
+        try:
+            self.jobs.add_to_group(group, names)
+        except Refused as error:
+            if len(names) == 1:
+                return {names[0]: str(error)}
+            refusals: dict[str, str] = {}
+            for name in names:
+                refusals |= self._add_lot(group, [name])
+            return refusals
+        return {}
+
+    def _launch(
+        self, stopped: Stopped, targets: Sequence[str], standing: RolledBack, *, is_continuous: bool
+    ) -> RolledBack:
+        given = stopped.enrolment(targets, is_continuous=is_continuous).to_workflow_input()
+        parse_enrolment(given)  # What the workflow would refuse is better refused here.
+        name = execution_name(stopped.job_id, stopped.rollout.revision)
+        return replace(
+            standing,
+            outcome=Outcome.APPLIED,
+            execution=self.workflow.start(name, given),
+            launches=standing.launches + 1,
+        )
+
+    def _announce(
+        self,
+        stopped: Stopped,
+        decision: Decision,
+        result: RolledBack,
+        before: Mapping[str, Any],
+    ) -> None:
+        rollout, attention = stopped.rollout, result.attention
+        news: list[BusEvent] = []
+        if result.launches and rollout.rolled_back_by is None:
+            news.append(_launched(stopped, decision, result.devices))
+        events = list(news)
+        # Told of it after the pass before, people know what to do by then.
+        if attention is not None and attention.subject != before.get("subject"):
+            events.append(_needs_attention(rollout, decision, attention))
+        if events and self.bus.publish(events):
+            message = (
+                f"the bus did not take what became of rolling back {rollout.key.job_id}; doing it "
+                "again changes nothing and publishes it again"
+            )
+            raise RetryLater(message)
+        if news:
+            text = f"{stopped.job_id} rolls back {result.devices} devices"
+            steps = [step_of(each, decision, JobSettings(), text) for each in news]
+            self.ledger.note_steps(rollout.key, steps)
+            self.ledger.link_rollback(rollout.key, stopped.job_id)
+
+
+def _launched(stopped: Stopped, decision: Decision, devices: int) -> BusEvent:
+    return rollback_launched(
+        stopped.rollout.key,
+        stopped.job_id,
+        devices,
+        decision.at,
+        statuses=stopped.rollback.statuses,
+    )
+
+
+def _needs_attention(rollout: Rollout, decision: Decision, attention: Attention) -> BusEvent:
+    return needs_attention(
+        rollout.key.job_id,
+        attention.problem,
+        attention.remedy,
+        decision.at,
+        key=rollout.key,
+        revision=decision.revision,
+    )
+
+
+def _left_by(rollout: Rollout, before: Mapping[str, Any]) -> RolledBack:
+    """Return what the pass before left; without attention, and not applied until it is."""
+    return RolledBack(
+        Outcome.UNAPPLIED,
+        execution=before.get("execution"),
+        # Of a pass whose note is lost only the link is left.
+        launches=before.get("launches", int(rollout.rolled_back_by is not None)),
+    )
+
+
+def _is_at_work(job: Job) -> bool:
+    """Whether devices may still take the release up: begun, or not canceled yet."""
+    return job.counts.in_progress > 0 or job.counts.queued > 0
