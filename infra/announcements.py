@@ -46,7 +46,7 @@ class Announcements(Construct):
             "NeedsAttention",
             alarms,
             detail_types=["Rollout Needs Attention"],
-            text=f"Tidegate: {of('jobId')}: {of('problem')} What to do: {of('remedy')}",
+            text=f"Tidegate: {of('jobId')}: {of('problem')} -- What to do: {of('remedy')}",
             undelivered=self.undelivered,
         )
         bus.announce(
@@ -55,7 +55,7 @@ class Announcements(Construct):
             alarms,
             detail_types=["Command Refused"],
             text=f"Tidegate: the command {of('command')} (event {of('commandId')}) was not done: "
-            f"{of('problem')} What to do: {of('remedy')}",
+            f"{of('problem')} -- What to do: {of('remedy')}",
             undelivered=self.undelivered,
         )
         bus.announce(
@@ -65,14 +65,15 @@ class Announcements(Construct):
             text=f"Tidegate: {of('jobId')} asks for a yes or a no: {of('subject')}. Answer by "
             f"{of('dueAt')} with the command {of('approve.detailType')} or "
             f"{of('reject.detailType')}, correlationId {of('correlationId')}, your name and a "
-            f"comment. Why it asks: {of('summary')}",
+            f"comment. -- Why it asks: {of('summary')}",
             undelivered=self.undelivered,
         )
         bus.announce(
             "Ended",
             self.news,
             detail_types=["Rollout Aborted", "Rollout Completed"],
-            text=f"Tidegate: {EventField.detail_type}: {of('jobId')} ({of('ending')}).",
+            text=f"Tidegate: {EventField.detail_type}: {of('jobId')} ({of('ending')}): "
+            f"{of('summary')}",
             undelivered=self.undelivered,
         )
 

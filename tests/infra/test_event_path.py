@@ -168,13 +168,13 @@ def test_people_are_told_in_plain_words(aws: Synthesized) -> None:
     }
 
     assert told == {
-        "NeedsAttention": '"Tidegate: pump-2-8-0: it broke. What to do: Mend it."',
+        "NeedsAttention": '"Tidegate: pump-2-8-0: it broke. -- What to do: Mend it."',
         "CommandRefused": '"Tidegate: the command Hold Rollout (event 7) was not done: it broke. '
-        'What to do: Mend it."',
+        '-- What to do: Mend it."',
         "ApprovalRequested": '"Tidegate: pump-2-8-0 asks for a yes or a no: canary. Answer by '
         "2026-11-23T12:00:00Z with the command Approve Gate or Reject Gate, correlationId "
-        'canary-approval, your name and a comment. Why it asks: All agrees."',
-        "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced)."',
+        'canary-approval, your name and a comment. -- Why it asks: All agrees."',
+        "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced): All agrees."',
     }
 
 

@@ -219,6 +219,7 @@ def approval_requested(
         subject=question.subject,
         **{named: question.subject},
         **_due("dueAt", question),
+        summary=_cut(decision.summary),
         revision=decision.revision,
         settings=asked.to_request(),
         **_grounds(decision),
@@ -408,7 +409,13 @@ def _ended(
     record: Mapping[str, Any] | None,
     **members: object,
 ) -> BusEvent:
-    told = {"ending": ending.value, "revision": decision.revision, **members, **_grounds(decision)}
+    told = {
+        "ending": ending.value,
+        "summary": _cut(decision.summary),
+        "revision": decision.revision,
+        **members,
+        **_grounds(decision),
+    }
     event = _event(detail_type, key, at, **told)
     if record is None:
         return event

@@ -456,6 +456,7 @@ _STEERING: Mapping[str, Schema] = {
     "sent": _SETTINGS | {"description": "What UpdateJob was really sent: only what differed."},
 }
 _SAID = _text(announcements.TEXT_LENGTH_MAX)
+_SUMMARY = _SAID | {"description": "The first reason: why, in one line."}
 _NAME = _text()
 _MOMENT = _text(
     pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
@@ -505,6 +506,7 @@ _RECORD = _object(
 ) | {"description": "The rollout from its beginning to its end."}
 _ENDED: Mapping[str, Schema] = {
     "ending": {"enum": [each.value for each in Ending]},
+    "summary": _SUMMARY,
     **_GROUNDS,
     "record": _RECORD,
 }
@@ -599,7 +601,7 @@ _ANNOUNCEMENTS = (
         announcements.ROLLOUT_ABORTED,
         "A rollout is over before its end: by Tidegate, by AWS, or by somebody else.",
         _ENDED,
-        optional=(*_SELDOM, "record"),
+        optional=(*_SELDOM, "record", "summary"),
     ),
     _announcement(
         announcements.ROLLOUT_COMPLETED,
@@ -611,7 +613,7 @@ _ANNOUNCEMENTS = (
             },
             **_ENDED,
         },
-        optional=(*_SELDOM, "record"),
+        optional=(*_SELDOM, "record", "summary"),
     ),
     _announcement(
         announcements.GATE_REACHED,
@@ -664,11 +666,12 @@ _ANNOUNCEMENTS = (
             "gate": _NAME,
             "action": _ACTION,
             "dueAt": _DUE,
+            "summary": _SUMMARY,
             "settings": _SETTINGS,
             **_GROUNDS,
             **_WAYS_TO_ANSWER,
         },
-        optional=(*_SELDOM, "gate", "action", "dueAt"),
+        optional=(*_SELDOM, "gate", "action", "dueAt", "summary"),
     ),
     _announcement(
         announcements.DECISION_PROPOSED,

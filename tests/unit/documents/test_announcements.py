@@ -223,6 +223,7 @@ def test_an_end_is_told_with_how_it_came(build: Any, ending: Ending) -> None:  #
 
     assert event.detail["ending"] == ending.value
     assert event.detail["reasons"][0]["text"] == "on-call asked to abort: storm"
+    assert event.detail["summary"] == decision.summary
     assert_valid(event)
 
 
@@ -350,6 +351,7 @@ def test_a_question_carries_its_subject_and_what_to_decide_by(
     names = ("about", "subject", "gate", "action", "dueAt")
     assert {name: event.detail[name] for name in names if name in event.detail} == told
     assert event.detail["correlationId"] == question.question_id
+    assert event.detail["summary"] == decision.summary
     assert event.detail["settings"] == EVERY_SETTING.to_request()
     assert event.detail["evidence"]["exposed"] == 128
     assert_valid(event)
