@@ -176,7 +176,8 @@ class AuthoritySection(Section):
     abort: _Authority = Field(default=Authority.AUTO, description="Stopping the release.")
     roll_back: _Authority = Field(default=Authority.AUTO, description="Undoing it.")
     complete: _Authority = Field(
-        default=Authority.AUTO, description="Calling it complete before every device is done."
+        default=Authority.AUTO,
+        description="Canceling the job once as many devices are done as complete asks for.",
     )
 
     @model_validator(mode="before")
@@ -210,7 +211,9 @@ class ApprovalSection(Section):
 
     within: SpanMinutes = Field(default=1440.0, description=_WITHIN)
     unanswered: _UnansweredDecision = Field(
-        default=Fallback.HOLD, description="What follows where no answer comes in time."
+        default=Fallback.HOLD,
+        description="What follows where no answer comes in time: hold asks again, pass does what "
+        "was proposed.",
     )
     refused: _Refused = Field(default=Fallback.HOLD, description="What follows a no.")
 
