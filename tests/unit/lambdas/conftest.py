@@ -39,6 +39,9 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(environment, "bus", lambda: stage.bus)
     monkeypatch.setattr(environment, "workflow", lambda: stage.workflow)
     monkeypatch.setattr(environment, "policies", lambda: policies)
+    monkeypatch.setattr(environment, "alarms", lambda: stage.alarms)
+    monkeypatch.setattr(environment, "calendars", lambda: stage.calendars)
+    monkeypatch.setattr(environment, "account_budget", lambda: stage.account_budget)
     monkeypatch.setattr(environment, "clock", lambda: stage.clock)
     monkeypatch.setattr(environment, "minute_seconds", lambda: MINUTE_SECONDS)
     return stage

@@ -1,16 +1,18 @@
 """The handlers behind the workflow's states: their results are what the definition goes by."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas import enroll, park, review, steer
+from lambdas import enroll, park, review, roll_back, steer
 from tests.scenario.machine import DEFINITION
-from tests.unit.service.stage import JOB, START, Stage
-from tidegate.domain.decision import Verdict
-from tidegate.domain.jobs import JobStatus
+from tests.unit.service.stage import JOB, POLICY, START, Stage
+from tidegate.domain.decision import Awaits, Verdict
+from tidegate.domain.jobs import ExecutionStatus, JobStatus
+from tidegate.domain.policy import OnAbort, Rollback
 from tidegate.domain.rollout import Ending, Hold, HoldKind
 from tidegate.errors import RetryLater
 from tidegate.service.steer import Outcome
@@ -131,6 +133,7 @@ def test_review_answers_with_the_decision_s_summary(stage: Stage, context: Lambd
         "waitSeconds": 48,
         "summary": "nothing is known yet: starting at 10 per minute",
         "ending": "",
+        "awaits": "evidence",
     }
     assert stage.rollout.revision == 1
 
@@ -185,6 +188,21 @@ def test_steer_by_an_old_owner_is_superseded(stage: Stage, context: LambdaContex
     assert stage.jobs.calls == []
 
 
+def test_roll_back_answers_with_the_outcome(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And counts it; here the job that undoes the release is on its way."""
+    on_abort = OnAbort(rollback=Rollback(("document", "{}")))
+    stage.ledger.adjust(stage.key, replace(POLICY, on_abort=on_abort), keeps_bound=True, at=START)
+    stage.report(ExecutionStatus.SUCCEEDED, 1, 2)
+    decision = stage.review()
+    answer = roll_back.handler({"rollout": rollout(), "revision": decision.revision}, context)
+
+    assert answer == {"outcome": "applied"}
+    assert stage.bus.details("Rollback Launched")
+    assert "RollbacksApplied" in capsys.readouterr().out
+
+
 def test_park_keeps_the_token(stage: Stage, context: LambdaContext) -> None:
     """With nothing to wake for, the workflow sleeps."""
     stage.review()
@@ -236,11 +254,25 @@ def test_the_definition_has_an_end_for_every_ending() -> None:
     assert DEFINITION["States"]["Ending?"]["Default"] == "JobCanceledByOthers"
 
 
-def test_the_definition_knows_only_outcomes_that_there_are() -> None:
-    """What it looks for in steer's answer is what steer can answer."""
-    named = {word for word in choices("Steered?").split("'")[1::2] if word != ", "}
+def named(state: str, variable: str) -> set[str]:
+    """Return the values that a choice looks for in a variable."""
+    conditions = [each["Condition"] for each in DEFINITION["States"][state]["Choices"]]
+    found = [each.partition(variable)[2] for each in conditions if variable in each]
+    return {word for each in found for word in each.split("'")[1::2] if word != ", "}
 
-    assert named == {Outcome.SUPERSEDED.value, Outcome.JOB_OVER.value}
+
+def test_the_definition_knows_only_outcomes_that_there_are() -> None:
+    """What it looks for in the answer of a step is what the step can answer."""
+    assert named("Steered?", "outcome") == {Outcome.SUPERSEDED.value, Outcome.JOB_OVER.value}
+    assert named("RolledBack?", "outcome") == {Outcome.MORE.value}
+
+
+def test_the_definition_has_a_wait_for_everything_that_is_awaited() -> None:
+    """Each has a state of its own; what stands nowhere else is waiting for evidence."""
+    elsewhere = {Awaits.STOP, Awaits.STRAGGLERS}  # after an abort, and after a rollback
+
+    assert named("Steered?", "awaits") == set(Awaits) - elsewhere - {Awaits.EVIDENCE}
+    assert DEFINITION["States"]["Steered?"]["Default"] == "AwaitEvidence"
 
 
 @pytest.mark.parametrize(
