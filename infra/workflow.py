@@ -109,6 +109,7 @@ class Steps(Construct):
             name="enroll",
             description="Claims a rollout, and creates or tags its job.",
             memory_mb=512,
+            timeout_seconds=60,
         )
         self.review = Handler(
             self,
@@ -149,6 +150,7 @@ class Steps(Construct):
             bus.give_to(handler)
         policies.give_to(self.enroll)
         machine.let_look(self.enroll)
+        machine.let_look(self.roll_back)
         machine.let_wake(self.park)
         machine.let_start(self.roll_back)
         self._allow_enroll()
@@ -232,6 +234,7 @@ class Steps(Construct):
             "iot:CreateThingGroup",
             "iot:DescribeThingGroup",
             "iot:ListTagsForResource",
+            "iot:ListThingsInThingGroup",
             on=[own_groups],
             wildcard=only_own,
         )

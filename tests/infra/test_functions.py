@@ -153,7 +153,14 @@ def test_rollouts_share_a_budget_only_where_asked(aws: Synthesized, local: Synth
 
 @pytest.mark.parametrize(
     ("module", "seconds"),
-    [("steer", 60), ("intake", 30), ("review", 60), ("roll_back", 60), ("sweep", 55)],
+    [
+        ("enroll", 60),
+        ("steer", 60),
+        ("intake", 30),
+        ("review", 60),
+        ("roll_back", 60),
+        ("sweep", 55),
+    ],
 )
 def test_timeouts(aws: Synthesized, module: str, seconds: int) -> None:
     """Steer has longest, since it tries again while AWS IoT throttles."""

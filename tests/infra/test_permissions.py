@@ -122,9 +122,11 @@ ROLES = {
         "iot:CreateThingGroup",
         "iot:DescribeThingGroup",
         "iot:ListTagsForResource",
+        "iot:ListThingsInThingGroup",
     )
     | each(OWN_GROUPS, "iot:TagResource", when=OWN_TAGS)
     | each(f"{IOT}:thing/*", "iot:AddThingToThingGroup")
+    | LOOKING
     | each(MACHINE, "states:StartExecution"),
     "Sweep/Handler/Role": basics("Sweep/Handler")
     | LEDGER
