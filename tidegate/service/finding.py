@@ -5,6 +5,9 @@ from tidegate.domain.rollout import RolloutKey
 from tidegate.ports import Ledger, Tagged, Workflow
 from tidegate.service.names import digest, execution_name
 
+#: A job that is younger may be a launch of Tidegate's own, which is about to claim it.
+NEW_JOB_GRACE_SECONDS = 30.0
+
 
 def enroll_by_tag(
     job: RolloutKey,

@@ -57,7 +57,7 @@ from tidegate.ports import (
     Tagged,
     Workflow,
 )
-from tidegate.service.finding import enroll_by_tag
+from tidegate.service.finding import NEW_JOB_GRACE_SECONDS, enroll_by_tag
 from tidegate.service.healing import HEALS_MAX, Heal, heal
 from tidegate.service.named_policy import read_policy
 from tidegate.service.names import execution_name
@@ -324,7 +324,11 @@ class Signaling:
                 yield listed[rollout.key], rollout
 
     def _enroll_if_tagged(self, job_id: str) -> None:
-        """Enroll a job that was created with the tag; nothing else of one without it is read."""
+        """
+        Enroll a job that was created with the tag; nothing else of one without it is read.
+
+        Told of at once, it is left to the sweep: it may be a launch that is about to claim it.
+        """
         try:
             policy = self.jobs.tags(self.jobs.arn(job_id)).get(POLICY_TAG)
             if policy is None:
@@ -332,10 +336,13 @@ class Signaling:
             job = self.jobs.describe(job_id)
         except NotFound:
             return
+        now = self.clock.now()
+        if job.created_at > now - NEW_JOB_GRACE_SECONDS:
+            return
         key = RolloutKey(job_id, job.created_at)
         enroll_by_tag(
             key,
-            Tagged(policy, self.clock.now()),
+            Tagged(policy, now),
             before=self.ledger.tagged([key]).get(key),
             ledger=self.ledger,
             workflow=self.workflow,

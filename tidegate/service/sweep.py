@@ -24,7 +24,7 @@ from tidegate.ports import (
     Tagged,
     Workflow,
 )
-from tidegate.service.finding import enroll_by_tag
+from tidegate.service.finding import NEW_JOB_GRACE_SECONDS, enroll_by_tag
 from tidegate.service.healing import HEALS_MAX, Heal, heal
 from tidegate.service.telling import tell_once
 
@@ -36,9 +36,6 @@ NEW_TAGS_READ_MAX = 300
 
 #: Jobs without a tag at which one sweep looks again.
 TAGS_READ_AGAIN_MAX = 30
-
-#: A job that is younger may be a launch of Tidegate's own, which is about to claim it.
-NEW_JOB_GRACE_SECONDS = 30.0
 
 #: How much longer than its review may take, retries and all, a rollout is waited for.
 GRACE_SECONDS = 120.0
@@ -244,7 +241,8 @@ def _events_off(at: float) -> BusEvent:
 def _dead_letters(queue: str, depth: int, at: float) -> BusEvent:
     return needs_attention(
         None,
-        f"{depth} messages that could not be processed wait in the dead-letter queue {queue}",
+        f"events that could not be processed wait in the dead-letter queue {queue} "
+        f"({depth} of them)",
         "Read them and the log of the function that could not process them, mend the cause, and "
         "put them back: Start DLQ redrive in the console of Amazon SQS, or aws sqs "
         "start-message-move-task with the ARN of that queue. Delivered again, nothing counts "

@@ -137,22 +137,31 @@ def test_record_names_what_the_ledger_did_not_take(stage: Stage, context: Lambda
 def test_signal_does_what_can_be_done(
     stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One command that cannot be done does not keep the others from it."""
+    """One command that cannot be done is answered; what is no event at all comes again alone."""
     bodies = [
         command("Hold Rollout", jobId=JOB, by="night-shift", reason="odd"),
-        command("Hold Rollout", jobId=JOB),
         *NO_EVENTS,
         json.dumps(
             {**json.loads(command("Hold Rollout", jobId=JOB, by="a", reason="b")), "time": 1}
         ),
+        command("Hold Rollout", jobId=JOB, by="night-shift"),
         command("Abort Rollout", jobId=JOB, by="release-desk", reason="bricks"),
     ]
     answer = signal.handler(sqs(*bodies), context)
 
-    assert failed(answer) == [*range(1, 3 + len(NO_EVENTS))]
+    assert failed(answer) == [*range(1, 2 + len(NO_EVENTS))]
     assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["night-shift"]
     assert stage.rollout.abort_request is not None
-    assert metrics(capsys.readouterr().out) == {"CommandsFailed": 2 + len(NO_EVENTS)}
+    assert metrics(capsys.readouterr().out) == {"CommandsFailed": 1 + len(NO_EVENTS)}
+
+
+def test_signal_answers_what_it_refuses(stage: Stage, context: LambdaContext) -> None:
+    """A command that is written wrongly does not come again, and its sender is told why."""
+    answer = signal.handler(sqs(command("Hold Rollout", jobId=JOB)), context)
+
+    assert failed(answer) == []
+    (refusal,) = stage.bus.details("Command Refused")
+    assert refusal["jobId"] == JOB  # type: ignore[index]
 
 
 def test_signal_comes_again_where_aws_is_busy(stage: Stage, context: LambdaContext) -> None:

@@ -16,6 +16,7 @@ from tidegate.domain.rollout import Ending, Hold, HoldKind, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import RetryLater
 from tidegate.ports import POLICY_TAG
+from tidegate.service.finding import NEW_JOB_GRACE_SECONDS
 from tidegate.service.healing import HEALS_MAX
 from tidegate.service.signal import Signaling
 
@@ -740,6 +741,7 @@ def created(job_id: str) -> dict[str, Any]:
 def test_a_job_that_is_created_with_the_tag_is_enrolled(stage: Stage) -> None:
     """Once, under the policy that the tag names."""
     stage.jobs.add("new", tags={POLICY_TAG: "firmware"})
+    stage.clock.advance(NEW_JOB_GRACE_SECONDS)
     for _ in range(2):
         send(stage, created("new"))
 
@@ -748,19 +750,28 @@ def test_a_job_that_is_created_with_the_tag_is_enrolled(stage: Stage) -> None:
     assert (given["jobId"], given["policy"]) == ("new", "firmware")
 
 
+def test_a_job_of_the_last_seconds_is_left_to_its_launch(stage: Stage) -> None:
+    """Launched by Tidegate, it is about to be claimed: a second enrolment would be refused."""
+    stage.jobs.add("new", tags={POLICY_TAG: "firmware"})
+    stage.clock.advance(NEW_JOB_GRACE_SECONDS - 1)
+    send(stage, created("new"))
+
+    assert starts(stage) == {}
+
+
 def test_of_a_job_without_the_tag_nothing_else_is_read(stage: Stage) -> None:
     """It is none of Tidegate's."""
     stage.jobs.add("other", tags={"team": "pumps"})
-    before = len(stage.jobs.calls)
+    stage.jobs.faults.before("describe", AssertionError("described"))
     send(stage, created("other"))
 
     assert starts(stage) == {}
-    assert [call.operation for call in stage.jobs.calls[before:] if call.operation != "tags"] == []
 
 
 @pytest.mark.parametrize("job_id", [JOB, "gone"])
 def test_a_job_that_is_steered_or_gone_is_not_enrolled(stage: Stage, job_id: str) -> None:
     """Tidegate's own launches are told of too, and late ones of jobs that were deleted since."""
+    stage.clock.advance(NEW_JOB_GRACE_SECONDS)
     send(stage, created(job_id))
 
     assert starts(stage) == {}
