@@ -6,7 +6,10 @@ from dataclasses import replace
 from tests.scenario.interference import undisturbed
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import Job
+from tidegate.domain.policy import Authority
+from tidegate.domain.rollout import Rollout
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings, RolloutRate, refusals
 from tidegate.lab.aws import After, IotJobs
 from tidegate.lab.behaviours import Behaviours, Denominator
@@ -92,15 +95,21 @@ class Aws(IotJobs):
             self._note(f"{operation} on job {job_id}, which carries no tag")
         if rollout is None or rollout.key.created_at != job.created_at:
             self._note(f"{operation} on job {job_id}, which is not enrolled")
-        elif changes is not None:
-            for problem in self._problems_of_update(job, rollout.key.created_at, changes):
-                self._note(f"UpdateJob on job {job_id}: {problem}")
+        elif not rollout.revision:
+            self._note(f"{operation} on job {job_id}: nothing was decided yet")
+        else:
+            said = self._ledger.decision(rollout.key, rollout.revision)
+            problems = (
+                _problems_of_cancel(rollout, said)
+                if changes is None
+                else self._problems_of_update(job, rollout, said, changes)
+            )
+            for problem in problems:
+                self._note(f"{operation} on job {job_id}: {problem}")
 
-    def _problems_of_update(self, job: Job, created_at: int, changes: JobSettings) -> list[str]:
-        rollout = self._ledger.current([job.job_id])[job.job_id]
-        assert rollout.key.created_at == created_at
-        if not rollout.revision:
-            return ["nothing was decided yet"]
+    def _problems_of_update(
+        self, job: Job, rollout: Rollout, decision: Decision, changes: JobSettings
+    ) -> list[str]:
         problems = []
         if rollout.aborting:
             problems.append("an abort was decided before")
@@ -110,7 +119,11 @@ class Aws(IotJobs):
         raises = changes.rollout is not None and changes.rate_per_minute > standing
         if raises and self._ledger.holds(rollout.key):
             problems.append(f"it raises the rate to {changes.rate_per_minute} against a hold")
-        said = self._ledger.decision(rollout.key, rollout.revision).settings
+        if raises and (decision.holds or decision.gate is not None):
+            problems.append(f"it raises the rate to {changes.rate_per_minute} while it must wait")
+        if raises and rollout.policy.authority.speed_up is Authority.OBSERVE:
+            problems.append(f"it raises the rate to {changes.rate_per_minute}, only observing")
+        said = decision.settings
         slowest = JobSettings(RolloutRate(RATE_PER_MINUTE_MIN))
         if said.changes_to(changes) and changes not in (
             slowest,
@@ -121,3 +134,11 @@ class Aws(IotJobs):
 
     def _note(self, problem: str) -> None:
         self._violations.append(problem)
+
+
+def _problems_of_cancel(rollout: Rollout, decision: Decision) -> list[str]:
+    if decision.verdict is Verdict.COMPLETE and decision.cancels_stragglers:
+        return []
+    if not rollout.aborting or decision.verdict is not Verdict.ABORT:
+        return [f"the last decision says {decision.verdict}"]
+    return []

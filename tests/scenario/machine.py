@@ -73,6 +73,9 @@ class Surroundings:
         """Let a token be answered from now on."""
         raise NotImplementedError
 
+    def enters(self, execution: "Execution", state: str) -> None:
+        """Let an execution enter a state."""
+
 
 Steps = Generator[Pause | Wait, Mapping[str, Any] | None, None]
 
@@ -108,6 +111,7 @@ class Execution:
         self._started_at = self.moment()
         name, data = DEFINITION["StartAt"], dict(self.given)
         while True:
+            self.around.enters(self, name)
             self.states.append(name)
             self.history += 2  # entered and exited
             state = DEFINITION["States"][name]

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scenario.world import JOB, Delivery, World, fleet
+from tests.scenario.devices import fleet
+from tests.scenario.people import JOB
+from tests.scenario.world import Delivery, World
 from tidegate.documents.events import JOB_EXECUTION_STATUS_CHANGE
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.reasons import ReasonCode

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scenario.world import JOB, POLICY, START, World, fleet
+from tests.scenario.devices import fleet
+from tests.scenario.people import JOB
+from tests.scenario.world import POLICY, START, World
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.rollout import Ending, RolloutKey
 

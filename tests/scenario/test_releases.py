@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
-from tests.scenario.world import JOB, POLICY, Device, Fleet, World, fleet
+from tests.scenario.devices import Device, Fleet, fleet
+from tests.scenario.people import JOB
+from tests.scenario.world import POLICY, World
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.reasons import ReasonCode

@@ -12,8 +12,8 @@ import io
 import json
 import os
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -22,9 +22,11 @@ from typing import Any
 from unittest import mock
 
 from tests.scenario.aws import Aws
-from tests.scenario.interference import Interference
+from tests.scenario.devices import Fleet, fleet
+from tests.scenario.interference import Interference, undisturbed
 from tests.scenario.machine import (
     ALREADY_EXISTS,
+    DEFINITION,
     NOT_TAKEN,
     SDK_CLIENT_EXCEPTION,
     Execution,
@@ -33,7 +35,11 @@ from tests.scenario.machine import (
     Steps,
     Surroundings,
 )
+from tests.scenario.people import ACCOUNT, FLEET, JOB, REGION, People
+from tests.scenario.queues import Queues
 from tests.scenario.schemas import CheckedBus
+from tidegate.adapters.memory.alarms import MemoryAlarms
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
@@ -41,21 +47,19 @@ from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.documents.commands import OPERATOR_SOURCE
 from tidegate.documents.events import IOT_SOURCE
 from tidegate.domain.decision import Decision
-from tidegate.domain.jobs import ExecutionStatus, JobStatus
+from tidegate.domain.jobs import ExecutionStatus, Job
 from tidegate.domain.rollout import Rollout
-from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.errors import TidegateError
 from tidegate.lab.agenda import Agenda
 from tidegate.lab.aws import Notice
 from tidegate.ports import BusEvent
 
 # Handlers make their loggers and metrics when they are imported, which happens further down.
-os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
 os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "Tidegate")
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "tidegate")
 
-JOB = "release-7"
 START = 1_790_000_000.0
 MINUTE_SECONDS = 60.0
 
@@ -64,12 +68,6 @@ POLICY: Mapping[str, Any] = {
     "harm": {"tolerated_rate": 0.02, "acceptable_rate": 0.02, "budget": 50},
     "pace": {"start_per_minute": 10, "max_per_minute": 1000},
 }
-
-#: Messages that a Lambda gets at once, and how often a message comes before it is set aside.
-BATCH_SIZES = {"intake": 10, "record": 100, "signal": 10}
-RECEIVES_MAX = 5
-REDELIVERY_SECONDS = 180.0
-WINDOW_SECONDS = 1.0
 
 #: So many things may follow from one another at once.
 ROUNDS_MAX = 100
@@ -88,40 +86,6 @@ CONTEXT = SimpleNamespace(
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """
-    What a device does with the job; minutes count from its notification.
-
-    Attributes:
-        outcome: How it ends; None if it never does.
-        starts_after: Minutes until it takes the job up; None if it never does.
-        ends_after: Minutes until its outcome.
-    """
-
-    outcome: ExecutionStatus | None
-    starts_after: float | None = 0.2
-    ends_after: float = 2.0
-
-
-#: Which device comes at a place in the order of notification.
-Fleet = Callable[[int, Random], Device]
-
-
-def fleet(harm_rate: float = 0.0, *, minutes: float = 2.0, silent_rate: float = 0.0) -> Fleet:
-    """Return devices that fail or stay silent at a rate, after about so many minutes."""
-
-    def device(_: int, chance: Random) -> Device:
-        drawn, ends_after = chance.random(), minutes * chance.uniform(0.5, 1.5)
-        if drawn < silent_rate:
-            return Device(None, starts_after=None)
-        if drawn < silent_rate + harm_rate:
-            return Device(ExecutionStatus.FAILED, ends_after=ends_after)
-        return Device(ExecutionStatus.SUCCEEDED, ends_after=ends_after)
-
-    return device
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """How well AWS IoT's events arrive: shares lost and doubled, and the longest delay."""
 
@@ -130,22 +94,25 @@ class Delivery:
     delay_seconds: float = 2.0
 
 
-@dataclass(slots=True)
-class _Message:
-    body: str
-    receives: int = 0
+class Killed(BaseException):
+    """An execution ended by a mishap between two states."""
 
 
-class World(Surroundings):
+class World(People, Surroundings):
     """
     One account, one fleet, one Tidegate.
 
     Attributes:
         jobs: AWS IoT Jobs.
+        alarms: Of CloudWatch.
+        calendars: Of SSM.
+        account_budget: What all rollouts together may harm; None if nothing limits them.
+        devices: What devices do with the job of an id; with any other job all succeed.
         executions: Of the workflow, by name, in order of their start.
+        kills: Called with an execution and the state that it enters; True is a mishap.
         between_jobs_calls: What others do between two lines that call AWS IoT Jobs.
         between_ledger_calls: The same for the ledger.
-        dead_letters: Bodies of messages that a queue has given up on, by queue.
+        commands: Messages that the Lambda ``signal`` was sent, oldest first.
         violations: What should never have happened.
     """
 
@@ -157,8 +124,9 @@ class World(Surroundings):
         devices: Fleet | None = None,
         delivery: Delivery | None = None,
         policy: Mapping[str, Any] = POLICY,
+        sweeps: bool = False,
     ) -> None:
-        """Start an account without jobs, with events on."""
+        """Start an account without jobs, with events on; if asked, it is swept each minute."""
         self.clock = ManualClock(START)
         self._agenda = Agenda(self.clock)
         self.chance = Random(f"{seed} delivery")
@@ -167,71 +135,29 @@ class World(Surroundings):
         self.ledger.faults = self.between_ledger_calls = Interference()
         self.workflow = MemoryWorkflow()
         self.bus = CheckedBus(self.violations)
+        self.alarms, self.calendars = MemoryAlarms(), MemoryCalendars()
+        self.account_budget: float | None = None
         self.policies = MemoryPolicies({str(policy["name"]): json.dumps(policy)})
         self.policy = policy
         self.delivery = delivery or Delivery()
         self.executions: dict[str, Execution] = {}
-        self.dead_letters: defaultdict[str, list[str]] = defaultdict(list)
+        self.kills: Callable[[Execution, str], bool] = lambda *_: False
+        self.commands: list[str] = []
+        self.queues = Queues(self.invoke, after=self.after, chance=self.chance)
         self.jobs = Aws(self.clock, self.ledger, self.violations, after=self.after)
         self.jobs.faults = self.between_jobs_calls = Interference()
         self.jobs.publishes(self._iot_event)
         self.jobs.groups["fleet"] = {f"thing-{number:05}" for number in range(things)}
-        self.targets = ["arn:aws:iot:eu-central-1:111122223333:thinggroup/fleet"]
+        self.targets = [FLEET]
+        self.devices = {JOB: devices or fleet()}
         self._device_chance = Random(f"{seed} devices")
-        self._devices = devices or fleet()
-        self._queues: defaultdict[str, list[_Message]] = defaultdict(list)
-        self._routed = self._woken = 0
+        self._routed = self._woken = self._happened = 0
         self._waiting: dict[str, tuple[Execution, Steps]] = {}
         self.jobs.notifies(self._notify)
+        if sweeps:
+            self.after(MINUTE_SECONDS, self._sweep)
 
     # what a story tells
-
-    def launch(self, job_id: str = JOB, **members: object) -> None:
-        """Ask Tidegate to create a job for all things and steer it."""
-        self.tell(
-            "Launch Rollout",
-            job_id,
-            policy=self.policy["name"],
-            targets=self.targets,
-            document={"operation": "update"},
-            **members,
-        )
-
-    def existing_job(
-        self,
-        job_id: str = JOB,
-        *,
-        rate: int = 5,
-        status: JobStatus = JobStatus.IN_PROGRESS,
-        settings: JobSettings | None = None,
-    ) -> None:
-        """Let somebody create a job without Tidegate; AWS begins at once unless SCHEDULED."""
-        self.jobs.add(
-            job_id,
-            targets=self.targets,
-            settings=settings or JobSettings(rollout=RolloutRate(rate)),
-            status=status,
-        )
-
-    def enroll(self, job_id: str = JOB, policy: object = None) -> None:
-        """Ask Tidegate to steer an existing job."""
-        self.tell("Enroll Job", job_id, policy=self.policy["name"] if policy is None else policy)
-
-    def hold(
-        self, reason: str = "looks odd", *, by: str = "night-shift", job_id: str = JOB
-    ) -> None:
-        """Ask Tidegate not to go on."""
-        self.tell("Hold Rollout", job_id, by=by, reason=reason)
-
-    def resume(self, reason: str = "all fine", *, by: str = "plant-7", job_id: str = JOB) -> None:
-        """Lift the operators' holds."""
-        self.tell("Resume Rollout", job_id, by=by, reason=reason)
-
-    def abort(
-        self, reason: str = "wrong image", *, by: str = "release-desk", job_id: str = JOB
-    ) -> None:
-        """Ask Tidegate to stop the rollout for good."""
-        self.tell("Abort Rollout", job_id, by=by, reason=reason)
 
     def tell(self, command: str, job_id: str, **members: object) -> None:
         """Put a command on the bus."""
@@ -239,13 +165,32 @@ class World(Surroundings):
         self.bus.publish([BusEvent(command, detail, source=OPERATOR_SOURCE)])
         self._settle()
 
+    def outside(
+        self, source: str, kind: str, detail: Mapping[str, Any], resources: Sequence[str] = ()
+    ) -> None:
+        """Let an event of an AWS service reach Tidegate by the account's default bus."""
+        self._happened += 1
+        event = BusEvent(kind, detail, source, tuple(resources))
+        self.send("signal", json.dumps(self._delivered(event, f"outside-{self._happened}")))
+
+    def command(self, command: str, job_id: str = JOB, **members: object) -> str:
+        """Return a command as it would be delivered, for the story to deliver when it likes."""
+        self._happened += 1
+        event = BusEvent(command, {"jobId": job_id, **members}, source=OPERATOR_SOURCE)
+        return json.dumps(self._delivered(event, f"command-{self._happened}"))
+
+    def deliver_now(self, *bodies: str) -> None:
+        """Let the Lambda ``signal`` have messages this very moment, in the middle of a call."""
+        records = [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]
+        assert self.invoke("signal", {"Records": records}) == {"batchItemFailures": []}
+
     def start_workflow(self, name: str, workflow_input: Mapping[str, Any]) -> None:
         """Start the workflow as somebody in the console would."""
         self.workflow.start(name, workflow_input)
         self._settle()
 
     def kill(self, execution: Execution) -> None:
-        """Let an execution end as by a mishap: it does nothing any more, its token is void."""
+        """Let an execution end as by a mishap that nobody tells of; its token is void."""
         for token, (waiting, _) in list(self._waiting.items()):
             if waiting is execution:
                 self.workflow.give_up(token)
@@ -253,47 +198,100 @@ class World(Surroundings):
         execution.is_over = True
         self.workflow.end(execution.arn)
 
+    def stop(self, execution: Execution) -> None:
+        """Let somebody stop an execution in the console, which Step Functions tells of."""
+        self.kill(execution)
+        self._tell_of_end(execution, "ABORTED")
+
+    @property
+    def last_execution(self) -> Execution:
+        """The execution that was started last."""
+        return list(self.executions.values())[-1]
+
     # what a story asks
 
     @property
     def rollout(self) -> Rollout:
         """The job's newest rollout."""
-        return self.ledger.current([JOB])[JOB]
+        return self.rollout_of(JOB)
 
     @property
     def decisions(self) -> list[Decision]:
         """All decisions about the newest rollout, oldest first."""
-        return [*reversed(self.ledger.decisions(self.rollout.key, limit=1_000_000))]
+        return self.decisions_of(JOB)
 
     @property
     def rate(self) -> int:
         """The rate in force."""
-        return self.jobs.describe(JOB).settings.rate_per_minute
+        return self.rate_of(JOB)
 
     @property
     def end_states(self) -> list[str | None]:
         """The end state of each execution, oldest first; None where it goes on."""
         return [each.states[-1] if each.is_over else None for each in self.executions.values()]
 
-    def announced(self, detail_type: str) -> list[Any]:
-        """Return the details of announcements of a type, oldest first."""
-        return self.bus.details(detail_type)
+    @property
+    def dead_letters(self) -> Mapping[str, list[str]]:
+        """Bodies of messages that a queue has given up on, by queue."""
+        return self.queues.dead_letters
 
-    def problems(self) -> list[str]:
+    def is_enrolled(self, job_id: str = JOB) -> bool:
+        """Whether the job has a rollout, ended or not."""
+        with undisturbed(self.ledger):
+            return job_id in self.ledger.current([job_id])
+
+    def rollout_of(self, job_id: str) -> Rollout:
+        """Return a job's newest rollout."""
+        with undisturbed(self.ledger):
+            return self.ledger.current([job_id])[job_id]
+
+    def decisions_of(self, job_id: str) -> list[Decision]:
+        """Return all decisions about a job's newest rollout, oldest first."""
+        key = self.rollout_of(job_id).key
+        with undisturbed(self.ledger):
+            return [*reversed(self.ledger.decisions(key, limit=1_000_000))]
+
+    def rate_of(self, job_id: str) -> int:
+        """Return the rate in force for a job."""
+        return self.job(job_id).settings.rate_per_minute
+
+    def job(self, job_id: str = JOB) -> Job:
+        """Return a job as AWS shows it."""
+        with undisturbed(self.jobs):
+            return self.jobs.describe(job_id)
+
+    def announced(self, detail_type: str, job_id: str | None = None) -> list[Any]:
+        """Return the details of announcements of a type, be it about one job, oldest first."""
+        details: list[Any] = [*self.bus.details(detail_type)]
+        return [each for each in details if job_id is None or each.get("jobId") == job_id]
+
+    def problems(self, job_id: str | None = None) -> list[str]:
         """Return what people were told to look at, oldest first."""
-        return [each["problem"] for each in self.announced("Rollout Needs Attention")]
+        return [each["problem"] for each in self.announced("Rollout Needs Attention", job_id)]
 
-    def outcomes(self) -> Counter[ExecutionStatus]:
-        """Return the job's executions by status, as AWS has them."""
-        pages = self.jobs.executions(JOB)
+    def refusals(self) -> list[Any]:
+        """Return the details of refused commands, oldest first."""
+        return self.announced("Command Refused")
+
+    def outcomes(self, job_id: str = JOB) -> Counter[ExecutionStatus]:
+        """Return a job's executions by status, as AWS has them."""
+        with undisturbed(self.jobs):
+            pages = [*self.jobs.executions(job_id)]
         return Counter(row.status for page in pages for row in page)
 
-    def recorded(self) -> Counter[ExecutionStatus]:
+    def exposed(self, job_id: str = JOB) -> int:
+        """Return how many things were told of a job."""
+        return self.job(job_id).counts.exposed
+
+    def recorded(self, job_id: str = JOB) -> Counter[ExecutionStatus]:
         """Return the things by status, as the ledger has them."""
         counts: Counter[ExecutionStatus] = Counter()
-        if JOB not in self.ledger.current([JOB]):
+        if not self.is_enrolled(job_id):
             return counts
-        for (_, status), number in self.ledger.counts(self.rollout.key).by_bucket.items():
+        key = self.rollout_of(job_id).key
+        with undisturbed(self.ledger):
+            by_bucket = self.ledger.counts(key).by_bucket
+        for (_, status), number in by_bucket.items():
             counts[status] += number
         return counts
 
@@ -326,7 +324,8 @@ class World(Surroundings):
     # devices
 
     def _notify(self, notice: Notice) -> None:
-        device = self._devices(notice.place, self._device_chance)
+        devices = self.devices.get(notice.job_id, fleet())
+        device = devices(notice.place, self._device_chance)
         if device.starts_after is None:
             return
         steps = [(device.starts_after, ExecutionStatus.IN_PROGRESS)]
@@ -351,36 +350,14 @@ class World(Surroundings):
 
     def send(self, queue: str, body: str, seconds: float = 0.0) -> None:
         """Put a message into a queue."""
-        self.after(seconds, lambda: self._arrive(queue, _Message(body)))
+        if queue == "signal":
+            self.commands.append(body)
+        self.queues.send(queue, body, seconds)
 
-    def _arrive(self, queue: str, message: _Message) -> None:
-        self._queues[queue].append(message)
-        if len(self._queues[queue]) == 1:
-            self.after(WINDOW_SECONDS, lambda: self._take(queue))
-
-    def _take(self, queue: str) -> None:
-        """Give a batch, in any order, to the Lambda of the queue's name."""
-        waiting = self._queues[queue]
-        self.chance.shuffle(waiting)
-        batch, waiting[:] = waiting[: BATCH_SIZES[queue]], waiting[BATCH_SIZES[queue] :]
-        if waiting:
-            self.after(0.0, lambda: self._take(queue))
-        records = [
-            {"messageId": str(number), "body": message.body} for number, message in enumerate(batch)
-        ]
-        try:
-            answer = self.invoke(queue, {"Records": records})
-        except Exception:  # noqa: BLE001 - as SQS does, whatever it was
-            answer = {"batchItemFailures": [{"itemIdentifier": r["messageId"]} for r in records]}
-        for failure in answer["batchItemFailures"]:
-            self._return(queue, batch[int(failure["itemIdentifier"])])
-
-    def _return(self, queue: str, message: _Message) -> None:
-        message.receives += 1
-        if message.receives == RECEIVES_MAX:
-            self.dead_letters[queue].append(message.body)
-        else:
-            self.after(REDELIVERY_SECONDS, lambda: self._arrive(queue, message))
+    def _sweep(self) -> None:
+        self.after(MINUTE_SECONDS, self._sweep)
+        with contextlib.suppress(TidegateError):  # As a schedule does: the next one comes.
+            self.invoke("sweep", {})
 
     def _settle(self) -> None:
         """Do what follows at once from what has happened, until nothing does."""
@@ -394,19 +371,19 @@ class World(Surroundings):
         for number, event in enumerate(fresh, start=self._routed):
             queue = ROUTES.get(event.source)
             if queue:
-                self.send(queue, json.dumps(self._delivered(event, number)))
+                self.send(queue, json.dumps(self._delivered(event, f"event-{number}")))
         self._routed += len(fresh)
         return bool(fresh)
 
-    def _delivered(self, event: BusEvent, number: int) -> dict[str, Any]:
+    def _delivered(self, event: BusEvent, event_id: str) -> dict[str, Any]:
         return {
             "version": "0",
-            "id": f"event-{number}",
+            "id": event_id,
             "detail-type": event.detail_type,
             "source": event.source,
-            "account": "111122223333",
+            "account": ACCOUNT,
             "time": self.moment(),
-            "region": "eu-central-1",
+            "region": REGION,
             "resources": list(event.resources),
             "detail": event.detail,
         }
@@ -447,17 +424,34 @@ class World(Surroundings):
             stop = steps.send(answer)
         except StopIteration:
             self.workflow.end(execution.arn)
+            if DEFINITION["States"][execution.states[-1]]["Type"] == "Fail":
+                self._tell_of_end(execution, "FAILED")
             return
         except StateError as error:
             execution.is_over, execution.cause = True, str(error)
             self.workflow.end(execution.arn)
             self.violations.append(f"{execution.states[-1]} has no catcher for {error}")
             return
+        except Killed:
+            self.kill(execution)
+            return
         if isinstance(stop, Pause):
             self.after(stop.seconds, lambda: self._go_on(execution, steps, None))
             return
         self._waiting[stop.token] = (execution, steps)
         self.after(stop.seconds, lambda: self._time_out(stop.token))
+
+    def _tell_of_end(self, execution: Execution, status: str) -> None:
+        self.outside(
+            "aws.states",
+            "Step Functions Execution Status Change",
+            {"executionArn": execution.arn, "status": status},
+        )
+
+    def enters(self, execution: Execution, state: str) -> None:
+        """Let an execution enter a state, unless the story has it die right before."""
+        if self.kills(execution, state):
+            raise Killed
 
     def _time_out(self, token: str) -> None:
         if token in self._waiting:
@@ -484,6 +478,10 @@ class World(Surroundings):
                 policies=lambda: self.policies,
                 workflow=lambda: self.workflow,
                 bus=lambda: self.bus,
+                alarms=lambda: self.alarms,
+                calendars=lambda: self.calendars,
+                dead_letters=lambda: self.queues,
+                account_budget=lambda: self.account_budget,
                 clock=lambda: self.clock,
                 minute_seconds=lambda: MINUTE_SECONDS,
             ):
