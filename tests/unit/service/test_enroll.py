@@ -337,7 +337,8 @@ def test_the_launch_s_own_settings_stay_where_the_policy_is_silent(stage: Stage)
     stage.enroll(given=given)
 
     settings = stage.jobs.describe(JOB).settings
-    assert (settings.description, settings.timeout_minutes) == ("spring release", 45)
+    assert (settings.description or "").startswith("spring release")
+    assert settings.timeout_minutes == 45
 
 
 def test_a_job_of_somebody_else_s_is_not_taken_for_a_launch(stage: Stage) -> None:
