@@ -21,6 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.scenario.aws import Aws
 from tests.scenario.interference import Interference, undisturbed
 from tests.scenario.schemas import CheckedBus
+from tidegate.adapters.memory.alarms import MemoryAlarms
+from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
@@ -36,8 +38,9 @@ from tidegate.errors import Refused, RetryLater, Superseded
 from tidegate.service.enroll import Enrolling
 from tidegate.service.intake import take_in
 from tidegate.service.record import record
-from tidegate.service.review import review
+from tidegate.service.review import Reviewing
 from tidegate.service.signal import Signaling
+from tidegate.service.standing import Watching
 from tidegate.service.steer import Outcome, Steering
 from tidegate.service.waiting import park
 
@@ -571,15 +574,17 @@ class ServiceMachine(RuleBasedStateMachine):
     def _review(self, execution: Execution) -> str:
         assert execution.rollout is not None
         self.jobs.listed.clear()
+        reviewing = Reviewing(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            watching=Watching(MemoryAlarms(), MemoryCalendars(), self.ledger),
+            bus=self.bus,
+            clock=self.clock,
+            minute_seconds=MINUTE_SECONDS,
+        )
         try:
-            execution.decision = review(
-                execution.rollout.key,
-                generation=execution.rollout.generation,
-                jobs=self.jobs,
-                ledger=self.ledger,
-                bus=self.bus,
-                clock=self.clock,
-                minute_seconds=MINUTE_SECONDS,
+            execution.decision = reviewing.review(
+                execution.rollout.key, generation=execution.rollout.generation
             )
         except Superseded:
             return "over"
