@@ -35,7 +35,7 @@ from tidegate.documents.outside import (
 )
 from tidegate.documents.record import moment
 from tidegate.domain.course import About, Answer, Question
-from tidegate.domain.policy import Harm, Policy
+from tidegate.domain.policy import Action, Harm, Policy
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
@@ -217,6 +217,7 @@ class Signaling:
     def _adjust(self, command: AdjustPolicy, rollout: Rollout, at: float) -> BusEvent:
         """Give the rollout the policy; return what is told of it."""
         _require_ongoing(command, rollout, at)
+        _refuse_while_stopping(command, rollout)
         policy = self._policy(command, rollout)
         self.ledger.adjust(
             rollout.key,
@@ -376,8 +377,10 @@ def _require_ongoing(
     # Delivered late, or replayed from an archive; a hold errs on the safe side, nothing else does.
     if at < rollout.key.created_at:
         raise _no_rollout(command, "asked before the job that has this id now was created")
-    is_stopping = rollout.aborting or rollout.abort_request is not None
-    if is_stopping and not isinstance(command, AbortRollout):
+
+
+def _refuse_while_stopping(command: GiveAnswer | AdjustPolicy, rollout: Rollout) -> None:
+    if rollout.aborting or rollout.abort_request is not None:
         problem = f"{_asked(command)}, but the rollout is being stopped"
         raise Unaskable(problem, "Nothing to do: an abort is not taken back.")
 
@@ -386,6 +389,10 @@ def _require_pending(command: GiveAnswer, rollout: Rollout, at: float) -> None:
     """Refuse an answer to what nobody asks, does not ask yet, or asks no longer."""
     asked = [each for each in rollout.course.pending if _is_about_gate(each) is command.about_gate]
     question = next((each for each in asked if each.question_id == command.question_id), None)
+    is_of_rollback = question is not None and question.subject == Action.ROLL_BACK.value
+    # Whether to roll back is asked once the abort is decided.
+    if command.about_gate or not is_of_rollback:
+        _refuse_while_stopping(command, rollout)
     if question is None:
         pending = ", ".join(each.question_id for each in asked) or "nothing"
         problem = f"{_asked(command)}, but nothing waits for an answer under that correlation id"

@@ -501,6 +501,26 @@ def test_an_answer_does_not_interfere_with_an_abort(stage: Stage, *, is_decided:
     assert stage.ledger.answers(stage.key) == []
 
 
+def test_whether_to_roll_back_is_answered_while_aborting(stage: Stage) -> None:
+    """It is asked once the abort is decided, and of no use before."""
+    about = Question("decision-9", About.DECISION, "roll_back", ASKED_AT)
+    proposal = Proposal(about, Action.ROLL_BACK, JobSettings(), revision=9)
+    aborting = replace(stage.rollout, course=Course(proposal=proposal), aborting=True)
+    stage.ledger.claim(aborting, previous=stage.rollout)
+    send(stage, answer("Approve Decision", "decision-9"))
+
+    assert [each.yes for each in stage.ledger.answers(stage.key)] == [True]
+
+
+def test_a_policy_is_not_adjusted_while_aborting(stage: Stage) -> None:
+    """Nothing would follow from it."""
+    send(stage, command("Abort Rollout", reason="bricks"))
+    send(stage, adjust(ADJUSTED, "event-b"))
+
+    assert "is being stopped" in refusals(stage)[0]["problem"]
+    assert stage.rollout.policy == POLICY
+
+
 # adjusting
 
 
