@@ -264,7 +264,7 @@ def _meanwhile(
         instead,
         reasons=(*why, *decision.reasons, *instead.reasons),
         withheld=withheld,
-        asked=decision.asked,
+        asked=(*instead.asked, *decision.asked),
         awaits=_awaits(wish, instead),
         attention=instead.attention or _attention(wish, decision),
     )

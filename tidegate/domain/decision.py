@@ -151,7 +151,7 @@ class Decision:
         suspects: Cohorts for which the release is bad, and what to do about each.
         awaits: What the workflow waits for once it is applied.
         holds: In force.
-        gate: Where it stands, with the verdict ``gate``.
+        gate: Where it stands, with the verdict ``gate`` or a hold that came on top.
         gates_passed: Names of the gates that it passes by this decision.
         asked: Questions that are asked by this decision, a proposal's among them.
         withheld: What is not done for want of authority.

@@ -99,28 +99,49 @@ def passage(
 ) -> Passage:
     """Return where the rollout stands, having passed all gates that agree."""
     passed: list[str] = []
-    for gate in policy.gates:
-        if gate.name in course.gates_passed:
-            continue
-        after = gate.devices(situation.fleet_size)
+    for after, gate in _ahead(policy, situation, course):
         if exposed < after:
-            return Passage(course=course, passed=tuple(passed), ahead=(gate.name, after))
+            left = _left(course)  # The policy may have moved the gate that it stood at.
+            return Passage(course=left, passed=tuple(passed), ahead=(gate.name, after))
         stands = _at(gate, after, situation, course, now)
         if stands.at is not None or stands.stop is not None:
             return replace(stands, passed=tuple(passed))
         passed.append(gate.name)
         course = _behind(gate, course)
-    return Passage(course=course, passed=tuple(passed))
+    return Passage(course=_left(course), passed=tuple(passed))
 
 
-def without_gates(course: Course) -> Passage:
-    """Return the passage of a rollout whose devices are all notified: nothing is left to stop."""
-    return Passage(course=replace(course, gate=None, gate_reached_at=None, questions=()))
+def _ahead(policy: Policy, situation: Situation, course: Course) -> list[tuple[int, Gate]]:
+    """Return devices and gate of all that are not passed, in the order in which they come."""
+    gates = (each for each in policy.gates if each.name not in course.gates_passed)
+    return sorted(
+        ((each.devices(situation.fleet_size), each) for each in gates), key=lambda each: each[0]
+    )
+
+
+def without_gates(policy: Policy, situation: Situation, course: Course, now: float) -> Passage:
+    """
+    Return the passage of a rollout that no gate can hold up, as all devices are notified.
+
+    A no to what was asked before still stops it: some of them may not have started yet.
+    """
+    at = next((each for each in policy.gates if each.name == course.gate), None)
+    left = Passage(course=_left(course))
+    if at is None:
+        return left
+    asking = {About.GATE_ANSWER: at.answer, About.GATE_APPROVAL: at.approval}
+    visit = _Visit(at, situation, course, now)
+    inquiries = [_inquiry(visit, each.about, asking.get(each.about)) for each in course.questions]
+    refused = next((each for each in inquiries if each.stops and each.is_refused), None)
+    return left if refused is None else replace(left, stop=refused.failed, is_refused=True)
+
+
+def _left(course: Course) -> Course:
+    return replace(course, gate=None, gate_reached_at=None, questions=())
 
 
 def _behind(gate: Gate, course: Course) -> Course:
-    passed = (*course.gates_passed, gate.name)
-    return replace(course, gates_passed=passed, gate=None, gate_reached_at=None, questions=())
+    return replace(_left(course), gates_passed=(*course.gates_passed, gate.name))
 
 
 def _at(gate: Gate, after: int, situation: Situation, course: Course, now: float) -> Passage:

@@ -123,6 +123,15 @@ class JobDefaults:
     namespace_id: str | None = None
 
 
+#: Decimals of a number of devices that tell more than how floats are rounded.
+_DECIMALS = 6
+
+
+def devices_of_share(share: float, devices: int) -> int:
+    """Return the fewest devices that are a share of so many, or more."""
+    return math.ceil(round(share * devices, _DECIMALS))
+
+
 class Action(StrEnum):
     """What Tidegate does to a job by its own judgement; each may need another authority."""
 
@@ -222,7 +231,7 @@ class Gate:
         if self.after_share is None or fleet_size is None:
             message = f"gate {self.name} lies at a share of the fleet and needs the fleet's size"
             raise ValueError(message)
-        return max(1, math.ceil(self.after_share * fleet_size))
+        return max(1, devices_of_share(self.after_share, fleet_size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from tidegate.domain.pace import (
     rate_to_reach,
     spendable,
 )
-from tidegate.domain.policy import Action, Policy, Stragglers
+from tidegate.domain.policy import Action, Policy, Stragglers, devices_of_share
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import Ending, Tripwires
 from tidegate.domain.settings import (
@@ -110,9 +110,11 @@ def _case(policy: Policy, situation: Situation, now: float) -> Case:
     case = Case(policy, situation, weigh(policy, situation, now), now)
     holds, course = holds_in_force(policy, situation, now)
     job = situation.job
-    if job is None or job.status is not JobStatus.IN_PROGRESS or all_notified(case):
-        return replace(case, holds=holds, passage=without_gates(course))
-    stands = passage(policy, situation, course, case.evidence.exposed, now)
+    is_out = all_notified(case) or course.is_guarding
+    if job is None or job.status is not JobStatus.IN_PROGRESS or is_out:
+        stands = without_gates(policy, situation, course, now)
+    else:
+        stands = passage(policy, situation, course, case.evidence.exposed, now)
     return replace(case, holds=holds, passage=stands)
 
 
@@ -122,7 +124,8 @@ def _judged(case: Case) -> Decision:
     if job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED):
         return _over(case)
     if _must_stop(case):
-        stop = _standing(case, Verdict.ABORT, why_stop(case))
+        # Nobody is asked of what is over.
+        stop = replace(_standing(case, Verdict.ABORT, why_stop(case)), gate=None, asked=())
         return replace(stop, awaits=Awaits.STOP, forces=case.policy.on_abort.force)
     if job.status is JobStatus.SCHEDULED:
         return _scheduled(case)
@@ -299,7 +302,9 @@ def _standing(case: Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Deci
         wait_seconds=case.seconds(REVIEW_MINUTES),
         suspects=case.weighed.suspects,
         holds=case.holds,
+        gate=case.passage.at,
         gates_passed=case.passage.passed,
+        asked=case.passage.asked,
         course=case.passage.course,
         memory=case.weighed.memory,
     )
@@ -310,16 +315,15 @@ def _standing(case: Case, verdict: Verdict, reasons: tuple[Reason, ...]) -> Deci
 
 def _at_gate(case: Case) -> Decision:
     stands, rate = case.passage, native_rate(0)
-    held = _steering(case, Verdict.GATE, rate, (*stands.reasons, on_leak(rate)))
-    seconds = case.seconds(IDLE_REVIEW_MINUTES)
+    reasons = (*stands.reasons, on_leak(rate))
+    held = _steering(case, Verdict.GATE, rate, reasons, minutes=IDLE_REVIEW_MINUTES)
+    seconds = held.wait_seconds
     if stands.changes_at is not None:
         seconds = max(1, min(seconds, int(stands.changes_at - case.now) + 1))
     return replace(
         held,
         wait_seconds=seconds,
         awaits=stands.awaits,
-        gate=stands.at,
-        asked=stands.asked,
         attention=held.attention or stands.attention,
     )
 
@@ -332,7 +336,7 @@ def _is_complete(case: Case) -> bool:
     share = case.policy.complete.at
     if share >= 1 and not job.is_continuous:
         return False  # AWS itself completes the job then.
-    return evidence.exposed - unfinished(case) >= share * evidence.exposed
+    return evidence.exposed - unfinished(case) >= devices_of_share(share, evidence.exposed)
 
 
 def _complete(case: Case) -> Decision:

@@ -25,6 +25,7 @@ from tidegate.domain.evidence import (
     log_sum_exp,
 )
 from tidegate.domain.pace import GROWTH_PER_SUCCESS
+from tidegate.domain.policy import devices_of_share
 from tidegate.domain.rollout import Tripwires
 from tidegate.domain.weigh import COHORTS_SHARE
 
@@ -191,7 +192,9 @@ def _successes_to_complete(case: Case) -> int | None:
     """Return the fewest further successes that reach the share which completes the rollout."""
     evidence, share = case.evidence, case.policy.complete.at
     finished = evidence.exposed - unfinished(case)
-    return max(1, math.ceil(share * evidence.exposed) - finished) if share < 1 else None
+    lacking = devices_of_share(share, evidence.exposed) - finished
+    # Once it is reached, further successes change nothing.
+    return lacking if share < 1 and lacking > 0 else None
 
 
 def _successes_to_go_on(case: Case, undecided: int) -> int | None:
