@@ -1,12 +1,15 @@
 """The policy and the situations that the tests of the domain start from."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
+from tidegate.domain.course import Answer
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.delays import AGES, Delays
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
+from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.situation import Situation
@@ -103,3 +106,47 @@ def learned(*, cleared_after: int, never_cleared: float = 0.0, devices: int = 10
         reached=(devices,) * AGES,
         uncleared=tuple(devices if age < cleared_after else left for age in range(AGES)),
     )
+
+
+def next_situation(decision: Decision, situation: Situation, **members: object) -> Situation:
+    """Return what the review after a decision sees, were it applied and nothing else happened."""
+    assert situation.job
+    settings = replace(
+        situation.job.settings,
+        **{
+            each.name: getattr(decision.settings, each.name)
+            for each in fields(JobSettings)
+            if getattr(decision.settings, each.name) is not None
+        },
+    )
+    later = replace(
+        situation,
+        job=replace(situation.job, settings=settings),
+        revision=decision.revision + 1,
+        upper_bound=decision.evidence.upper_bound,
+        memory=decision.memory,
+        course=decision.course,
+        aborting=situation.aborting or decision.verdict is Verdict.ABORT,
+    )
+    return replace(later, **members)  # type: ignore[arg-type]
+
+
+def yes(question_id: str, *, at: float = NOW, by: str = "release-desk") -> Answer:
+    """Return somebody's yes to a question."""
+    return Answer(question_id, yes=True, by=by, comment="looks good", at=at)
+
+
+def no(question_id: str, *, at: float = NOW, by: str = "release-desk") -> Answer:
+    """Return somebody's no to a question."""
+    return Answer(question_id, yes=False, by=by, comment="looks odd", at=at)
+
+
+def codes(decision: Decision) -> list[ReasonCode]:
+    """Return what a decision rests on, in order."""
+    return [each.code for each in decision.reasons]
+
+
+def with_job(situation: Situation, **members: object) -> Situation:
+    """Return the situation with other members of its job."""
+    assert situation.job
+    return replace(situation, job=replace(situation.job, **members))  # type: ignore[arg-type]

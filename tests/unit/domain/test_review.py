@@ -15,11 +15,13 @@ from tests.unit.domain.examples import (
     TIMED_OUT,
     TIMEOUT_MINUTES,
     Starts,
+    codes,
     counts_of,
     job_counts_of,
     learned,
     situation_of,
     with_counts,
+    with_job,
 )
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.decision import Awaits, Decision, Verdict
@@ -35,7 +37,6 @@ from tidegate.domain.review import (
     EVENTS_REMEDY,
     FENCE_REASON_CODE,
     IDLE_REVIEW_MINUTES,
-    REVIEW_MINUTES,
     first_settings,
     review,
 )
@@ -50,7 +51,7 @@ from tidegate.domain.settings import (
     RolloutRate,
     refusals,
 )
-from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
 from tidegate.domain.weigh import weigh
 
 #: A release of which nothing bad is known, on its way.
@@ -73,17 +74,6 @@ ONE_IN_50: Starts = {FAILED: 8, SUCCEEDED: 992}
 def decide(situation: Situation, policy: Policy = POLICY) -> Decision:
     """Review a situation now."""
     return review(policy, situation, NOW)
-
-
-def with_job(situation: Situation, **members: object) -> Situation:
-    """Return the situation with other members of its job."""
-    assert situation.job
-    return replace(situation, job=replace(situation.job, **members))  # type: ignore[arg-type]
-
-
-def codes(decision: Decision) -> list[ReasonCode]:
-    """Return what a decision rests on, in order."""
-    return [each.code for each in decision.reasons]
 
 
 def assert_leaves_settings(decision: Decision) -> None:
