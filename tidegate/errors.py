@@ -11,12 +11,21 @@ What can go wrong, split by what the caller must do about it.
 
     * ``NotFound``: the object is gone or never was.
     * ``Superseded``: a newer owner or decision exists; stop without doing anything.
+    * ``Conflict``: the object is in another state or version than was expected; look at it anew.
 
 Every error carries its message whole. Nothing raises one after a partial effect:
 either the effect is complete, or running the same work again completes it.
 """
 
-__all__ = ["Contention", "NotFound", "Refused", "RetryLater", "Superseded", "TidegateError"]
+__all__ = [
+    "Conflict",
+    "Contention",
+    "NotFound",
+    "Refused",
+    "RetryLater",
+    "Superseded",
+    "TidegateError",
+]
 
 
 class TidegateError(Exception):
@@ -48,3 +57,7 @@ class NotFound(Refused):
 
 class Superseded(Refused):
     """A newer generation, decision or hold has taken over; the caller's view is history."""
+
+
+class Conflict(Refused):
+    """The object has another state or version than the request relied on; nothing was changed."""

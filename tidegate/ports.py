@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidegate.domain.course import Answer
     from tidegate.domain.decision import Decision
+    from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
     from tidegate.domain.jobs import (
         ExecutionStatus,
         ExecutionSummary,
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
         JobListing,
         LaunchRequest,
     )
-    from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+    from tidegate.domain.outcomes import (
+        CellKey,
+        Moved,
+        ReasonKey,
+        ThingRecord,
+        Transition,
+        VouchedKey,
+    )
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import (
         AbortRequest,
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     )
     from tidegate.domain.settings import JobSettings
     from tidegate.domain.standing import AlarmReading, CalendarReading
+    from tidegate.domain.things import Presence, Traits
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
 #: that carry it.
@@ -157,6 +166,72 @@ class Jobs(Protocol):
 
     def enable_events(self) -> None:
         """Switch the account's JOB and JOB_EXECUTION events on; leave all others as they are."""
+
+
+class Executions(Protocol):
+    """
+    One device's executions, acted upon in its stead.
+
+    Every method raises RetryLater when AWS still throttles or is away after bounded retries.
+    """
+
+    def describe(
+        self, thing_name: str, job_id: str, execution_number: int | None = None
+    ) -> Execution:
+        """Return the execution, the thing's latest of the job by default; raises NotFound."""
+
+    def update(self, update: ExecutionUpdate) -> Updated:
+        """
+        Send UpdateJobExecution.
+
+        Raises:
+            NotFound: There is no such thing, job or execution.
+            Conflict: The execution has another version than expected, or is over; nothing changed.
+            Refused: The update itself is at fault; the message says in what.
+        """
+
+    def cancel(self, thing_name: str, job_id: str, *, expected_version: int | None = None) -> None:
+        """
+        Cancel an execution that is QUEUED.
+
+        Raises:
+            NotFound: There is no such thing, job or execution.
+            Conflict: It is no longer QUEUED, or has another version than expected.
+        """
+
+
+class Things(Protocol):
+    """The registry of things."""
+
+    def traits(self, names: Sequence[str], *, with_groups: bool) -> dict[str, Traits]:
+        """
+        Return the traits of those that exist, each a request or two.
+
+        Raises:
+            RetryLater: AWS throttles; whoever asks for few at a time loses little.
+        """
+
+
+class Presences(Protocol):
+    """Who is connected, from fleet indexing."""
+
+    def read(self, names: Sequence[str]) -> dict[str, Presence]:
+        """
+        Return the presence of those that have ever connected.
+
+        Raises:
+            Refused: Fleet indexing does not index connectivity in this account.
+        """
+
+    def connected(self) -> int:
+        """Return how many things of the account are connected; raises Refused likewise."""
+
+
+class Reporters(Protocol):
+    """Who may report for devices that do not speak Jobs themselves."""
+
+    def groups(self, source: str) -> frozenset[str]:
+        """Return the thing groups that an event's source may report for; empty if none."""
 
 
 class Alarms(Protocol):
@@ -358,12 +433,7 @@ class Ledger(Protocol):
     def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
         """Return the records of those things that have one."""
 
-    def commit(
-        self,
-        key: RolloutKey,
-        changes: Sequence[Transition],
-        moved: Mapping[CounterKey, int],
-    ) -> None:
+    def commit(self, key: RolloutKey, changes: Sequence[Transition], moved: Moved) -> None:
         """
         Write changed records and move the counters with them, all or nothing.
 
@@ -380,11 +450,55 @@ class Ledger(Protocol):
     def counts(self, key: RolloutKey) -> Counts:
         """Return all counters of a rollout."""
 
+    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
+        """Return the counters of each cell; those of things without one are under UNJOINED."""
+
+    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return what became of devices after their success, per start bucket."""
+
+    def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
+        """Return how many failed devices gave each reason, per cell."""
+
+    def cells(self, key: RolloutKey) -> Mapping[int, tuple[str, ...]]:
+        """Return the values that each cell stands for, in the order of the policy's keys."""
+
+    def cell_of(self, key: RolloutKey, values: tuple[str, ...]) -> int:
+        """Return the cell of these values, a new one if there is none and room; else REST_CELL."""
+
+    def unjoined(self, key: RolloutKey, *, limit: int) -> Sequence[str]:
+        """Return things whose traits could not be read yet."""
+
+    def note_unjoined(self, key: RolloutKey, names: Sequence[str], *, joined: bool) -> None:
+        """Remember things whose traits could not be read, or that by now they were."""
+
+    def soaking(self, key: RolloutKey, *, until: float, limit: int) -> Sequence[Soaking]:
+        """Return devices whose soak ends before ``until`` and is not settled, the oldest first."""
+
+    def note_soaking(self, key: RolloutKey, soaking: Sequence[Soaking]) -> None:
+        """Remember when the soak of devices ends; a later time replaces an earlier one."""
+
+    def released(self, key: RolloutKey) -> frozenset[str]:
+        """Return the cohorts that people have released."""
+
+    def release(self, key: RolloutKey, cohort: str, *, by: str, reason: str, at: float) -> None:
+        """Note that people want a cohort treated like all others; counts as one signal."""
+
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets, under ``TOTALS_BUCKET``; cheaper."""
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
+
+    # reports for devices
+
+    def settle_report(self, report_id: str, *, at: float) -> bool:
+        """Note that a device's report is done with; False if it was before."""
+
+    def is_settled(self, report_id: str) -> bool:
+        """Return whether a device's report is done with."""
+
+    def advance_reports(self, thing_name: str, job_id: str, *, at: float) -> bool:
+        """Note the time of a thing's latest report on a job; False if a later one is known."""
 
     # the timeline
 
@@ -415,6 +529,15 @@ class Ledger(Protocol):
 
     def unpark(self, key: RolloutKey, token: str) -> None:
         """Forget a task token, if it is still the remembered one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soaking:
+    """A device that succeeded at ``since`` and is to be there at ``until`` (epoch seconds)."""
+
+    thing_name: str
+    since: float
+    until: float
 
 
 #: Thing records in one ``Ledger.commit``: DynamoDB takes 100 actions in a transaction; a record may

@@ -31,7 +31,7 @@ from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.decision import Evidence, Verdict
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.outcomes import ThingRecord, Transition, deltas
+from tidegate.domain.outcomes import Moved, ThingRecord, Transition, deltas
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
@@ -998,7 +998,7 @@ def test_an_empty_commit_is_done(ledger: Ledger) -> None:
     """A batch of duplicates changes nothing and is no error."""
     enrolled(ledger)
 
-    ledger.commit(KEY, [], {})
+    ledger.commit(KEY, [], Moved())
 
     assert ledger.counts(KEY).by_bucket == {}
 

@@ -68,7 +68,7 @@ def test_counters_hold_each_thing_once_where_it_was_last_seen(
     counters: Counter[CounterKey] = Counter()
     for batch in batches:
         changes = transitions(records, batch)
-        counters.update(deltas(changes))
+        counters.update(deltas(changes).counts)
         records.update({change.thing_name: change.after for change in changes})
 
     reports = [report for batch in batches for report in batch]

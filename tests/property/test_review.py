@@ -309,7 +309,7 @@ def situation_after(batches: Iterable[list[Sighting]]) -> Situation:
     counters: Counter[CounterKey] = Counter()
     for batch in batches:
         changes = transitions(records, batch)
-        counters.update(deltas(changes))
+        counters.update(deltas(changes).counts)
         records.update({change.thing_name: change.after for change in changes})
     counts = Counts({key: number for key, number in counters.items() if number})
     return Situation(

@@ -11,7 +11,9 @@ same sightings then gives the same counts.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TypeVar
 
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary
 
@@ -50,6 +52,7 @@ class Sighting:
         at: Epoch seconds of the status change, whole: events carry no fraction, so a list's
             times are cut to match.
         bucket: Start bucket, or UNPLACED where the report does not tell the start.
+        details: The device's ``statusDetails``; a list carries none.
     """
 
     thing_name: str
@@ -57,16 +60,40 @@ class Sighting:
     at: int
     execution_number: int = 1
     bucket: int = UNPLACED
+    details: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+class Vouched(StrEnum):
+    """What became of a device after its success, where the policy asks for a soak."""
+
+    PRESENT = "PRESENT"
+    DARK = "DARK"
+
+
+#: The cell of a thing of which nobody knows yet what it is; and that of those beyond the limit.
+UNJOINED = 0
+REST_CELL = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ThingRecord:
-    """What the ledger keeps of a thing in a rollout: its latest sighting."""
+    """
+    What the ledger keeps of a thing in a rollout: its latest sighting, and what it is.
+
+    Attributes:
+        cell: Which of the rollout's cells it belongs to: things alike in all that cohorts are
+            told by. Once known, it stays.
+        reason: Why it failed, in few words; empty if it did not, or does not say.
+        vouched: What became of it after its success; None as long as that is not known.
+    """
 
     status: ExecutionStatus
     at: int
     execution_number: int
     bucket: int
+    cell: int = UNJOINED
+    reason: str = ""
+    vouched: Vouched | None = None
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -76,6 +103,12 @@ class ThingRecord:
 
 #: A counter: start bucket and status.
 CounterKey = tuple[int, ExecutionStatus]
+#: The same of one cell.
+CellKey = tuple[int, ExecutionStatus, int]
+#: Start bucket and what became of devices after their success.
+VouchedKey = tuple[int, Vouched]
+#: A reason for failing, and the cell of those who gave it.
+ReasonKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +183,8 @@ def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:
     if record is None:
         return seen
     later = seen if seen.order > record.order else record
-    bucket = _bucket_of_both(record, seen)
-    if bucket == later.bucket:
-        return later
-    return ThingRecord(later.status, later.at, later.execution_number, bucket)
+    # What it is outlasts every status; why it failed and what came after belong to one of them.
+    return replace(later, bucket=_bucket_of_both(record, seen), cell=max(record.cell, seen.cell))
 
 
 def _bucket_of_both(one: ThingRecord, other: ThingRecord) -> int:
@@ -180,11 +211,38 @@ def transitions(
     )
 
 
-def deltas(changes: Iterable[Transition]) -> dict[CounterKey, int]:
-    """Return by how much each counter moves; those that do not move are left out."""
-    moved: Counter[CounterKey] = Counter()
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """By how much counters move, each kind by its key; those that do not move are left out."""
+
+    counts: Mapping[CounterKey, int] = field(default_factory=dict)
+    cells: Mapping[CellKey, int] = field(default_factory=dict)
+    vouched: Mapping[VouchedKey, int] = field(default_factory=dict)
+    reasons: Mapping[ReasonKey, int] = field(default_factory=dict)
+
+
+def deltas(changes: Iterable[Transition]) -> Moved:
+    """Return by how much each counter moves; things without a cell move none of cells."""
+    counts: Counter[CounterKey] = Counter()
+    cells: Counter[CellKey] = Counter()
+    vouched: Counter[VouchedKey] = Counter()
+    reasons: Counter[ReasonKey] = Counter()
     for change in changes:
-        moved[change.after.bucket, change.after.status] += 1
-        if change.before is not None:
-            moved[change.before.bucket, change.before.status] -= 1
+        for record, by in ((change.after, 1), (change.before, -1)):
+            if record is None:
+                continue
+            counts[record.bucket, record.status] += by
+            if record.cell != UNJOINED:
+                cells[record.bucket, record.status, record.cell] += by
+            if record.vouched is not None:
+                vouched[record.bucket, record.vouched] += by
+            if record.reason:
+                reasons[record.reason, record.cell] += by
+    return Moved(_moving(counts), _moving(cells), _moving(vouched), _moving(reasons))
+
+
+_Key = TypeVar("_Key")
+
+
+def _moving(moved: Mapping[_Key, int]) -> dict[_Key, int]:
     return {key: by for key, by in moved.items() if by}

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.settings import ExponentialRate, PresignedUrl
@@ -312,6 +312,89 @@ class OnAbort:
     rollback: Rollback | None = None
 
 
+class Rescue(StrEnum):
+    """What becomes of an execution that is stuck."""
+
+    FAIL = "fail"
+    EXTEND = "extend"
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """
+    Executions that stay IN_PROGRESS without a sign of life, and block their device's later jobs.
+
+    Attributes:
+        after_minutes: Without a sign of life; None: as long as the fleet's own durations make
+            implausible.
+        then: What becomes of them.
+        extend_minutes: Step time-out that an extension sets.
+        at_most: Executions acted upon in one pass.
+    """
+
+    after_minutes: float | None = None
+    then: Rescue = Rescue.FAIL
+    extend_minutes: int = 30
+    at_most: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cohorts:
+    """
+    What devices are told apart by.
+
+    Attributes:
+        keys: ``thing.attributes.NAME``, ``thing.type``, ``thing.groups`` or
+            ``statusDetails.KEY``; the devices of one value each are a cohort.
+        quarantines: Whether a cohort that fails alone is set apart, so that the others go on;
+            otherwise it holds the rollout.
+    """
+
+    keys: tuple[str, ...] = ()
+    quarantines: bool = False
+
+
+#: Keys of ``statusDetails`` that devices give their reason under, as a rule; the first one counts.
+REASON_KEYS = ("reason", "reasonCode", "error", "errorCode", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """
+    Which of ``statusDetails`` says why a device failed.
+
+    Attributes:
+        keys: The first of these that a failed device reports is its reason.
+        never_stored: Keys whose values are not kept anywhere, as they tell of people or places.
+    """
+
+    keys: tuple[str, ...] = REASON_KEYS
+    never_stored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveTimeout:
+    """
+    An in-progress time-out taken from how long devices really take; all in minutes.
+
+    Attributes:
+        sets: Whether it is put in force, or only proposed.
+        at_least: It is never set below.
+        at_most: It is never set above.
+    """
+
+    sets: bool = False
+    at_least: int = 30
+    at_most: int = 10_080
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """A device counts as good only if it is still there so many minutes after its success."""
+
+    minutes: float
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A validated policy; a snapshot of it is stored with each rollout."""
@@ -327,6 +410,11 @@ class Policy:
     complete: Completion = field(default_factory=Completion)
     overlap: Overlap = Overlap.WARN
     on_abort: OnAbort = field(default_factory=OnAbort)
+    stuck: Stuck | None = None
+    cohorts: Cohorts = field(default_factory=Cohorts)
+    failures: Failures = field(default_factory=Failures)
+    timeout: AdaptiveTimeout | None = None
+    soak: Soak | None = None
 
     @property
     def needs_fleet_size(self) -> bool:
@@ -362,6 +450,11 @@ class Policy:
             complete=_completion_of(compiled.get("complete", {})),
             overlap=Overlap(compiled.get("overlap", Overlap.WARN)),
             on_abort=_on_abort_of(compiled.get("on_abort", {})),
+            stuck=_stuck_of(compiled.get("stuck")),
+            cohorts=_cohorts_of(compiled.get("cohorts", {})),
+            failures=_failures_of(compiled.get("failures", {})),
+            timeout=_given(AdaptiveTimeout, compiled.get("timeout")),
+            soak=_given(Soak, compiled.get("soak")),
         )
 
 
@@ -445,3 +538,25 @@ def _on_abort_of(compiled: Mapping[str, Any]) -> OnAbort:
             statuses=_statuses_of(rollback["statuses"]),
         )
     return OnAbort(force=compiled.get("force", False), rollback=rollback)
+
+
+_Section = TypeVar("_Section")
+
+
+def _given(section: type[_Section], compiled: Mapping[str, Any] | None) -> _Section | None:
+    return None if compiled is None else section(**compiled)
+
+
+def _stuck_of(compiled: Mapping[str, Any] | None) -> Stuck | None:
+    return None if compiled is None else Stuck(**{**compiled, "then": Rescue(compiled["then"])})
+
+
+def _cohorts_of(compiled: Mapping[str, Any]) -> Cohorts:
+    return Cohorts(tuple(compiled.get("keys", ())), compiled.get("quarantines", False))
+
+
+def _failures_of(compiled: Mapping[str, Any]) -> Failures:
+    return Failures(
+        keys=tuple(compiled.get("keys", REASON_KEYS)),
+        never_stored=tuple(compiled.get("never_stored", ())),
+    )

@@ -235,7 +235,7 @@ def test_a_thing_moves_from_one_counter_to_another() -> None:
     changes = transitions({"pump-1": before}, [sighting(FAILED, 200), sighting(SUCCEEDED, 300)])
 
     assert [each.after.status for each in changes] == [SUCCEEDED]
-    assert deltas(changes) == {(4, IN_PROGRESS): -1, (4, SUCCEEDED): 1}
+    assert deltas(changes).counts == {(4, IN_PROGRESS): -1, (4, SUCCEEDED): 1}
 
 
 def test_what_changes_nothing_moves_no_counter() -> None:
@@ -252,7 +252,7 @@ def test_a_record_that_changes_in_place_moves_no_counter() -> None:
     changes = transitions({"pump-1": record}, [sighting(IN_PROGRESS, 200)])
 
     assert len(changes) == 1
-    assert deltas(changes) == {}
+    assert deltas(changes).counts == {}
 
 
 def test_things_add_up() -> None:
@@ -263,4 +263,4 @@ def test_things_add_up() -> None:
         sighting(REJECTED, thing="pump-3", bucket=1),
     ]
 
-    assert deltas(transitions({}, batch)) == {(1, FAILED): 2, (1, REJECTED): 1}
+    assert deltas(transitions({}, batch)).counts == {(1, FAILED): 2, (1, REJECTED): 1}

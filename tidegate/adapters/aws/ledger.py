@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 
     from tidegate.adapters.aws.ledger_items import Item
     from tidegate.domain.course import Answer
-    from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+    from tidegate.domain.outcomes import CounterKey, Moved, ThingRecord, Transition
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import AbortRequest, Active, Ending, Listing, Park, Step
     from tidegate.ports import Clock, Tagged
@@ -371,7 +371,7 @@ class DynamoLedger:
         self,
         key: RolloutKey,
         changes: Sequence[Transition],
-        moved: Mapping[CounterKey, int],
+        moved: Moved,
     ) -> None:
         """Write changed records and move the counters with them; raises Contention."""
         if not changes:
@@ -383,7 +383,7 @@ class DynamoLedger:
             raise Refused(message)
         shard = zlib.crc32(changes[0].thing_name.encode()) % SHARDS
         actions = [self._record_put(key, change) for change in changes]
-        actions += self._counter_moves(key, moved, shard)
+        actions += self._counter_moves(key, moved.counts, shard)
         try:
             self._table.write(f"commit outcomes of job {key.job_id}", *actions)
         except ConditionFailed as error:

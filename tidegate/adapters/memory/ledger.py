@@ -11,7 +11,7 @@ from tidegate.adapters.memory.faults import Faults
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.decision import Decision
 from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import CounterKey, ThingRecord, Transition
+from tidegate.domain.outcomes import CounterKey, Moved, ThingRecord, Transition
 from tidegate.domain.policy import Policy
 from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
 from tidegate.domain.rollout import (
@@ -263,7 +263,7 @@ class MemoryLedger:
         self,
         key: RolloutKey,
         changes: Sequence[Transition],
-        moved: Mapping[CounterKey, int],
+        moved: Moved,
     ) -> None:
         """Write changed records and move the counters with them; raises Contention."""
         with self.faults.around("commit"), self._lock:
@@ -280,7 +280,7 @@ class MemoryLedger:
                 raise Contention(message)
             records.update({each.thing_name: each.after for each in changes})
             counters = self._counters.setdefault(key, Counter())
-            for counter, by in moved.items():
+            for counter, by in moved.counts.items():
                 counters[counter] += by
 
     def counts(self, key: RolloutKey) -> Counts:
