@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
 from tests.e2e.stack import POLICY, DeployedStack, eventually
 from tidegate.local.cloud import EmbeddedCloud
 from tidegate.local.deploy import deploy
 
 MINUTE_SECONDS = 2.0
+SCHEMAS = Path(__file__).parents[2] / "schemas" / "events"
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,7 @@ def stack() -> Iterator[DeployedStack]:
         context = {"target": "local", "minuteSeconds": f"{MINUTE_SECONDS:g}"}
         (outputs,) = deploy(cloud, context=context).values()
         deployed = DeployedStack(cloud, outputs)
+        deployed.sweep_on_demand()
         warm_up(deployed)
         yield deployed
 
@@ -37,8 +42,15 @@ def warm_up(deployed: DeployedStack) -> None:
     deployed.ended("warm-up")
 
 
+@cache
+def schema_of(detail_type: str) -> Any:  # noqa: ANN401 - JSON
+    """Read the published schema of a type of event."""
+    path = SCHEMAS / f"{detail_type.lower().replace(' ', '-')}.schema.json"
+    return json.loads(path.read_text())
+
+
 class Overheard:
-    """Everything that Tidegate says on the bus from now on."""
+    """Everything that Tidegate says on the bus from now on, held against its schemas."""
 
     def __init__(self, stack: DeployedStack, queue_url: str) -> None:
         """Listen by a queue."""
@@ -52,12 +64,15 @@ class Overheard:
             QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=0
         ).get("Messages"):
             for message in messages:
-                self._heard.append(json.loads(message["Body"]))
+                event = json.loads(message["Body"])
+                validate(event, schema_of(event["detail-type"]))
+                self._heard.append(event)
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return [
             event
             for event in self._heard
-            if event["detail"]["jobId"] == job_id and detail_type in (None, event["detail-type"])
+            if event["detail"].get("jobId") == job_id
+            and detail_type in (None, event["detail-type"])
         ]
 
 

@@ -48,15 +48,16 @@ class DeployedStack:
         self.ledger = DynamoLedger(outputs["TableName"], self.dynamodb, SystemClock())
         self._data = cloud.client("iot-jobs-data")
         self._events = cloud.client("events")
+        self._lambda = cloud.client("lambda")
 
     # as an operator
 
-    def command(self, detail_type: str, **detail: object) -> None:
-        """Put an operator's command on the bus."""
-        self.put("tidegate.operator", detail_type, detail)
+    def command(self, detail_type: str, **detail: object) -> str:
+        """Put an operator's command on the bus; return the id that it gets there."""
+        return self.put("tidegate.operator", detail_type, detail)
 
-    def put(self, source: str, detail_type: str, detail: Mapping[str, object]) -> None:
-        """Put any event on the bus."""
+    def put(self, source: str, detail_type: str, detail: Mapping[str, object]) -> str:
+        """Put any event on the bus; return its id."""
         answer = self._events.put_events(
             Entries=[
                 {
@@ -68,6 +69,20 @@ class DeployedStack:
             ]
         )
         assert answer["FailedEntryCount"] == 0
+        return str(answer["Entries"][0]["EventId"])
+
+    def sweep_on_demand(self) -> None:
+        """Switch off the schedule of the sweep: it goes by the real minute, whenever that is."""
+        for rule in self._events.list_rules()["Rules"]:
+            if "ScheduleExpression" in rule:
+                self._events.disable_rule(Name=rule["Name"])
+
+    def sweep(self) -> dict[str, Any]:
+        """Run the sweep once, as its schedule does; return what it came to."""
+        answer = self._lambda.invoke(FunctionName="tidegate-sweep", Payload=b"{}")
+        swept = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, swept
+        return dict(swept)
 
     def start(self, **workflow_input: object) -> str:
         """Start the workflow as its console does: with a name of its own."""

@@ -283,6 +283,39 @@ def test_executions_time_out_unprompted_and_say_so(cloud: EmbeddedCloud, fleet: 
     assert event["thingArn"].endswith(f":thing/{taken}")
 
 
+def test_who_joins_the_group_of_a_continuous_job_gets_it(cloud: EmbeddedCloud) -> None:
+    """A device that finishes late can be added to a rollback that is under way."""
+    iot = cloud.client("iot")
+    names = [thing.name for thing in draw_things(2, prefix="joiner")]
+    group_arn = register(iot, draw_things(1, prefix="joiner"), group="joiners").group_arn
+    iot.create_job(
+        jobId="open-end", targets=[group_arn], targetSelection="CONTINUOUS", document="{}"
+    )
+    assert counts(cloud, "open-end") == {"Queued": 1}
+
+    iot.create_thing(thingName=names[1])
+    iot.add_thing_to_thing_group(thingGroupName="joiners", thingName=names[1])
+
+    assert eventually(lambda: counts(cloud, "open-end") == {"Queued": 2})
+
+
+# --- Systems Manager ------------------------------------------------------------------------
+
+
+def test_parameters_stand_for_change_calendars(cloud: EmbeddedCloud) -> None:
+    """A calendar is open or closed as the parameter of its name says, and else does not exist."""
+    ssm = cloud.client("ssm")
+    for name, state in (("weekdays", "OPEN"), ("holidays", "CLOSED")):
+        ssm.put_parameter(Name=name, Value=state, Type="String")
+    arn = "arn:aws:ssm:us-east-1:111122223333:document/holidays"
+
+    assert ssm.get_calendar_state(CalendarNames=["weekdays"])["State"] == "OPEN"
+    assert ssm.get_calendar_state(CalendarNames=[arn])["State"] == "CLOSED"
+    assert ssm.get_calendar_state(CalendarNames=["weekdays", arn])["State"] == "CLOSED"
+    with pytest.raises(ssm.exceptions.InvalidDocument):
+        ssm.get_calendar_state(CalendarNames=["weekdays", "nowhere"])
+
+
 # --- Step Functions and Lambda --------------------------------------------------------------
 
 
@@ -334,6 +367,17 @@ def tokens(cloud: EmbeddedCloud) -> str:
     """Create a queue for task tokens."""
     url: str = cloud.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
     return url
+
+
+def test_waits_go_by_the_fast_minute(cloud: EmbeddedCloud) -> None:
+    """Who waits for what happens in minutes of a rollout waits as much less as those take."""
+    started = time.monotonic()
+    begin = {"Type": "Wait", "Seconds": "{% 30 * 2 %}", "Next": "End"}
+
+    ended = run_machine(cloud, "waiting", {"Begin": begin, "End": {"Type": "Succeed"}})
+
+    assert ended["status"] == "SUCCEEDED"
+    assert 1.0 <= time.monotonic() - started <= 10.0
 
 
 def test_a_waiting_token_times_out_after_computed_seconds(

@@ -147,14 +147,17 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     iot = importlib.import_module("ministack.services.iot")
     stepfunctions = importlib.import_module("ministack.services.stepfunctions")
     lambda_service = importlib.import_module("ministack.services.lambda_svc")
+    ssm = importlib.import_module("ministack.services.ssm")
     responses = importlib.import_module("ministack.core.responses")
     iam_actions = importlib.import_module("ministack.core.iam_actions")
     compress_minutes(iot, options.minute_seconds)
     queue_each_thing_once(iot)
     expire_executions(app, iot, responses, options)
+    compress_waits(stepfunctions, options.minute_seconds)
     evaluate_task_timeouts(stepfunctions)
     fail_parked_tasks_with_their_function(stepfunctions)
     name_raised_classes(lambda_service)
+    answer_for_calendars(ssm, responses)
     trust_loopback(app)
     authorize_answers_by_state_machine(iam_actions, stepfunctions)
 
@@ -318,6 +321,28 @@ def expire_executions(
 # --- Step Functions -------------------------------------------------------------------------
 
 
+def compress_waits(stepfunctions: ModuleType, minute_seconds: float) -> None:
+    """
+    Let a Wait state take as much less time as a minute of a rollout does.
+
+    What it waits for goes by those minutes too. MiniStack's own setting would shorten the pauses
+    between the tries of a Retry as well, and those are for Lambdas that are no faster here.
+
+    Args:
+        stepfunctions: MiniStack's Step Functions service.
+        minute_seconds: Real seconds per minute.
+    """
+    wait_seconds = require(stepfunctions, "_jsonata_wait_seconds", "state_def", "raw_input", "ctx")
+    scale = minute_seconds / SECONDS_PER_MINUTE
+
+    def scaled_seconds(
+        state_def: Mapping[str, Any], raw_input: object, ctx: Mapping[str, Any]
+    ) -> float:
+        return float(wait_seconds(state_def, raw_input, ctx) * scale)
+
+    vars(stepfunctions).update(_jsonata_wait_seconds=scaled_seconds)
+
+
 def evaluate_task_timeouts(stepfunctions: ModuleType) -> None:
     """
     Evaluate a task's `TimeoutSeconds` when it is a JSONata expression.
@@ -422,6 +447,48 @@ def fail_parked_tasks_with_their_function(stepfunctions: ModuleType) -> None:
     vars(stepfunctions).update(
         _invoke_with_callback=invoke_and_remember_token, _call_lambda=call_function_for_token
     )
+
+
+# --- Systems Manager ------------------------------------------------------------------------
+
+
+def answer_for_calendars(ssm: ModuleType, responses: ModuleType) -> None:
+    """
+    Answer GetCalendarState, which is missing as change calendars are.
+
+    A parameter stands for the calendar of its name, and its value, OPEN or CLOSED, for the
+    calendar's state. As in AWS, calendars that are asked for together are open if all are.
+
+    Args:
+        ssm: MiniStack's Systems Manager.
+        responses: What its answers are made with.
+    """
+    handle = require(ssm, "handle_request", "method", "path", "headers", "body", "query_params")
+    value_of = require(ssm, "resolve_parameter_value", "name_or_arn", "version", "decrypt")
+    json_response = require(responses, "json_response", "data", "status", "content_type")
+    error_response = require(
+        responses,
+        "error_response_json",
+        *("code", "message", "status", "extra", "message_key", "content_type"),
+    )
+
+    def calendar_state(asked: Mapping[str, Any]) -> object:
+        names = asked["CalendarNames"]
+        states = {name: value_of(name.rpartition("/")[2]) for name in names}
+        unknown = [name for name in names if states[name] is None]
+        if unknown:
+            return error_response("InvalidDocument", f"Document {unknown[0]} does not exist.")
+        is_open = all(state == "OPEN" for state in states.values())
+        return json_response({"State": "OPEN" if is_open else "CLOSED"})
+
+    async def handle_calendars_too(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: object
+    ) -> object:
+        if headers.get("x-amz-target") == "AmazonSSM.GetCalendarState":
+            return calendar_state(json.loads(body))
+        return await handle(method, path, headers, body, query_params)
+
+    vars(ssm).update(handle_request=handle_calendars_too)
 
 
 # --- Lambda and IAM -------------------------------------------------------------------------
