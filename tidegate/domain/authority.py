@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tidegate.domain.case import Case
-from tidegate.domain.course import About, Agreement, Answer, Proposal, Question
+from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import Attention, Awaits, Decision, Verdict, Withheld
 from tidegate.domain.policy import Action, Authority, Fallback
 from tidegate.domain.reasons import Reason, ReasonCode, reason
-from tidegate.domain.rollout import HoldKind
+from tidegate.domain.rollout import HoldKind, Tripwires
 from tidegate.domain.settings import JobSettings
 
-#: Where a rate that was refused may be this many times higher, it is proposed again.
+#: Where a rate that was refused may be this many times higher, or must be lower, it is proposed
+#: again.
 _WORTH_ASKING_AGAIN = 2
 
 #: Returns the settings at a rate, with the fence that belongs behind it.
@@ -50,10 +51,10 @@ def authorized(
     action = _action(case, wished)
     authority = Authority.AUTO if action is None else case.policy.authority.over(action)
     if action is None or authority is Authority.AUTO:
-        return _within(case, _withdrawn(wished))
+        return _within(case, _settled(case, wished))
     wish = _Wish(case, wished, action, authority, settings_at, instead)
     if authority is Authority.OBSERVE:
-        return _withheld(wish, _withdrawn(wished), ())
+        return _withheld(wish, _settled(case, wished), ())
     return _proposed(wish)
 
 
@@ -101,7 +102,7 @@ def _proposed(wish: _Wish) -> Decision:
     proposal = wish.decision.course.proposal
     if proposal is None or proposal.action is not wish.action:
         return _ask(wish)
-    answer = _answer_to(proposal.question, wish)
+    answer = _answer_to(proposal.question, wish.case)
     if answer is not None and answer.yes:
         why = reason(
             ReasonCode.PROPOSAL_APPROVED,
@@ -125,14 +126,14 @@ def _rate(settings: JobSettings) -> int:
     return settings.rollout.maximum_per_minute if settings.rollout else 0
 
 
-def _answer_to(question: Question, wish: _Wish) -> Answer | None:
-    answers = wish.case.situation.answers
+def _answer_to(question: Question, case: Case) -> Answer | None:
+    answers = case.situation.answers
     return next((each for each in answers if each.question_id == question.question_id), None)
 
 
 def _ask(wish: _Wish) -> Decision:
     """Propose it, in place of what was proposed before."""
-    case, decision = wish.case, _withdrawn(wish.decision)
+    case, decision = wish.case, _settled(wish.case, wish.decision)
     within = case.policy.approval.within_minutes * case.situation.minute_seconds
     waits = wish.authority is Authority.APPROVE or wish.action is Action.ROLL_BACK
     question = Question(
@@ -163,33 +164,21 @@ def _asked(proposal: Proposal) -> Reason:
 
 def _granted(wish: _Wish, proposal: Proposal, why: Reason) -> Decision:
     """Return what was proposed, or as much of it as the evidence still allows."""
-    decision, settings = wish.decision, wish.decision.settings
+    decision = _settled(wish.case, wish.decision)
+    settings = decision.settings
     if proposal.settings.rollout is not None:
         settings = wish.settings_at(min(_rate(settings), _rate(proposal.settings)))
-    agreement = decision.course.agreement
-    if why.code is ReasonCode.PROPOSAL_APPROVED:
-        agreement = replace(agreement, approved=agreement.approved + 1)
-    else:
-        agreement = replace(agreement, unanswered=agreement.unanswered + 1)
-    course = replace(decision.course, proposal=None, agreement=agreement)
-    return replace(decision, settings=settings, course=course, reasons=(why, *decision.reasons))
+    return replace(decision, settings=settings, reasons=(why, *decision.reasons))
 
 
 def _refused(wish: _Wish, proposal: Proposal, answer: Answer) -> Decision:
     """Return what follows a no: nothing until somebody resumes or much more could be done."""
-    case, decision, agreement = wish.case, wish.decision, wish.decision.course.agreement
-    if not proposal.is_refused:
-        agreement = replace(agreement, refused=agreement.refused + 1)
-    known = replace(proposal, is_refused=True)
-    decision = replace(
-        decision, course=replace(decision.course, proposal=known, agreement=agreement)
-    )
+    case, decision = wish.case, _settled(wish.case, wish.decision)
     lift = case.situation.lift
-    is_worth_it = _rate(proposal.settings) > 0 and (
-        _rate(decision.settings) >= _WORTH_ASKING_AGAIN * _rate(proposal.settings)
-    )
-    if is_worth_it or (lift is not None and lift.at > answer.at):
+    if _is_much_more(wish, proposal) or (lift is not None and lift.at > answer.at):
         return _ask(replace(wish, decision=decision))
+    known = replace(proposal, is_refused=True)
+    decision = replace(decision, course=replace(decision.course, proposal=known))
     then = case.policy.approval.refused
     why = reason(
         ReasonCode.PROPOSAL_REFUSED,
@@ -199,8 +188,16 @@ def _refused(wish: _Wish, proposal: Proposal, answer: Answer) -> Decision:
         then=then.value,
     )
     if then is Fallback.ABORT:
-        return _stop(decision, agreement, why)
+        return _stop(wish, why)
     return _withheld(wish, decision, (why,))
+
+
+def _is_much_more(wish: _Wish, proposal: Proposal) -> bool:
+    """Whether so much more could be done than was refused that it is worth asking again."""
+    wanted, refused = _rate(wish.decision.settings), _rate(proposal.settings)
+    if wish.action is Action.SPEED_UP:
+        return wanted >= _WORTH_ASKING_AGAIN * refused
+    return wish.action is Action.SLOW_DOWN and _WORTH_ASKING_AGAIN * wanted <= refused
 
 
 def _unanswered(wish: _Wish, proposal: Proposal) -> Decision:
@@ -211,21 +208,24 @@ def _unanswered(wish: _Wish, proposal: Proposal) -> Decision:
     )
     if then is Fallback.PASS:
         return _granted(wish, proposal, why)
-    decision, agreement = wish.decision, wish.decision.course.agreement
-    counted = replace(agreement, unanswered=agreement.unanswered + 1)
-    course = replace(decision.course, proposal=None, agreement=counted)
-    return _ask(replace(wish, decision=replace(decision, course=course)))
+    return _ask(wish)
 
 
-def _stop(decision: Decision, agreement: Agreement, why: Reason) -> Decision:
-    course = replace(decision.course, proposal=None, agreement=agreement)
+def _stop(wish: _Wish, why: Reason) -> Decision:
+    """Return the abort in place of what was refused; nothing else of that is left."""
+    case, decision = wish.case, _settled(wish.case, wish.decision)
     return replace(
         decision,
         verdict=Verdict.ABORT,
         reasons=(why, *decision.reasons),
         settings=JobSettings(),
+        tripwires=Tripwires(),
         awaits=Awaits.STOP,
-        course=course,
+        ending=None,
+        gate=None,
+        asked=(),
+        forces=case.policy.on_abort.force,
+        cancels_stragglers=False,
     )
 
 
@@ -236,8 +236,11 @@ def _withheld(wish: _Wish, decision: Decision, why: tuple[Reason, ...]) -> Decis
     note = reason(ReasonCode.WITHHELD, action=action.value, authority=wish.authority.value)
     settings = JobSettings()
     if action is Action.SPEED_UP and case.policy.authority.slow_down is Authority.AUTO:
-        # The fence behind the rate that stands has to fit all the same.
-        settings = wish.settings_at(case.standing.rate_per_minute)
+        # The fence behind the rate that stands has to fit all the same; growth by AWS itself that
+        # somebody gave the job would be gone with a rate.
+        settings = replace(
+            wish.settings_at(case.standing.rate_per_minute), rollout=case.standing.rollout
+        )
     if action in (Action.ABORT, Action.ROLL_BACK, Action.COMPLETE):
         return _meanwhile(wish, decision, withheld, (*why, note))
     return replace(
@@ -253,8 +256,11 @@ def _meanwhile(
     wish: _Wish, decision: Decision, withheld: Withheld, why: tuple[Reason, ...]
 ) -> Decision:
     """Return what is done while stopping, completing or rolling back waits for a yes."""
-    instead = replace(wish.instead, course=decision.course)
     case, slow_down = wish.case, wish.case.policy.authority.slow_down
+    known = decision.course
+    # Nothing of what is withheld has begun.
+    course = replace(case.passage.course, proposal=known.proposal, agreement=known.agreement)
+    instead = replace(wish.instead, course=course)
     may_slow = slow_down is Authority.AUTO or any(
         each.kind is HoldKind.OPERATOR for each in case.holds
     )
@@ -281,14 +287,28 @@ def _attention(wish: _Wish, decision: Decision) -> Attention | None:
 
 
 def _awaits(wish: _Wish, decision: Decision) -> Awaits:
-    return Awaits.APPROVAL if wish.authority is Authority.APPROVE else decision.awaits
+    proposal = decision.course.proposal
+    is_open = proposal is not None and not proposal.is_refused
+    waits = is_open and wish.authority is Authority.APPROVE
+    return Awaits.APPROVAL if waits else decision.awaits
 
 
-def _withdrawn(decision: Decision) -> Decision:
-    """Return the decision without the proposal that it makes pointless, if there is one."""
-    course, agreement = decision.course, decision.course.agreement
-    if course.proposal is None:
+def _settled(case: Case, decision: Decision) -> Decision:
+    """Return the decision without the proposal, if there is one, which counts as what it became."""
+    course, proposal = decision.course, decision.course.proposal
+    if proposal is None:
         return decision
-    if not course.proposal.is_refused:
-        agreement = replace(agreement, withdrawn=agreement.withdrawn + 1)
+    agreement = course.agreement
+    if not proposal.is_refused:
+        became = _became(case, proposal)
+        agreement = replace(agreement, **{became: getattr(agreement, became) + 1})
     return replace(decision, course=replace(course, proposal=None, agreement=agreement))
+
+
+def _became(case: Case, proposal: Proposal) -> str:
+    """Return what became of a proposal: an answer counts even if it is overtaken by events."""
+    answer = _answer_to(proposal.question, case)
+    if answer is not None:
+        return "approved" if answer.yes else "refused"
+    due_at = proposal.question.due_at
+    return "withdrawn" if due_at is None or case.now < due_at else "unanswered"

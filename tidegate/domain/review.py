@@ -41,7 +41,7 @@ from tidegate.domain.explain import (
 from tidegate.domain.fence import Behind, Fence
 from tidegate.domain.gates import instant, passage, without_gates
 from tidegate.domain.holds import holds_in_force
-from tidegate.domain.jobs import JobStatus
+from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.label import labelled, labelled_at_launch
 from tidegate.domain.pace import (
     exposure_cap,
@@ -49,7 +49,14 @@ from tidegate.domain.pace import (
     rate_to_reach,
     spendable,
 )
-from tidegate.domain.policy import Action, Policy, Stragglers, devices_of_share
+from tidegate.domain.policy import (
+    Action,
+    Authority,
+    Fallback,
+    Policy,
+    Stragglers,
+    devices_of_share,
+)
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import Ending, Tripwires
 from tidegate.domain.settings import (
@@ -141,7 +148,9 @@ def _judged(case: Case) -> Decision:
 
 def _instead(case: Case, wished: Decision) -> Decision:
     """Return what is done while stopping, completing or rolling back waits for a yes."""
-    job = case.situation.job
+    job, authority = case.situation.job, case.policy.authority
+    if wished.verdict is Verdict.ROLL_BACK and authority.roll_back is Authority.OBSERVE:
+        return _ended(case, _ending(case)[0], ())
     waiting = _standing(case, Verdict.HOLD, ())
     if wished.verdict is Verdict.COMPLETE:
         return _pace(case)
@@ -215,11 +224,14 @@ def _over(case: Case) -> Decision:
     is_bad = ending in (Ending.ABORTED, Ending.FENCED)
     if rollback is None or not is_bad or situation.rolls_back:
         return _ended(case, ending, (ended,))
-    devices = situation.counts.of(*rollback.statuses)
-    at_work = situation.job.counts.in_progress if situation.job else 0
+    counts = situation.job.counts if situation.job else JobCounts()
+    devices, at_work = situation.counts.of(*rollback.statuses), counts.in_progress
     course = case.passage.course
     until = course.rollback_until or case.now + case.seconds(case.timeout_minutes)
-    if situation.is_rolled_back and course.rolled_back == devices and not at_work:
+    is_known = situation.readiness not in (Readiness.STALE, Readiness.INCOMPLETE)
+    has_all = situation.is_rolled_back and course.rolled_back == devices
+    nobody_took_it = devices == counts.of(rollback.statuses) == 0
+    if is_known and not at_work and (has_all or nobody_took_it):
         return _ended(case, ending, (ended, reason(ReasonCode.ROLLED_BACK, devices=devices)))
     if case.now >= until or _is_given_up(case):
         left = reason(ReasonCode.NOT_ROLLED_BACK, in_flight=at_work)
@@ -227,8 +239,6 @@ def _over(case: Case) -> Decision:
             "rollback", left.text, "Look at the devices, and update them yourself."
         )
         return replace(_ended(case, ending, (ended, left)), attention=attention)
-    if devices == 0 and not at_work:
-        return _ended(case, ending, (ended, reason(ReasonCode.ROLLED_BACK, devices=0)))
     why = reason(ReasonCode.ROLLING_BACK, devices=devices, in_flight=at_work)
     later = case.evidence.succeeded + max(1, at_work // _PASSES_PER_ROUND)
     return replace(
@@ -253,7 +263,12 @@ def _is_given_up(case: Case) -> bool:
     answer = next((a for a in answers if a.question_id == proposal.question.question_id), None)
     if answer is not None:
         return not answer.yes
-    return proposal.question.due_at is not None and case.now >= proposal.question.due_at
+    policy, due_at = case.policy, proposal.question.due_at
+    is_late = due_at is not None and case.now >= due_at
+    passes = policy.authority.roll_back is Authority.APPROVE and (
+        policy.approval.unanswered is Fallback.PASS
+    )
+    return is_late and not passes
 
 
 def _ended(case: Case, ending: Ending, reasons: tuple[Reason, ...]) -> Decision:
