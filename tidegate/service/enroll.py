@@ -190,12 +190,11 @@ class Enrolling:
         raise NotYet(message)
 
     def _exists(self, job_id: str) -> bool:
+        """Whether the job was created before, by this launch; of others nothing but tags is read."""
         try:
-            # Of a job that is not enrolled nothing else may be read.
-            self.jobs.tags(self.jobs.arn(job_id))
+            return POLICY_TAG in self.jobs.tags(self.jobs.arn(job_id))
         except NotFound:
             return False
-        return True
 
     def _settled(self, rollout: Rollout, overlapping: Overlapping) -> tuple[Rollout, Overlaps]:
         """
