@@ -190,7 +190,7 @@ class Enrolling:
         raise NotYet(message)
 
     def _exists(self, job_id: str) -> bool:
-        """Whether the job was created before, by this launch; of others nothing but tags is read."""
+        """Whether a launch has created the job before; of others nothing but tags is read."""
         try:
             return POLICY_TAG in self.jobs.tags(self.jobs.arn(job_id))
         except NotFound:
