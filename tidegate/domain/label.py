@@ -20,25 +20,28 @@ _BETWEEN = " | "
 
 #: Characters of one label, and holds that it names.
 _LABEL_LENGTH_MAX = 400
+#: With less room than this behind the owner's own description, there is no label.
+_LABEL_LENGTH_MIN = 40
 _HOLDS_NAMED_MAX = 3
 
 
 def labelled(case: Case, verdict: Verdict, why: Reason) -> str:
     """Return the job's description with the label behind it."""
-    own = case.policy.job.description or case.standing.description
+    own = case.policy.job.description or own_description(case.standing.description or "")
     return _joined(own, _label(case, verdict, why))
 
 
 def labelled_at_launch(policy: Policy, description: str | None = None) -> str:
     """Return the description, or the policy's, with the label that a new job gets."""
-    return _joined(policy.job.description or description, _rolling_out(policy))
+    return _joined(policy.job.description or description or "", _rolling_out(policy))
 
 
-def _joined(description: str | None, text: str) -> str:
-    own = own_description(description or "")
-    label = MARK + _printable(text)[:_LABEL_LENGTH_MAX]
-    room = TEXT_LENGTH_MAX - len(label) - len(_BETWEEN)
-    return f"{own[:room]}{_BETWEEN}{label}" if own else label
+def _joined(own: str, text: str) -> str:
+    room = TEXT_LENGTH_MAX - len(own) - len(_BETWEEN)
+    if own and room < _LABEL_LENGTH_MIN:
+        return own
+    label = (MARK + _undivided(text))[: min(_LABEL_LENGTH_MAX, room)]
+    return f"{own}{_BETWEEN}{label}" if own else label
 
 
 def _rolling_out(policy: Policy) -> str:
@@ -47,9 +50,10 @@ def _rolling_out(policy: Policy) -> str:
 
 def own_description(description: str) -> str:
     """Return a description without the label."""
-    if description.startswith(MARK):
-        return ""
-    return description.rpartition(_BETWEEN + MARK)[0] or description
+    own, is_labelled, _ = description.rpartition(_BETWEEN + MARK)
+    if is_labelled:
+        return own
+    return "" if description.startswith(MARK) else description
 
 
 def _label(case: Case, verdict: Verdict, why: Reason) -> str:
@@ -72,6 +76,7 @@ def _held(holds: tuple[Hold, ...], why: Reason) -> str:
     return f"held by {'; '.join(named)}"
 
 
-def _printable(text: str) -> str:
-    """Return the text without what AWS refuses in a description."""
-    return "".join(each for each in text if not unicodedata.category(each).startswith("C"))
+def _undivided(text: str) -> str:
+    """Return the text without what AWS refuses in a description, and what divides it."""
+    printable = (each for each in text if not unicodedata.category(each).startswith("C"))
+    return "".join(printable).replace(_BETWEEN.strip(), "/")
