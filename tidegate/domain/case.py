@@ -21,7 +21,7 @@ from tidegate.domain.pace import (
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Hold
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings
-from tidegate.domain.situation import Situation
+from tidegate.domain.situation import REVIEW_MINUTES, Situation
 from tidegate.domain.weigh import FENCE_SHARE, Weighed
 
 #: A device that has said nothing for so long is taken not to come back, where a job has no timeout.
@@ -107,10 +107,15 @@ def cap_of(case: Case) -> float:
 
 def reachable(case: Case) -> int:
     """Return the rate that reaches the cap by the next review, which may be minutes away."""
-    batches = max(1, math.ceil(case.situation.review_minutes))
+    batches = batches_ahead(case)
     cap, exposed = cap_of(case), case.evidence.exposed
     rate = rate_to_reach(cap, exposed=exposed, max_per_minute=fastest(case) * batches)
     return min(fastest(case), rate if rate == 0 else max(1, rate // batches))
+
+
+def batches_ahead(case: Case) -> int:
+    """Return how many of AWS's batches, one a minute, may fall between two reviews at the most."""
+    return max(1, math.ceil(case.situation.review_minutes / REVIEW_MINUTES))
 
 
 def fastest(case: Case) -> int:

@@ -9,7 +9,7 @@ review. So each is computed for outcomes arriving in the most favourable places 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tidegate.domain.case import Case, all_notified, reachable, unfinished
+from tidegate.domain.case import Case, all_notified, batches_ahead, reachable, unfinished
 from tidegate.domain.cohorts import Tally, limit_of_each
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
@@ -29,8 +29,9 @@ from tidegate.domain.policy import devices_of_share
 from tidegate.domain.rollout import Tripwires
 from tidegate.domain.weigh import COHORTS_SHARE
 
-#: Batches of devices that AWS may notify before the next review, at the most.
-BATCHES_AHEAD = 2
+#: Batches of devices that AWS may notify before a review that comes late, beyond those that are
+#: reckoned with.
+BATCHES_MORE = 1
 #: Start buckets that may pass before the next review.
 _BUCKETS_AHEAD = 10
 _LOG_WEIGHT = -math.log(len(SHIFTS))
@@ -136,7 +137,8 @@ def tripwires(case: Case) -> Tripwires:
     """Return the counts of harmed and succeeded things at which the next review is due."""
     evidence = case.evidence
     without_outcome = evidence.exposed - evidence.harmed - evidence.cleared
-    undecided = without_outcome + BATCHES_AHEAD * case.policy.pace.max_per_minute
+    batches = batches_ahead(case) + BATCHES_MORE
+    undecided = without_outcome + batches * case.policy.pace.max_per_minute
     harmed = min(
         (each for each in _harm_to_stop(case, undecided) if each is not None), default=None
     )
