@@ -17,7 +17,7 @@ export CDK_DISABLE_VERSION_CHECK := 1
 python := .venv/bin/python
 pytest := $(python) -m pytest
 sync := .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes
-installed := .venv/.linked .venv-cloud/.installed node_modules/.installed
+installed := .venv/.linked .venv-cloud/.installed .venv-devices/.installed node_modules/.installed
 
 ##@ Try
 
@@ -51,7 +51,7 @@ setup: ## Install everything into this folder: once, and again when a lock file 
 	@if ! $(MAKE) --question $(installed) 2>/dev/null; then \
 	  $(require_tools); \
 	  echo 'Installing what Tidegate needs, all of it into this folder (half a minute, the first time only):'; \
-	  $(MAKE) --silent --jobs=3 $(installed) && echo 'Installed.'; \
+	  $(MAKE) --silent --jobs=4 $(installed) && echo 'Installed.'; \
 	fi
 
 # uv comes by pip and installs the rest, several times as fast.
@@ -77,6 +77,13 @@ setup: ## Install everything into this folder: once, and again when a lock file 
 	@.venv-cloud/bin/python -c '' 2>/dev/null \
 	  || .venv/bin/uv venv --quiet --clear --python $(python) .venv-cloud
 	@$(sync) --python .venv-cloud/bin/python tidegate/local/requirements.txt
+	@touch $@
+
+.venv-devices/.installed: .venv/.uv tests/e2e/clients/requirements.txt
+	@echo '  .venv-devices clients of other hands'
+	@.venv-devices/bin/python -c '' 2>/dev/null \
+	  || .venv/bin/uv venv --quiet --clear --python $(python) .venv-devices
+	@$(sync) --python .venv-devices/bin/python tests/e2e/clients/requirements.txt
 	@touch $@
 
 node_modules/.installed: package-lock.json
@@ -143,10 +150,12 @@ lock: .venv/.uv ## Compile every requirements.in into its lock, and package.json
 	@$(compile) lambdas/requirements.in --output-file lambdas/requirements.txt
 	@$(compile) requirements-dev.in --output-file requirements-dev.txt
 	@$(compile) tidegate/local/requirements.in --output-file tidegate/local/requirements.txt
+	@$(compile) examples/device/requirements.in --output-file examples/device/requirements.txt
+	@$(compile) tests/e2e/clients/requirements.in --output-file tests/e2e/clients/requirements.txt
 	@npm install --package-lock-only --loglevel=error >/dev/null
 
 .PHONY: clean
 clean: ## Remove all that these commands made, environments included
-	@rm -rf .venv .venv-cloud node_modules build cdk.out validation-report.json \
+	@rm -rf .venv .venv-cloud .venv-devices node_modules build cdk.out validation-report.json \
 	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find app.py benchmarks infra lambdas tests tidegate -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
