@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     )
     from tidegate.domain.settings import JobSettings
     from tidegate.domain.standing import AlarmReading, CalendarReading
-    from tidegate.domain.things import Presence, Traits
+    from tidegate.domain.things import Connected, Presence, Traits
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
 #: that carry it.
@@ -476,6 +476,13 @@ class Ledger(Protocol):
 
     def note_soaking(self, key: RolloutKey, soaking: Sequence[Soaking]) -> None:
         """Remember when the soak of devices ends; a later time replaces an earlier one."""
+
+    def note_connected(self, key: RolloutKey, connected: Connected) -> None:
+        """
+        Remember how many things of the account are connected; raises NotFound.
+
+        Where an outage begins or ends by it, it counts as one signal.
+        """
 
     def released(self, key: RolloutKey) -> frozenset[str]:
         """Return the cohorts that people have released."""

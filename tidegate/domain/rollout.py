@@ -10,6 +10,7 @@ from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNPLACED, CounterKey
 from tidegate.domain.policy import Policy
+from tidegate.domain.things import Connected
 
 EXECUTION_NAME_LENGTH_MAX = 80  # of Step Functions
 
@@ -200,6 +201,7 @@ class Rollout:
         overlaps: Ids of jobs with rollouts that came first and have some of the same things.
         rolls_back: Id of the job whose aborted release this one undoes.
         rolled_back_by: Id of the job that undoes this one.
+        connected: How many things of the account are connected, where devices are to soak.
         ending: How it ended; None while it lives.
     """
 
@@ -224,6 +226,7 @@ class Rollout:
     overlaps: tuple[str, ...] = ()
     rolls_back: str | None = None
     rolled_back_by: str | None = None
+    connected: Connected = field(default_factory=Connected)
     ending: Ending | None = None
 
 

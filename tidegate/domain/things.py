@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: Where more of the account's things than this share are gone, not only the release's own are.
+OUTAGE_SHARE = 0.05
+#: So many gone for each device of the rollout that is gone, and it is not the release's doing.
+OUTAGE_TIMES = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -29,3 +34,35 @@ class Presence:
 
     is_connected: bool
     changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """
+    How many things of the account are connected, as a rollout remembers it.
+
+    Attributes:
+        highest: Since the rollout began.
+        outage: Why it is an outage and not the release; None if it is none.
+    """
+
+    highest: int = 0
+    outage: str | None = None
+
+    def after(self, connected: int, *, missing: int) -> "Connected":
+        """
+        Return what is to be remembered after a look.
+
+        Args:
+            connected: Things of the account that are connected now.
+            missing: Devices of the rollout that have gone since their success.
+        """
+        highest = max(self.highest, connected)
+        gone = highest - connected
+        if not missing or gone <= max(OUTAGE_TIMES * missing, OUTAGE_SHARE * highest):
+            return Connected(highest)
+        return Connected(
+            highest,
+            f"{connected} things of the account are connected, {gone} fewer than before, and "
+            f"only {missing} of them are devices that took the release",
+        )
