@@ -267,6 +267,7 @@ sightings_of_a_thing = st.lists(
         at=st.integers(0, 5),
         execution_number=st.integers(1, 3),
         bucket=st.integers(UNPLACED, 3),
+        reason=st.sampled_from(["", "battery", "checksum"]),
     ),
     min_size=1,
     max_size=8,
@@ -281,6 +282,7 @@ sightings = st.lists(
         at=st.integers(0, 5),
         execution_number=st.integers(1, 2),
         bucket=st.integers(UNPLACED, 3),
+        reason=st.sampled_from(["", "battery", "checksum"]),
     ),
     max_size=15,
 )

@@ -28,7 +28,14 @@ def folded(reports: list[Sighting]) -> ThingRecord | None:
 
 def as_sighting(record: ThingRecord) -> Sighting:
     """Return a report that says what a record says."""
-    return Sighting("pump-1", record.status, record.at, record.execution_number, record.bucket)
+    return Sighting(
+        thing_name="pump-1",
+        status=record.status,
+        at=record.at,
+        execution_number=record.execution_number,
+        bucket=record.bucket,
+        reason=record.reason,
+    )
 
 
 @given(sightings_of_a_thing, st.randoms(use_true_random=False))

@@ -8,9 +8,11 @@ of these events: https://docs.aws.amazon.com/iot/latest/developerguide/events-jo
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, NoReturn
 
 from tidegate.documents.shapes import JOB_ID, THING_NAME, VERSION, shown
+from tidegate.domain.executions import DETAIL_KEY, DETAIL_VALUE_LENGTH_MAX, STATUS_DETAILS_MAX
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import Sighting
 from tidegate.errors import Refused
@@ -97,7 +99,21 @@ def sighting_from_detail(detail: Mapping[str, Any]) -> Sighting | None:
         status=fields.execution_status(),
         at=at,
         execution_number=execution_number,
+        details=_status_details(detail.get("statusDetails")),
     )
+
+
+def _status_details(given: object) -> dict[str, str]:
+    """Return the pairs that are as AWS takes them: the outcome counts whatever the others are."""
+    if not isinstance(given, Mapping):
+        return {}
+    pairs = (
+        (key, value)
+        for key, value in given.items()
+        if isinstance(key, str) and DETAIL_KEY.fullmatch(key)
+        if isinstance(value, str) and len(value) <= DETAIL_VALUE_LENGTH_MAX
+    )
+    return dict(islice(pairs, STATUS_DETAILS_MAX))
 
 
 def _execution_event(event: dict[str, Any]) -> BusEvent:

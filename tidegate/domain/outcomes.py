@@ -53,6 +53,7 @@ class Sighting:
             times are cut to match.
         bucket: Start bucket, or UNPLACED where the report does not tell the start.
         details: The device's ``statusDetails``; a list carries none.
+        reason: Why it failed, in few words; empty if it did not, or does not say.
     """
 
     thing_name: str
@@ -61,6 +62,7 @@ class Sighting:
     execution_number: int = 1
     bucket: int = UNPLACED
     details: Mapping[str, str] = field(default_factory=dict, compare=False)
+    reason: str = ""
 
 
 class Vouched(StrEnum):
@@ -179,12 +181,21 @@ def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:
 
     Commutative, associative and idempotent over sightings.
     """
-    seen = ThingRecord(sighting.status, sighting.at, sighting.execution_number, sighting.bucket)
+    seen = ThingRecord(
+        status=sighting.status,
+        at=sighting.at,
+        execution_number=sighting.execution_number,
+        bucket=sighting.bucket,
+        reason=sighting.reason,
+    )
     if record is None:
         return seen
     later = seen if seen.order > record.order else record
     # What it is outlasts every status; why it failed and what came after belong to one of them.
-    return replace(later, bucket=_bucket_of_both(record, seen), cell=max(record.cell, seen.cell))
+    # A list tells of an outcome without its reason, an event of the same outcome with it.
+    reason = max(seen.reason, record.reason) if seen.order == record.order else later.reason
+    bucket = _bucket_of_both(record, seen)
+    return replace(later, bucket=bucket, cell=max(record.cell, seen.cell), reason=reason)
 
 
 def _bucket_of_both(one: ThingRecord, other: ThingRecord) -> int:

@@ -201,6 +201,29 @@ def test_an_event_is_a_sighting(status: ExecutionStatus) -> None:
     )
 
 
+def test_what_a_device_says_of_itself_goes_along() -> None:
+    """Pairs of AWS's form are handed on; others cost the outcome nothing, nor do too many."""
+    sent = {"reason": "battery low", "": "no key", "a b": "no key", "long": "x" * 1025, "n": 5}
+    event = parse_iot_event(json.dumps(EXECUTION | {"statusDetails": {}})).detail
+    told = sighting_from_detail({**event, "statusDetails": sent})
+    many = sighting_from_detail({**event, "statusDetails": {f"k{each}": "v" for each in range(20)}})
+
+    assert told is not None
+    assert told.details == {"reason": "battery low"}
+    assert many is not None
+    assert len(many.details) == 10
+
+
+@pytest.mark.parametrize("details", [None, "text", 5, ["reason"]])
+def test_details_that_are_none_tell_nothing(details: object) -> None:
+    """The outcome counts whatever comes along with it."""
+    event = parse_iot_event(json.dumps(EXECUTION)).detail
+    told = sighting_from_detail({**event, "statusDetails": details})
+
+    assert told is not None
+    assert told.details == {}
+
+
 STATUSES = "QUEUED, IN_PROGRESS, SUCCEEDED, FAILED, REJECTED, TIMED_OUT, CANCELED, REMOVED"
 OF_JOB = 'JOB_EXECUTION event of job "cdf-c37f2f9c": '
 TIMES = "but seconds or milliseconds since 1970 are expected"

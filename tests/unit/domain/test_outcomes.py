@@ -1,5 +1,7 @@
 """Sightings of executions become counts: each thing once, in the place where it started."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.domain.examples import (
@@ -56,6 +58,17 @@ def after(*sightings: Sighting) -> ThingRecord:
         record = fold(record, each)
     assert record
     return record
+
+
+def test_a_reason_stays_with_the_outcome_that_it_is_of() -> None:
+    """A list tells of an outcome without its reason: it neither hides nor outlives it."""
+    told = replace(sighting(FAILED), reason="battery low")
+    listed = sighting(FAILED, bucket=4)
+
+    assert after(told, listed) == after(listed, told)
+    assert after(told, listed).reason == "battery low"
+    assert after(told, sighting(SUCCEEDED, 200)).reason == ""
+    assert after(sighting(SUCCEEDED, 200), told).reason == ""
 
 
 # Start buckets
