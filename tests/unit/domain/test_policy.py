@@ -6,7 +6,23 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.domain.examples import FAILED, NOW, POLICY, SUCCEEDED, situation_of
-from tidegate.domain.policy import Harm, JobDefaults, Policy
+from tidegate.domain.policy import (
+    Action,
+    Asking,
+    Authorities,
+    Authority,
+    Completion,
+    Fallback,
+    Freeze,
+    Gate,
+    Harm,
+    JobDefaults,
+    OnAbort,
+    Overlap,
+    Policy,
+    Rollback,
+    Stragglers,
+)
 from tidegate.domain.review import review
 
 
@@ -21,6 +37,84 @@ def test_a_policy_is_plain_json() -> None:
 
     assert Policy.from_compiled(compiled) == POLICY
     assert compiled["harm"]["statuses"] == ["FAILED", "TIMED_OUT"]
+
+
+OPERATED = replace(
+    POLICY,
+    authority=Authorities(speed_up=Authority.APPROVE, abort=Authority.RECOMMEND),
+    approval=Asking(30.0, Fallback.PASS, Fallback.ABORT),
+    gates=(
+        Gate("lab", after_devices=10, bake_minutes=30.0),
+        Gate("canary", after_share=0.05, alarms=("errors",), answer=Asking(5.0)),
+        Gate("half", after_share=0.5, approval=Asking(unanswered=Fallback.ABORT)),
+    ),
+    freeze=Freeze(("errors", "latency"), missing_data_holds=False, calendars=("quarter-end",)),
+    complete=Completion(0.95, Stragglers.CANCEL, grace_minutes=90.0),
+    overlap=Overlap.WAIT,
+    on_abort=OnAbort(
+        force=True,
+        rollback=Rollback(
+            ("jobTemplateArn", "arn:aws:iot:eu-central-1:111122223333:jobtemplate/back"),
+            policy="rollback",
+            statuses=frozenset({SUCCEEDED, FAILED}),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        OPERATED,
+        replace(OPERATED, on_abort=OnAbort()),
+        *(replace(OPERATED, overlap=overlap) for overlap in Overlap),
+    ],
+)
+def test_what_stops_a_rollout_and_whom_it_asks_is_plain_json_too(policy: Policy) -> None:
+    """A snapshot in the ledger is the policy, with its gates, holds, authorities and endings."""
+    stored = json.dumps(policy.to_compiled(), allow_nan=False)
+
+    assert Policy.from_compiled(json.loads(stored)) == policy
+
+
+def test_a_snapshot_from_before_gates_could_be_asked_for_has_none() -> None:
+    """A rollout that is under way as Tidegate is updated goes on as it began."""
+    compiled = POLICY.to_compiled()
+    for section in (
+        "authority",
+        "approval",
+        "gates",
+        "freeze",
+        "complete",
+        "overlap",
+        "on_abort",
+    ):
+        del compiled[section]
+
+    assert Policy.from_compiled(compiled) == POLICY
+
+
+def test_a_policy_says_which_alarms_can_stop_it() -> None:
+    """Those of its gates and those that it freezes by: when one changes, it is reviewed."""
+    assert OPERATED.watched_alarms == {"errors", "latency"}
+    assert replace(OPERATED, freeze=Freeze()).watched_alarms == {"errors"}
+    assert POLICY.watched_alarms == frozenset()
+
+
+def test_a_policy_says_whether_it_needs_the_size_of_the_fleet() -> None:
+    """A share of it in budget or gates does; the share that completes a rollout counts exposed."""
+    assert OPERATED.needs_fleet_size
+    assert not replace(OPERATED, gates=OPERATED.gates[:1]).needs_fleet_size
+    assert replace(POLICY, harm=harm(share=0.01)).needs_fleet_size
+
+
+@pytest.mark.parametrize("action", Action)
+def test_each_action_has_its_own_authority(action: Action) -> None:
+    """Full authority is what a policy begins with."""
+    authorities = Authorities(**{action.value: Authority.OBSERVE})
+
+    assert [each for each in Action if authorities.over(each) is Authority.OBSERVE] == [action]
+    assert Authorities().over(action) is Authority.AUTO
 
 
 def test_a_budget_is_a_number_or_a_share() -> None:

@@ -19,18 +19,33 @@ from tests.unit.domain.examples import (
     counts_of,
     job_counts_of,
     learned,
+    next_situation,
+    no,
     situation_of,
     with_counts,
     with_job,
+    yes,
 )
 from tidegate.domain.cohorts import Tally
+from tidegate.domain.course import Course
 from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.domain.evidence import log_e_totals
 from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import LATE, UNPLACED
 from tidegate.domain.pace import LEAK_MINUTES
-from tidegate.domain.policy import JobDefaults, Policy
+from tidegate.domain.policy import (
+    Asking,
+    Authorities,
+    Authority,
+    Completion,
+    Fallback,
+    Gate,
+    JobDefaults,
+    OnAbort,
+    Policy,
+    Rollback,
+)
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import (
     ABORT_REASON_CODE,
@@ -52,6 +67,7 @@ from tidegate.domain.settings import (
     refusals,
 )
 from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
+from tidegate.domain.standing import AlarmReading, AlarmState, Standing
 from tidegate.domain.weigh import weigh
 
 #: A release of which nothing bad is known, on its way.
@@ -648,6 +664,64 @@ def strained() -> Iterable[Situation]:
     )
 
 
+def operated() -> Iterable[tuple[Policy, Situation]]:
+    """Yield situations in which people and other systems have their say."""
+    going, asking = situation_of(CLEAN), Asking(within_minutes=60, refused=Fallback.HOLD)
+    gate = Gate("canary", 50, bake_minutes=30, alarms=("errors",), answer=asking)
+    at_gate = replace(POLICY, gates=(gate, Gate("half", 3000, approval=asking)))
+    asked = decide(going, at_gate).course
+    late = replace(asked.questions[0], due_at=NOW)
+    well = Standing(alarms={"errors": AlarmReading(AlarmState.OK, NOW)})
+    yield at_gate, going
+    yield at_gate, replace(going, course=replace(asked, questions=(late,)))
+    yield at_gate, replace(going, course=asked, answers=(no("canary-answer"),))
+    yield (
+        at_gate,
+        replace(
+            going,
+            course=replace(asked, gate_reached_at=NOW - 3600),
+            answers=(yes("canary-answer"),),
+            standing=well,
+        ),
+    )
+    slow = situation_of(CLEAN, rate_per_minute=10)
+    approve = replace(
+        POLICY,
+        authority=Authorities(speed_up=Authority.APPROVE),
+        approval=replace(asking, unanswered=Fallback.PASS),
+    )
+    first = decide(slow, approve)
+    waiting = next_situation(first, slow)
+    proposal = first.course.proposal
+    assert proposal
+    overdue = replace(proposal, question=replace(proposal.question, due_at=NOW))
+    yield approve, slow
+    yield approve, replace(waiting, answers=(yes("decision-1"),))
+    yield approve, replace(waiting, answers=(no("decision-1"),))
+    yield approve, replace(waiting, course=replace(waiting.course, proposal=overdue))
+
+
+def outlived() -> Iterable[tuple[Policy, Situation]]:
+    """Yield situations beyond the notification of all devices."""
+    out = with_job(situation_of(GOING_WELL), is_concurrent=False)
+    grace = replace(POLICY, complete=Completion(0.9, grace_minutes=5))
+    yield grace, out
+    yield replace(POLICY, complete=Completion(0.9)), out
+    yield POLICY, with_job(replace(out, course=Course(is_guarding=True)), is_continuous=True)
+    undoing = replace(POLICY, on_abort=OnAbort(rollback=Rollback(("document", "{}"))))
+    over = with_job(out, status=JobStatus.CANCELED, reason_code=ABORT_REASON_CODE)
+    yield undoing, over
+    yield undoing, replace(over, course=Course(rollback_until=NOW))
+    nobody = with_job(situation_of(BAD), status=JobStatus.CANCELED, reason_code=ABORT_REASON_CODE)
+    yield (
+        undoing,
+        replace(
+            with_counts(nobody, {(0, FAILED): 8}),
+            job=replace(over.job, counts=JobCounts(failed=8)) if over.job else None,
+        ),
+    )
+
+
 def test_every_code_is_given_in_some_situation() -> None:
     """No sentence is out of reach: each one is the answer to a situation of these."""
     going = situation_of(GOING_WELL)
@@ -668,10 +742,66 @@ def test_every_code_is_given_in_some_situation() -> None:
         with_job(going, status=JobStatus.CANCELED, reason_code=ABORT_REASON_CODE),
         with_job(going, status=JobStatus.CANCELED, reason_code=FENCE_REASON_CODE),
         with_job(going, status=JobStatus.CANCELED),
+        replace(going, readiness=Readiness.STALE),
+        replace(going, review_minutes=3.0),
+        replace(going, installed=JobSettings(RolloutRate(7))),
+    )
+    under = (
+        *((POLICY, each) for each in (*situations, *strained())),
+        *operated(),
+        *outlived(),
     )
 
-    given = {code for situation in (*situations, *strained()) for code in codes(decide(situation))}
+    given = {code for policy, situation in under for code in codes(decide(situation, policy))}
     assert given == set(ReasonCode)
+
+
+def test_settings_that_somebody_else_changed_are_put_back_and_told() -> None:
+    """Whatever another tool installed, the evidence decides; its name in AWS's request is given."""
+    situation = situation_of(GOING_WELL, rate_per_minute=900)
+    installed = decide(situation).settings
+    decision = decide(replace(situation, installed=installed))
+
+    assert decision.settings.rollout == installed.rollout
+    assert decision.attention is not None
+    assert decision.attention.subject == "drift"
+    assert decision.attention.problem == (
+        "somebody else changed the job's jobExecutionsRolloutConfig, abortConfig; what the "
+        "evidence allows is put back"
+    )
+
+
+def test_a_description_that_somebody_else_changed_is_no_drift() -> None:
+    """It is theirs; only the label behind it is put back."""
+    first = decide(situation_of(GOING_WELL))
+    later = next_situation(first, situation_of(GOING_WELL), installed=first.settings)
+    assert later.job
+    renamed = replace(later.job.settings, description="pumps, north")
+    decision = decide(with_job(later, settings=renamed))
+
+    assert decision.attention is None
+    assert decision.settings.description is not None
+    assert decision.settings.description.startswith("pumps, north | Tidegate: ")
+
+
+def test_a_cohort_comes_before_events_and_drift_in_what_people_should_look_at() -> None:
+    """One thing at a time, the worst first."""
+    situation = replace(
+        situation_of(ONE_IN_50),
+        tallies=ONE_COHORT_FAILS,
+        events_enabled=False,
+        installed=JobSettings(RolloutRate(7)),
+    )
+    subjects = [
+        (decision.attention.subject if decision.attention else None)
+        for decision in (
+            decide(situation),
+            decide(replace(situation, tallies={})),
+            decide(replace(situation, tallies={}, events_enabled=True)),
+        )
+    ]
+
+    assert subjects == ["suspect", "events", "drift"]
 
 
 def test_no_outcome_counts_twice() -> None:
