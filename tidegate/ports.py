@@ -454,7 +454,7 @@ class Ledger(Protocol):
         """Return the counters of each cell; those of things without one are under UNJOINED."""
 
     def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, per start bucket."""
+        """Return what became of devices after their success, per start bucket and cell."""
 
     def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
         """Return how many failed devices gave each reason, per cell."""
@@ -499,13 +499,18 @@ class Ledger(Protocol):
     # reports for devices
 
     def settle_report(self, report_id: str, *, at: float) -> bool:
-        """Note that a device's report is done with; False if it was before."""
+        """Note, for some months, that a device's report is done with; False if it was before."""
 
     def is_settled(self, report_id: str) -> bool:
         """Return whether a device's report is done with."""
 
     def advance_reports(self, thing_name: str, job_id: str, *, at: float) -> bool:
-        """Note the time of a thing's latest report on a job; False if a later one is known."""
+        """
+        Note, for some months, the time of a thing's latest report on a job.
+
+        Returns:
+            False if a later one is known; the same time again is no later one.
+        """
 
     # the timeline
 
@@ -547,9 +552,16 @@ class Soaking:
     until: float
 
 
-#: Thing records in one ``Ledger.commit``: DynamoDB takes 100 actions in a transaction; a record may
-#: move counters in two start buckets, and the totals move with them: 33 + 66 + 1.
-CHANGES_MAX = 33
+#: Thing records in one ``Ledger.commit``: DynamoDB takes 100 actions in a transaction. A record may
+#: move counters in two start buckets and of two reasons, and the totals move with all of them:
+#: 19 + 38 + 38 + 1.
+CHANGES_MAX = 19
+
+#: Cells of a rollout besides the one of all the rest: they multiply what is counted.
+CELLS_MAX = 100
+
+#: Things remembered, of a rollout, whose traits could not be read yet.
+UNJOINED_MAX = 4_000
 
 #: The bucket under which ``Ledger.totals`` returns its sums, for want of a real one.
 TOTALS_BUCKET = 0

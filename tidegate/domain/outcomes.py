@@ -107,8 +107,8 @@ class ThingRecord:
 CounterKey = tuple[int, ExecutionStatus]
 #: The same of one cell.
 CellKey = tuple[int, ExecutionStatus, int]
-#: Start bucket and what became of devices after their success.
-VouchedKey = tuple[int, Vouched]
+#: Start bucket, what became of devices after their success, and their cell.
+VouchedKey = tuple[int, Vouched, int]
 #: A reason for failing, and the cell of those who gave it.
 ReasonKey = tuple[str, int]
 
@@ -246,7 +246,7 @@ def deltas(changes: Iterable[Transition]) -> Moved:
             if record.cell != UNJOINED:
                 cells[record.bucket, record.status, record.cell] += by
             if record.vouched is not None:
-                vouched[record.bucket, record.vouched] += by
+                vouched[record.bucket, record.vouched, record.cell] += by
             if record.reason:
                 reasons[record.reason, record.cell] += by
     return Moved(_moving(counts), _moving(cells), _moving(vouched), _moving(reasons))
