@@ -173,7 +173,7 @@ class World(People, Surroundings):
         event = BusEvent(kind, detail, source, tuple(resources))
         self.send("signal", json.dumps(self._delivered(event, f"outside-{self._happened}")))
 
-    def command(self, command: str, job_id: str = JOB, **members: object) -> str:
+    def command(self, command: str, job_id: str = JOB, /, **members: object) -> str:
         """Return a command as it would be delivered, for the story to deliver when it likes."""
         self._happened += 1
         event = BusEvent(command, {"jobId": job_id, **members}, source=OPERATOR_SOURCE)
