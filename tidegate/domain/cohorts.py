@@ -8,14 +8,18 @@ well is set apart; where the others fail as well, the release is bad for all.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tidegate.domain.evidence import e_benjamini_hochberg, log_e_above, log_e_totals
 
 #: Share of falsely named cohorts in what is shown to people as worth a look.
 SHOWN_FALSELY = 0.05
+
+#: The values of things of which nobody knows yet what they are, and of those too rare to be told.
+UNKNOWN = "(unknown)"
+REST = "(rest)"
 
 
 class Remedy(StrEnum):
@@ -37,21 +41,33 @@ class Tally:
     Attributes:
         started: All of them.
         harmed: The harmed of them.
-        prefixes: Started and harmed again, for devices up to a start bucket each: of the newest
-            buckets that have harmed devices at least. Devices in flight dilute the whole, but not
-            the oldest.
+        prefixes: Started, undecided ones included, and harmed again, for devices up to a start
+            bucket each: of the newest buckets that have harmed devices at least. Devices in flight
+            dilute the whole, but not the oldest.
+        undecided: Devices that started and may be of it or of another cohort.
+        share: Of the risk that all cohorts of its key have, to be spent on it; None: an even one.
     """
 
     started: int
     harmed: int
     prefixes: tuple[tuple[int, int], ...] = ()
+    undecided: int = 0
+    share: float | None = None
+
+    @property
+    def looks(self) -> tuple[tuple[int, int], ...]:
+        """Started and harmed, as they are tested: all devices first, then up to each bucket."""
+        return ((self.started + self.undecided, self.harmed), *self.prefixes)
 
     def log_e(self, tolerated_rate: float) -> float:
         """Return the largest log evidence, over prefixes, that the cohort fails too often."""
+        whole, *parts = self.looks
         return max(
             log_e_above(harmed, started, tolerated_rate)
-            for started, harmed in ((self.started, self.harmed), *self.prefixes)
-            if harmed > tolerated_rate * started or started == self.started
+            for started, harmed in (
+                whole,
+                *(each for each in parts if each[1] > tolerated_rate * each[0]),
+            )
         )
 
 
@@ -77,6 +93,16 @@ class Suspect:
     remedy: Remedy
 
 
+def cohort_name(key: str, value: str) -> str:
+    """Return the name of the cohort of the devices that have this value under a key."""
+    return f"{key}={value}"
+
+
+def can_be_left_out(cohort: str) -> bool:
+    """Whether it is known of each device if it is of the cohort, so that it can be kept out."""
+    return not cohort.endswith((cohort_name("", UNKNOWN), cohort_name("", REST)))
+
+
 def suspects(
     tallies: Mapping[str, Tally],
     *,
@@ -85,41 +111,137 @@ def suspects(
     risk_of_others: float,
     remedy: Remedy,
     apart: frozenset[str] = frozenset(),
+    released: frozenset[str] = frozenset(),
 ) -> tuple[Suspect, ...]:
     """
     Return the cohorts that fail, worst first.
 
     Args:
-        tallies: Of every cohort of one attribute; they partition the devices.
+        tallies: Of every cohort of one key; they partition the devices.
         tolerated_rate: Of each cohort.
         risk: False-abort risk to be spent on all of them together.
         risk_of_others: The same for what is left without each.
         remedy: For one that fails alone.
         apart: Cohorts set apart before; they stay so, and are not among the others.
+        released: Cohorts that people want treated like all others: they are no suspects.
     """
     if not tallies:
         return ()
-    limit = limit_of_each(risk, len(tallies))
+    limits = {name: _limit_of(name, tallies, risk) for name in tallies}
     log_es = {name: tally.log_e(tolerated_rate) for name, tally in tallies.items()}
-    failing = [name for name in tallies if name in apart or log_es[name] >= limit]
+    failing = [
+        name
+        for name in tallies
+        if name in apart or (log_es[name] >= limits[name] and name not in released)
+    ]
     others = _sum(tally for name, tally in tallies.items() if name not in failing)
     log_e_of_others = log_e_totals(others.harmed, others.started, tolerated_rate)
     # Where all of them fail nobody is left who fares well.
-    alone = others.started > 0 and log_e_of_others < limit_of_each(risk_of_others, len(tallies))
+    alone = others.started > 0 and all(
+        log_e_of_others < _limit_of(name, tallies, risk_of_others) for name in failing
+    )
     found = [
         Suspect(
             cohort=name,
             started=tallies[name].started,
             harmed=tallies[name].harmed,
             log_e=log_es[name],
-            limit=limit,
+            limit=limits[name],
             log_e_of_others=log_e_of_others,
             log_e_concentrated=concentrated(tallies[name], _sum(tallies.values())),
-            remedy=remedy if alone else Remedy.ABORT,
+            remedy=_remedy(name, remedy) if alone else Remedy.ABORT,
         )
         for name in failing
     ]
+    return _worst_first(found)
+
+
+def suspects_by_key(
+    tallies: Mapping[str, Mapping[str, Tally]],
+    *,
+    tolerated_rate: float,
+    risk: float,
+    risk_of_others: float,
+    remedy: Remedy,
+    apart: frozenset[str] = frozenset(),
+    released: frozenset[str] = frozenset(),
+) -> tuple[Suspect, ...]:
+    """
+    Return the cohorts that fail, whatever they are told apart by; the risk is shared among keys.
+
+    The cohorts of one key cut through those of another: devices that fail by their hardware fail in
+    every region. So the cohort that fails most clearly, while all others fare well, explains what
+    is seen under other keys, until it is left out and the rest is looked at without it.
+
+    Args:
+        tallies: By key; devices of cohorts set apart are among no other cohorts'.
+        tolerated_rate: As for ``suspects``, like all others.
+        risk: For all keys together.
+        risk_of_others: For all keys together.
+        remedy: For one that fails alone.
+        apart: Cohorts set apart before.
+        released: Cohorts that are no suspects.
+    """
+    found = [
+        suspects(
+            cohorts,
+            tolerated_rate=tolerated_rate,
+            risk=risk / len(tallies),
+            risk_of_others=risk_of_others / len(tallies),
+            remedy=remedy,
+            apart=apart,
+            released=released,
+        )
+        for cohorts in tallies.values()
+    ]
+    alone = [
+        each
+        for of_key in found
+        for each in of_key
+        if each.remedy is not Remedy.ABORT and each.cohort not in apart
+    ]
+    if not alone:
+        return _worst_first(each for of_key in found for each in of_key)
+    clearest = max(
+        alone, key=lambda each: (each.remedy is Remedy.QUARANTINE, each.log_e - each.limit)
+    )
+    explained = (
+        suspect
+        for of_key in found
+        for suspect in (of_key if clearest in of_key else _besides(of_key, clearest, apart, remedy))
+    )
+    return _worst_first(explained)
+
+
+def _besides(
+    of_key: Iterable[Suspect], clearest: Suspect, apart: frozenset[str], remedy: Remedy
+) -> Iterator[Suspect]:
+    """Yield what stands under another key beside the cohort that explains what is seen there."""
+    for each in of_key:
+        if each.cohort in apart:
+            yield replace(each, remedy=remedy)
+        elif each.remedy is clearest.remedy is Remedy.HOLD:
+            yield each
+
+
+def _remedy(cohort: str, remedy: Remedy) -> Remedy:
+    if remedy is Remedy.QUARANTINE and not can_be_left_out(cohort):
+        return Remedy.HOLD
+    return remedy
+
+
+def _worst_first(found: Iterable[Suspect]) -> tuple[Suspect, ...]:
     return tuple(sorted(found, key=lambda each: -each.log_e))
+
+
+def share_in(tallies: Mapping[str, Tally], cohort: str) -> float:
+    """Return the share of the risk of all cohorts of a key that is spent on one of them."""
+    share = tallies[cohort].share
+    return 1 / len(tallies) if share is None else share
+
+
+def _limit_of(cohort: str, tallies: Mapping[str, Tally], risk: float) -> float:
+    return -math.log(risk * share_in(tallies, cohort))
 
 
 def limit_of_each(risk: float, cohorts: int) -> float:
