@@ -18,12 +18,14 @@ from tidegate.documents.detail_types import (
     REJECT_GATE,
 )
 from tidegate.documents.record import fitted, moment
-from tidegate.documents.shapes import JOB_ID, VERSION
+from tidegate.documents.reports import SOURCE_LENGTH_MAX, DeviceReport
+from tidegate.documents.shapes import COHORT_LENGTH_MAX, JOB_ID, THING_NAME, VERSION
 from tidegate.domain.cohorts import Suspect
 from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import AtGate, Decision
+from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.policy import Authority
+from tidegate.domain.policy import Authority, Rescue
 from tidegate.domain.reasons import Reason, Value
 from tidegate.domain.rollout import Ending, Hold, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
@@ -43,6 +45,11 @@ DECISION_PROPOSED = "Decision Proposed"
 POLICY_ADJUSTED = "Policy Adjusted"
 ROLLBACK_LAUNCHED = "Rollback Launched"
 COMMAND_REFUSED = "Command Refused"
+EXECUTION_REAPED = "Execution Reaped"
+COHORT_SUSPECT = "Cohort Suspect"
+COHORT_RELEASED = "Cohort Released"
+DEVICE_REPORT_REFUSED = "Device Report Refused"
+DEVICE_REPORT_APPLIED = "Device Report Applied"
 
 #: Reasons told of one decision; ``reasonsOmitted`` says how many there were beyond.
 REASONS_MAX = 16
@@ -53,6 +60,9 @@ SUSPECTS_MAX = 16
 #: Lifted holds told of one resumption; ``liftedOmitted`` says how many there were beyond.
 HOLDS_MAX = 16
 
+#: Things told of one pass over stuck executions; ``thingsOmitted`` says how many there were beyond.
+THINGS_MAX = 50
+
 #: Answers told of one gate, which asks two questions at most.
 ANSWERS_MAX = 2
 
@@ -61,9 +71,6 @@ TEXT_LENGTH_MAX = 500
 
 #: The same of a text among the values of a reason, which is part of the reason's text.
 VALUE_LENGTH_MAX = 250
-
-#: The same of a cohort's name.
-COHORT_LENGTH_MAX = 64
 
 #: Characters of a problem and of its remedy: all the faults of a policy, as a rule.
 PROBLEM_LENGTH_MAX = 4000
@@ -313,6 +320,117 @@ def refusal_of(event: Mapping[str, Any], problem: str, remedy: str, at: float) -
     return BusEvent(COMMAND_REFUSED, detail)
 
 
+def execution_reaped(
+    key: RolloutKey, action: Rescue, things: Sequence[str], after_minutes: float, at: float
+) -> BusEvent:
+    """
+    Say that executions without a sign of life were ended, or given more time.
+
+    Args:
+        key: The rollout.
+        action: What was done.
+        things: The names of all devices that it was done for.
+        after_minutes: How long they had given no sign of life, at least.
+        at: Epoch seconds.
+    """
+    members: dict[str, Any] = {"things": list(things[:THINGS_MAX])}
+    if len(things) > THINGS_MAX:
+        members["thingsOmitted"] = len(things) - THINGS_MAX
+    return _event(
+        EXECUTION_REAPED,
+        key,
+        at,
+        action=action.value,
+        devices=len(things),
+        afterMinutes=after_minutes,
+        **members,
+    )
+
+
+def cohort_suspect(key: RolloutKey, suspect: Suspect, revision: int, at: float) -> BusEvent:
+    """Say that the release is bad for a cohort of devices, and what is done about it."""
+    return _event(COHORT_SUSPECT, key, at, revision=revision, **_suspect(suspect))
+
+
+def cohort_released(key: RolloutKey, cohort: str, by: str, reason: str, at: float) -> BusEvent:
+    """Say that somebody wants a cohort treated like all others again."""
+    return _event(
+        COHORT_RELEASED,
+        key,
+        at,
+        cohort=_cut(cohort, COHORT_LENGTH_MAX),
+        by=_cut(by),
+        reason=_cut(reason),
+    )
+
+
+def report_refused(  # noqa: PLR0917 - in the order in which it is told
+    report_id: str,
+    source: str,
+    update: ExecutionUpdate | None,
+    problem: str,
+    remedy: str,
+    execution: Execution | None,
+    at: float,
+    *,
+    job_id: str | None = None,
+    thing_name: str | None = None,
+) -> BusEvent:
+    """
+    Say that a report for a device changed nothing, once and for all.
+
+    Args:
+        report_id: The id of the report's event.
+        source: Who sent it; anything may stand there.
+        update: What it asked for; None if it could not be read.
+        problem: Why it was not done.
+        remedy: What whoever sent it can do.
+        execution: What is really so; None if it is not known.
+        at: Epoch seconds.
+        job_id: As far as it could be read where there is no ``update``.
+        thing_name: The same.
+    """
+    if update is not None:
+        job_id, thing_name = update.job_id, update.thing_name
+    detail = _of_report(report_id, source, job_id, thing_name, at)
+    detail["problem"] = _cut(_sendable(problem), PROBLEM_LENGTH_MAX)
+    detail["remedy"] = _cut(_sendable(remedy), PROBLEM_LENGTH_MAX)
+    if execution is not None:
+        detail["execution"] = {
+            "status": execution.status.value,
+            "executionNumber": execution.execution_number,
+            "versionNumber": execution.version_number,
+            "statusDetails": dict(execution.status_details),
+        }
+    return BusEvent(DEVICE_REPORT_REFUSED, detail)
+
+
+def report_applied(report: DeviceReport, updated: Updated, at: float) -> BusEvent:
+    """
+    Say that a report for a device is in force, with the state and the document it asked for.
+
+    A document that is too long for an event is left out; ``jobDocumentOmitted`` counts its
+    characters.
+    """
+    update = report.update
+    detail = _of_report(report.report_id, report.source, update.job_id, update.thing_name, at)
+    state: dict[str, Any] = {}
+    if updated.status is not None:
+        state["status"] = updated.status.value
+    if updated.version_number is not None:
+        state["versionNumber"] = updated.version_number
+    if updated.status_details is not None:
+        state["statusDetails"] = dict(updated.status_details)
+    if state:
+        detail["executionState"] = state
+    if updated.document is None:
+        return BusEvent(DEVICE_REPORT_APPLIED, detail)
+    whole = detail | {"jobDocument": _sendable(updated.document)}
+    if len(json.dumps(whole, ensure_ascii=False).encode()) > DETAIL_BYTES_MAX:
+        whole = detail | {"jobDocumentOmitted": len(updated.document)}
+    return BusEvent(DEVICE_REPORT_APPLIED, whole)
+
+
 def needs_attention(
     job_id: str | None,
     problem: str,
@@ -352,6 +470,19 @@ def _detail(job_id: str | None, key: RolloutKey | None, at: float) -> dict[str, 
     if key is not None:
         detail["rolloutId"] = f"{key.job_id}#{key.created_at}"
     detail["at"] = moment(at)
+    return detail
+
+
+def _of_report(
+    report_id: str, source: str, job_id: str | None, thing_name: str | None, at: float
+) -> dict[str, Any]:
+    detail: dict[str, Any] = {"version": VERSION, "at": moment(at)}
+    if job_id is not None and JOB_ID.fullmatch(job_id):
+        detail["jobId"] = job_id
+    if thing_name is not None and THING_NAME.fullmatch(thing_name):
+        detail["thingName"] = thing_name
+    detail["reportId"] = _cut(_sendable(report_id), LABEL_LENGTH_MAX)
+    detail["reporter"] = _cut(_sendable(source), SOURCE_LENGTH_MAX)
     return detail
 
 

@@ -5,7 +5,6 @@ Commands are checked by hand, all faults reported at once. A policy that comes a
 unread: ``enroll`` validates it whole, where a rollout begins.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,11 +20,19 @@ from tidegate.documents.detail_types import (
     OPERATOR_SOURCE,
     REJECT_DECISION,
     REJECT_GATE,
+    RELEASE_COHORT,
     RESUME_ROLLOUT,
 )
 from tidegate.documents.launch import Launch, read_launch
-from tidegate.documents.members import Members
-from tidegate.documents.shapes import CORRELATION_ID, JOB_ID, POLICY_NAME, VERSION, shown
+from tidegate.documents.members import Members, is_json_within
+from tidegate.documents.shapes import (
+    COHORT_LENGTH_MAX,
+    CORRELATION_ID,
+    JOB_ID,
+    POLICY_NAME,
+    VERSION,
+    shown,
+)
 from tidegate.errors import Refused
 
 __all__ = [
@@ -39,6 +46,7 @@ __all__ = [
     "OPERATOR_SOURCE",
     "REJECT_DECISION",
     "REJECT_GATE",
+    "RELEASE_COHORT",
     "RESUME_ROLLOUT",
     "REVIEWS_DEFAULT",
     "REVIEWS_MAX",
@@ -52,6 +60,7 @@ __all__ = [
     "HoldRollout",
     "Launch",
     "LaunchRollout",
+    "ReleaseCohort",
     "Resume",
     "ResumeRollout",
     "parse_command",
@@ -238,6 +247,16 @@ class AdjustPolicy:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReleaseCohort:
+    """Treat a cohort like all others from now on, whatever its failures say."""
+
+    job_id: str
+    cohort: str
+    by: str
+    reason: str
+
+
 Command = (
     LaunchRollout
     | EnrollJob
@@ -246,6 +265,7 @@ Command = (
     | AbortRollout
     | GiveAnswer
     | AdjustPolicy
+    | ReleaseCohort
 )
 
 
@@ -287,7 +307,7 @@ def _read_whole(what: str, given: object, read: Callable[[Members], _Read]) -> _
     if not isinstance(given, Mapping):
         message = f"{what}: it is {shown(given)}, but an object is expected"
         raise CommandError(message)
-    if not _fits(given):
+    if not is_json_within(given, COMMAND_BYTES_MAX):
         message = f"{what}: as JSON it has more than {COMMAND_BYTES_MAX} bytes, or it is no JSON"
         raise CommandError(message)
     members = Members(given)
@@ -302,14 +322,6 @@ def _read_whole(what: str, given: object, read: Callable[[Members], _Read]) -> _
         message = f"{what}{of}: {'; '.join(faults)}"
         raise CommandError(message)
     return result
-
-
-def _fits(given: Mapping[str, Any]) -> bool:
-    try:
-        json.dumps(given, ensure_ascii=False).encode()  # A lone surrogate fails here.
-        return len(json.dumps(given, allow_nan=False)) <= COMMAND_BYTES_MAX
-    except (TypeError, ValueError, RecursionError):
-        return False
 
 
 def _job_id(members: Members, name: str = "jobId") -> str:
@@ -382,6 +394,12 @@ def _adjust_policy(members: Members) -> AdjustPolicy:
     return AdjustPolicy(_job_id(members), _policy(members), *_by_and_reason(members))
 
 
+def _release_cohort(members: Members) -> ReleaseCohort:
+    _version(members)
+    cohort = members.line("cohort", COHORT_LENGTH_MAX)
+    return ReleaseCohort(_job_id(members), cohort, *_by_and_reason(members))
+
+
 _READERS: dict[str, Callable[[Members], Command]] = {
     LAUNCH_ROLLOUT: _launch_rollout,
     ENROLL_JOB: _enroll_job,
@@ -393,6 +411,7 @@ _READERS: dict[str, Callable[[Members], Command]] = {
     APPROVE_DECISION: _answer(yes=True, about_gate=False),
     REJECT_DECISION: _answer(yes=False, about_gate=False),
     ADJUST_POLICY: _adjust_policy,
+    RELEASE_COHORT: _release_cohort,
 }
 
 

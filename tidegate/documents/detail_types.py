@@ -1,4 +1,4 @@
-"""What commands are called on the bus, for those who name them and do not read them."""
+"""What commands and reports are called on the bus, for those who name and do not read them."""
 
 OPERATOR_SOURCE = "tidegate.operator"
 
@@ -12,3 +12,8 @@ REJECT_GATE = "Reject Gate"
 APPROVE_DECISION = "Approve Decision"
 REJECT_DECISION = "Reject Decision"
 ADJUST_POLICY = "Adjust Policy"
+RELEASE_COHORT = "Release Cohort"
+
+#: What those send who report for devices, under this source or one of their own.
+DEVICE_SOURCE = "tidegate.device"
+DEVICE_EXECUTION_REPORT = "Device Execution Report"

@@ -1,10 +1,20 @@
 """Reads the members of an object from outside, and collects everything that is wrong with them."""
 
+import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegate.documents.shapes import shown
+
+
+def is_json_within(given: object, bytes_max: int) -> bool:
+    """Return whether something is plain JSON, and no longer than so many bytes."""
+    try:
+        json.dumps(given, ensure_ascii=False).encode()  # A lone surrogate fails here.
+        return len(json.dumps(given, allow_nan=False)) <= bytes_max
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 class Members:
@@ -86,6 +96,14 @@ class Members:
             self.wrong(name, value, f"give a whole number from {low} to {high}")
             return low
         return value
+
+    def flag(self, name: str) -> bool:
+        """Take out a yes or no; no if it is not there."""
+        value = self.take(name)
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.wrong(name, value, "give true or false")
+        return False
 
     def items(
         self, name: str, length_max: int, fits: Callable[[object], bool], kind: str

@@ -6,7 +6,8 @@ what the event has room for, and what is left out is counted.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -17,11 +18,23 @@ from tidegate.domain.rollout import Ending, Rollout, Step
 #: Lines of the timeline, and entries of the settings' history, that are told.
 LINES_MAX = 100
 
+#: Reasons for failing that are told: those that most devices gave.
+REASONS_TOLD_MAX = 10
+
+#: Of one of them.
+FAILURE_LENGTH_MAX = 80
+
 _LISTS = ("timeline", "settingsHistory")
 
 
 def final_record(
-    rollout: Rollout, ending: Ending, evidence: Evidence, steps: Sequence[Step], at: float
+    rollout: Rollout,
+    ending: Ending,
+    evidence: Evidence,
+    steps: Sequence[Step],
+    at: float,
+    *,
+    reasons: Iterable[tuple[str, int]] = (),
 ) -> dict[str, Any]:
     """
     Return a rollout's final record as plain JSON.
@@ -32,7 +45,9 @@ def final_record(
         evidence: Of its last decision.
         steps: Its timeline, oldest first.
         at: Epoch seconds of its end.
+        reasons: Why devices failed, and how many said so; one may come more than once.
     """
+    failures = _most_frequent(reasons)
     return {
         "outcome": ending.value,
         "startedAt": moment(rollout.enrolled_at),
@@ -41,6 +56,7 @@ def final_record(
         "harmed": evidence.harmed,
         "succeeded": evidence.succeeded,
         "agreement": asdict(rollout.course.agreement),
+        **({"failureReasons": failures} if failures else {}),
         "timeline": [
             {"at": moment(each.at), "what": each.what, "text": each.text, "revision": each.revision}
             for each in steps
@@ -71,6 +87,15 @@ def moment(at: float) -> str:
     """Return epoch seconds as events have them: UTC, to the millisecond."""
     stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
+
+
+def _most_frequent(reasons: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
+    devices: Counter[str] = Counter()
+    for reason, number in reasons:
+        if reason and number > 0:
+            devices[reason[:FAILURE_LENGTH_MAX]] += number
+    ordered = sorted(devices.items(), key=lambda each: (-each[1], each[0]))
+    return [{"reason": reason, "devices": number} for reason, number in ordered[:REASONS_TOLD_MAX]]
 
 
 def _newest(entries: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:

@@ -9,8 +9,9 @@ open, as members may be added within a version.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.documents import announcements, commands, events, launch, record
+from tidegate.documents import announcements, commands, events, launch, record, reports
 from tidegate.documents.shapes import (
+    COHORT_LENGTH_MAX,
     CORRELATION_ID,
     JOB_ID,
     NAMESPACE_ID,
@@ -21,8 +22,16 @@ from tidegate.documents.shapes import (
 from tidegate.domain.cohorts import Remedy
 from tidegate.domain.course import About
 from tidegate.domain.decision import Verdict
+from tidegate.domain.executions import (
+    DETAIL_KEY,
+    DETAIL_VALUE_LENGTH_MAX,
+    NO_STEP_TIMEOUT,
+    REPORTABLE,
+    STATUS_DETAILS_MAX,
+    STEP_TIMEOUT_MINUTES_MAX,
+)
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.policy import Action, Authority
+from tidegate.domain.policy import Action, Authority, Rescue
 from tidegate.domain.rollout import Ending, HoldKind
 from tidegate.domain.settings import (
     INCREMENT_FACTOR_MAX,
@@ -107,14 +116,14 @@ _LINE = (
 )
 
 
-def _event(source: str, detail_type: str, description: str, detail: Schema) -> Schema:
+def _event(source: str | Schema, detail_type: str, description: str, detail: Schema) -> Schema:
     return {
         "$schema": DIALECT,
         "$id": schema_id(f"events:{slug(detail_type)}"),
         "description": description,
         **_object(
             {
-                "source": {"const": source},
+                "source": {"const": source} if isinstance(source, str) else source,
                 "detail-type": {"const": detail_type},
                 "detail": detail,
             }
@@ -293,6 +302,68 @@ _COMMANDS = (
         "Steer the rollout by another policy from its next review on.",
         {"policy": _POLICY, **_BY_AND_REASON},
     ),
+    _command(
+        commands.RELEASE_COHORT,
+        "Treat a cohort that was set apart, or that holds the rollout, like all others.",
+        {
+            "cohort": _text(COHORT_LENGTH_MAX, _LINE, description="Its name, as it was told."),
+            **_BY_AND_REASON,
+        },
+    ),
+)
+
+
+# What is reported for devices.
+
+_THING_NAME = _text(pattern=THING_NAME.pattern)
+_LONG = _whole(1, reports.NUMBER_MAX)
+
+_REPORT = _event(
+    _text(pattern=f"(?:{reports.REPORTER.pattern})"),
+    reports.DEVICE_EXECUTION_REPORT,
+    "How a device fares with a job, told by somebody who speaks for it.",
+    _object(
+        {
+            "version": _VERSION,
+            "jobId": _JOB_ID,
+            "thingName": _THING_NAME,
+            "status": {"enum": sorted(each.value for each in REPORTABLE)},
+            "statusDetails": {
+                "type": "object",
+                "description": "Replaces what is there, whole; left out, it stays.",
+                "maxProperties": STATUS_DETAILS_MAX,
+                "propertyNames": {"pattern": f"^{DETAIL_KEY.pattern}$"},
+                "additionalProperties": _text(
+                    DETAIL_VALUE_LENGTH_MAX, r"[^\u0000-\u001f\u007f-\u009f]+"
+                ),
+            },
+            "executionNumber": _LONG | {"description": "The thing's latest of the job by default."},
+            "expectedVersion": _LONG
+            | {"description": "The report is refused if the execution has another version."},
+            "stepTimeoutInMinutes": {
+                "description": "From now on; -1 ends the timer.",
+                "anyOf": [_whole(1, STEP_TIMEOUT_MINUTES_MAX), {"const": NO_STEP_TIMEOUT}],
+            },
+            "includeJobExecutionState": {"type": "boolean"},
+            "includeJobDocument": {"type": "boolean"},
+            "at": _text(
+                pattern=reports.MOMENT.pattern,
+                format="date-time",
+                description="When it was so; the time of the event by default.",
+            ),
+        },
+        optional=(
+            "version",
+            "statusDetails",
+            "executionNumber",
+            "expectedVersion",
+            "stepTimeoutInMinutes",
+            "includeJobExecutionState",
+            "includeJobDocument",
+            "at",
+        ),
+        closed=True,
+    ),
 )
 
 
@@ -408,20 +479,20 @@ _EVIDENCE = _object(
     }
 ) | {"description": "The numbers that the decision rests on."}
 
-_SUSPECT = _object(
-    {
-        "cohort": _text(announcements.COHORT_LENGTH_MAX),
-        "started": _COUNT | {"description": "Its things that started soon after notification."},
-        "harmed": _COUNT | {"description": "Of those, the harmed."},
-        "log_e": _NUMBER
-        | {"description": "Evidence that its failure rate is above the tolerated one, as a log."},
-        "limit": _NUMBER | {"description": "The evidence at which a cohort is a suspect."},
-        "log_e_of_others": _NUMBER | {"description": "The same evidence of all others together."},
-        "log_e_concentrated": _NUMBER
-        | {"description": "Evidence that failures hit it more than its share of things."},
-        "remedy": {"enum": [each.value for each in Remedy]},
-    }
-)
+_COHORT = _text(COHORT_LENGTH_MAX)
+_SUSPECT_MEMBERS: Mapping[str, Schema] = {
+    "cohort": _COHORT,
+    "started": _COUNT | {"description": "Its things that started soon after notification."},
+    "harmed": _COUNT | {"description": "Of those, the harmed."},
+    "log_e": _NUMBER
+    | {"description": "Evidence that its failure rate is above the tolerated one, as a log."},
+    "limit": _NUMBER | {"description": "The evidence at which a cohort is a suspect."},
+    "log_e_of_others": _NUMBER | {"description": "The same evidence of all others together."},
+    "log_e_concentrated": _NUMBER
+    | {"description": "Evidence that failures hit it more than its share of things."},
+    "remedy": {"enum": [each.value for each in Remedy]},
+}
+_SUSPECT = _object(_SUSPECT_MEMBERS)
 
 _GROUNDS: Mapping[str, Schema] = {
     "revision": _whole(1, description="Counts a rollout's decisions."),
@@ -482,6 +553,11 @@ _RECORD = _object(
             }
         )
         | {"description": "What came of all that was proposed."},
+        "failureReasons": _list(
+            _object({"reason": _text(record.FAILURE_LENGTH_MAX), "devices": _whole(1)}),
+            record.REASONS_TOLD_MAX,
+        )
+        | {"description": "What most devices gave as the reason; left out if none gave one."},
         "timeline": _list(
             _object(
                 {
@@ -502,7 +578,7 @@ _RECORD = _object(
         ),
         "settingsHistoryOmitted": _OMITTED,
     },
-    optional=("timelineOmitted", "settingsHistoryOmitted"),
+    optional=("failureReasons", "timelineOmitted", "settingsHistoryOmitted"),
 ) | {"description": "The rollout from its beginning to its end."}
 _ENDED: Mapping[str, Schema] = {
     "ending": {"enum": [each.value for each in Ending]},
@@ -548,6 +624,32 @@ _WAYS_TO_ANSWER = {
 }
 _ACTION: Schema = {"enum": [each.value for each in Action]}
 _DUE = _MOMENT | {"description": "Until when an answer counts; left out if always."}
+
+
+_STATUS_DETAILS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+def _about_report(
+    detail_type: str, description: str, members: Mapping[str, Schema], optional: Sequence[str]
+) -> Schema:
+    detail = {
+        "version": _VERSION,
+        "at": _MOMENT,
+        "jobId": _JOB_ID,
+        "thingName": _THING_NAME,
+        "reportId": {
+            "type": "string",
+            "maxLength": announcements.LABEL_LENGTH_MAX,
+            "description": "The id of the report's event.",
+        },
+        "reporter": {
+            "type": "string",
+            "maxLength": reports.SOURCE_LENGTH_MAX,
+            "description": "The source of the report's event.",
+        },
+        **members,
+    }
+    return _event(SOURCE, detail_type, description, _object(detail, optional=optional))
 
 
 def _announcement(
@@ -733,6 +835,70 @@ _ANNOUNCEMENTS = (
         ),
     ),
     _announcement(
+        announcements.EXECUTION_REAPED,
+        "Executions without a sign of life were ended, or given more time.",
+        {
+            "action": {"enum": [each.value for each in Rescue]},
+            "devices": _whole(1, description="How many."),
+            "things": _list(_THING_NAME, announcements.THINGS_MAX)
+            | {"description": "Which, by name."},
+            "thingsOmitted": _whole(1, description="How many there were beyond these."),
+            "afterMinutes": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "description": "How long they gave no sign of life, at least.",
+            },
+        },
+        optional=("thingsOmitted",),
+    ),
+    _announcement(
+        announcements.COHORT_SUSPECT,
+        "The release is bad for a cohort of devices.",
+        {"revision": _whole(1, description="Of the decision that says so."), **_SUSPECT_MEMBERS},
+    ),
+    _announcement(
+        announcements.COHORT_RELEASED,
+        "Somebody wants a cohort treated like all others.",
+        {"cohort": _COHORT, "by": _SAID, "reason": _SAID},
+    ),
+    _about_report(
+        announcements.DEVICE_REPORT_REFUSED,
+        "A report for a device was not done, and changed nothing. It is not tried again.",
+        {
+            "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            "execution": _object(
+                {
+                    "status": {"enum": [each.value for each in ExecutionStatus]},
+                    "executionNumber": _LONG,
+                    "versionNumber": _LONG,
+                    "statusDetails": _STATUS_DETAILS,
+                }
+            )
+            | {"description": "What is really so; left out if it is not known."},
+        },
+        optional=("jobId", "thingName", "execution"),
+    ),
+    _about_report(
+        announcements.DEVICE_REPORT_APPLIED,
+        "A report for a device that asked for an answer is in force.",
+        {
+            "executionState": _object(
+                {
+                    "status": {"enum": [each.value for each in ExecutionStatus]},
+                    "versionNumber": _LONG,
+                    "statusDetails": _STATUS_DETAILS,
+                },
+                optional=("status", "versionNumber", "statusDetails"),
+            ),
+            "jobDocument": {"type": "string", "description": "As AWS has it, as a text."},
+            "jobDocumentOmitted": _whole(
+                1, description="Its characters where it is too long for an event."
+            ),
+        },
+        optional=("executionState", "jobDocument", "jobDocumentOmitted"),
+    ),
+    _announcement(
         announcements.ROLLOUT_NEEDS_ATTENTION,
         "Something that people should look at.",
         {
@@ -753,5 +919,5 @@ _ANNOUNCEMENTS = (
 #: The schema of each event, by its detail type.
 EVENT_SCHEMAS: Mapping[str, Schema] = {
     schema["properties"]["detail-type"]["const"]: schema
-    for schema in (*_IOT_EVENTS, *_COMMANDS, *_ANNOUNCEMENTS)
+    for schema in (*_IOT_EVENTS, *_COMMANDS, _REPORT, *_ANNOUNCEMENTS)
 }

@@ -26,6 +26,12 @@ CALENDAR = re.compile(
 #: What a question is asked and answered with.
 CORRELATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,80}")
 
+#: What EventBridge gives each event: a UUID.
+EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
+
+#: Of a cohort's name, ``KEY=VALUE``: whoever releases one has to be told it whole.
+COHORT_LENGTH_MAX = 266
+
 #: Of every document and of every detail on the bus.
 VERSION = "1"
 

@@ -10,20 +10,25 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tidegate.documents.announcements import (
-    COHORT_LENGTH_MAX,
     DETAIL_BYTES_MAX,
     HOLDS_MAX,
     REASONS_MAX,
     SUSPECTS_MAX,
     TEXT_LENGTH_MAX,
+    THINGS_MAX,
     VALUE_LENGTH_MAX,
     approval_requested,
+    cohort_released,
+    cohort_suspect,
     decision_proposed,
+    execution_reaped,
     gate_passed,
     gate_reached,
     needs_attention,
     policy_adjusted,
     refusal_of,
+    report_applied,
+    report_refused,
     rollback_launched,
     rollout_aborted,
     rollout_completed,
@@ -32,14 +37,17 @@ from tidegate.documents.announcements import (
     rollout_started,
     rollout_steered,
 )
-from tidegate.documents.commands import CommandError, GiveAnswer, parse_command
-from tidegate.documents.record import LINES_MAX, final_record
+from tidegate.documents.commands import CommandError, GiveAnswer, ReleaseCohort, parse_command
+from tidegate.documents.record import LINES_MAX, REASONS_TOLD_MAX, final_record
+from tidegate.documents.reports import DeviceReport
 from tidegate.documents.schemas import EVENT_SCHEMAS
+from tidegate.documents.shapes import COHORT_LENGTH_MAX
 from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.course import About, Agreement, Answer, Course, Proposal, Question
 from tidegate.domain.decision import AtGate, Decision, Evidence, Verdict
+from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.policy import Action, Authority, Harm, Pace, PaceMode, Policy
+from tidegate.domain.policy import Action, Authority, Harm, Pace, PaceMode, Policy, Rescue
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import (
     Ending,
@@ -528,6 +536,34 @@ def test_an_end_tells_the_whole_story() -> None:
     assert_valid(event)
 
 
+def test_an_end_tells_why_most_devices_failed() -> None:
+    """The commonest reasons come first, each counted over all who gave it; rare ones are left."""
+    reasons = [("disk full", 2), ("bad signature", 5), ("disk full", 4), ("", 9), ("gone", 0)]
+    rare = [(f"odd {n}", 1) for n in range(REASONS_TOLD_MAX)]
+    decision = decided((ASKED,), Verdict.ABORT)
+    record = final_record(
+        ROLLOUT, Ending.ABORTED, decision.evidence, STEPS, AT, reasons=[*reasons, *rare]
+    )
+
+    event = rollout_aborted(KEY, decision, AT, record=record)
+
+    told = event.detail["record"]["failureReasons"]
+    assert told[:3] == [
+        {"reason": "disk full", "devices": 6},
+        {"reason": "bad signature", "devices": 5},
+        {"reason": "odd 0", "devices": 1},
+    ]
+    assert len(told) == REASONS_TOLD_MAX
+    assert_valid(event)
+
+
+def test_an_end_without_reasons_names_none() -> None:
+    """Where no device failed, or none says why, nothing is told of reasons."""
+    record = final_record(ROLLOUT, Ending.COMPLETED, decided((ASKED,)).evidence, STEPS, AT)
+
+    assert "failureReasons" not in record
+
+
 def test_a_long_story_is_told_from_its_newest_part() -> None:
     """Of each list the last hundred lines are told, and the others counted."""
     steps = [Step(AT + n, "Rollout Steered", f"step {n}", n, SENT.to_request()) for n in range(130)]
@@ -558,7 +594,8 @@ def test_the_worst_end_fits_into_one_entry() -> None:
     worst = (reason(ReasonCode.ABORT_REQUESTED, by=long, why=long),) * REASONS_MAX
     steps = [Step(AT, "Rollout Steered", long, 7, EVERY_SETTING.to_request())] * (LINES_MAX + 1)
     decision = decided(worst, Verdict.ABORT, suspects=(suspect(long),) * SUSPECTS_MAX)
-    record = final_record(ROLLOUT, Ending.ABORTED, decision.evidence, steps, AT)
+    reasons = [(f"{n}{long}", n) for n in range(1, 12)]
+    record = final_record(ROLLOUT, Ending.ABORTED, decision.evidence, steps, AT, reasons=reasons)
 
     event = rollout_aborted(KEY, decision, AT, record=record)
 
@@ -650,7 +687,7 @@ def test_the_worst_decision_fits_into_one_entry() -> None:
     assert {len(each["cohort"]) for each in event.detail["suspects"]} == {COHORT_LENGTH_MAX}
     (first, *_) = event.detail["reasons"]
     assert (len(first["text"]), len(first["values"]["why"])) == (TEXT_LENGTH_MAX, VALUE_LENGTH_MAX)
-    assert len(json.dumps(event.detail)) < ENTRY_BYTES_MAX
+    assert len(json.dumps(event.detail, ensure_ascii=False).encode()) < ENTRY_BYTES_MAX
     assert_valid(event)
 
 
@@ -691,3 +728,150 @@ def test_the_longest_fence_is_told_uncut() -> None:
 def test_every_moment_is_told_as_the_schema_says(at: float) -> None:
     """Time is UTC to the millisecond, in one form, whole seconds included."""
     assert_valid(policy_adjusted(KEY, "firmware", 2, "on-call", "why not", at))
+
+
+@pytest.mark.parametrize("action", list(Rescue))
+@pytest.mark.parametrize(("number", "omitted"), [(1, None), (THINGS_MAX, None), (53, 3)])
+def test_executions_that_were_stuck_are_told_by_name(
+    action: Rescue, number: int, omitted: int | None
+) -> None:
+    """Who looks after the devices learns which they are, and how many if they are too many."""
+    things = [f"pump-{n}" for n in range(number)]
+
+    event = execution_reaped(KEY, action, things, 45.5, AT)
+
+    assert event.detail_type == "Execution Reaped"
+    assert (event.detail["action"], event.detail["devices"]) == (action.value, number)
+    assert event.detail["afterMinutes"] == 45.5
+    assert event.detail["things"] == things[:THINGS_MAX]
+    assert event.detail.get("thingsOmitted") == omitted
+    assert_valid(event)
+
+
+@pytest.mark.parametrize("remedy", list(Remedy))
+def test_a_cohort_that_fails_is_told_by_itself(remedy: Remedy) -> None:
+    """A rule on the bus sees the cohort and what is done about it without reading decisions."""
+    event = cohort_suspect(KEY, suspect("thing.type=pump", remedy), 7, AT)
+
+    assert event.detail_type == "Cohort Suspect"
+    assert (event.detail["cohort"], event.detail["revision"]) == ("thing.type=pump", 7)
+    assert (event.detail["harmed"], event.detail["remedy"]) == (9, remedy.value)
+    assert_valid(event)
+
+
+def test_a_cohort_can_be_released_by_the_name_that_it_was_told_by() -> None:
+    """The longest name that there is can be sent back in a command, and is told whole."""
+    name = f"thing.attributes.{'k' * 128}={'v' * 120}"
+    assert len(name) <= COHORT_LENGTH_MAX
+    told = cohort_suspect(KEY, suspect(name), 7, AT).detail["cohort"]
+    detail = {"jobId": "fw-2", "cohort": told, "by": "on-call", "reason": "a broken charger"}
+
+    command = parse_command(
+        {"source": "tidegate.operator", "detail-type": "Release Cohort", "detail": detail}
+    )
+
+    assert command == ReleaseCohort("fw-2", name, "on-call", "a broken charger")
+    event = cohort_released(KEY, name, "on-call", "a broken charger", AT)
+    assert event.detail_type == "Cohort Released"
+    expected = {"cohort": name, "by": "on-call", "reason": "a broken charger"}
+    assert {member: event.detail[member] for member in expected} == expected
+    assert_valid(event)
+
+
+REPORT_ID = "c54b7cd4-2a3f-4b0c-8d9f-5b3c9c1a2f60"
+UPDATE = ExecutionUpdate("fw-2", "pump-1", ExecutionStatus.IN_PROGRESS)
+REPORT = DeviceReport(REPORT_ID, "plant-7.gateway", AT, UPDATE)
+EXECUTION = Execution(
+    job_id="fw-2",
+    thing_name="pump-1",
+    status=ExecutionStatus.SUCCEEDED,
+    execution_number=2,
+    version_number=5,
+    queued_at=AT,
+    updated_at=AT,
+    status_details={"step": "done"},
+)
+
+
+def test_a_report_that_is_refused_is_told_with_what_is_really_so() -> None:
+    """Whoever reported finds its own report by its id, and sees what to report instead."""
+    event = report_refused(
+        REPORT_ID, "plant-7.gateway", UPDATE, "it is over", "Report nothing more.", EXECUTION, AT
+    )
+
+    assert event == BusEvent(
+        "Device Report Refused",
+        {
+            "version": "1",
+            "at": "2025-11-24T16:08:31.250Z",
+            "jobId": "fw-2",
+            "thingName": "pump-1",
+            "reportId": REPORT_ID,
+            "reporter": "plant-7.gateway",
+            "problem": "it is over",
+            "remedy": "Report nothing more.",
+            "execution": {
+                "status": "SUCCEEDED",
+                "executionNumber": 2,
+                "versionNumber": 5,
+                "statusDetails": {"step": "done"},
+            },
+        },
+    )
+    assert_valid(event)
+
+
+@given(
+    st.text(),
+    st.text() | st.sampled_from(["\ud800" * 300]),
+    st.none() | st.text() | st.just("fw-2"),
+    st.none() | st.text() | st.just("site:7:pump-1"),
+    st.text() | st.sampled_from(["\udfff" * 5000]),
+)
+def test_whatever_a_report_is_it_can_be_refused(
+    report_id: str, source: str, job_id: str | None, thing_name: str | None, problem: str
+) -> None:
+    """The answer to garbage is sound: it fits its schema, and the bus takes it."""
+    event = report_refused(
+        report_id, source, None, problem, "", None, AT, job_id=job_id, thing_name=thing_name
+    )
+
+    assert_valid(event)
+    assert len(json.dumps(event.detail, ensure_ascii=False).encode()) < ENTRY_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("updated", "told"),
+    [
+        (Updated(), {}),
+        (
+            Updated(ExecutionStatus.IN_PROGRESS, 3, {"step": "install"}),
+            {
+                "executionState": {
+                    "status": "IN_PROGRESS",
+                    "versionNumber": 3,
+                    "statusDetails": {"step": "install"},
+                }
+            },
+        ),
+        (Updated(document='{"steps": []}'), {"jobDocument": '{"steps": []}'}),
+        (Updated(document='"' * 200_000), {"jobDocumentOmitted": 200_000}),
+    ],
+)
+def test_a_report_that_is_in_force_is_answered_with_what_it_asked_for(
+    updated: Updated, told: dict[str, Any]
+) -> None:
+    """A gateway that asked gets state and document, as far as an event has room for them."""
+    event = report_applied(REPORT, updated, AT)
+
+    assert event.detail_type == "Device Report Applied"
+    assert event.detail == {
+        "version": "1",
+        "at": "2025-11-24T16:08:31.250Z",
+        "jobId": "fw-2",
+        "thingName": "pump-1",
+        "reportId": REPORT_ID,
+        "reporter": "plant-7.gateway",
+        **told,
+    }
+    assert_valid(event)

@@ -21,6 +21,7 @@ from tidegate.documents.commands import (
     GiveAnswer,
     HoldRollout,
     LaunchRollout,
+    ReleaseCohort,
     ResumeRollout,
     parse_command,
     parse_enrolment,
@@ -124,6 +125,11 @@ def told_of(kind: str, detail: object) -> str:
             "Adjust Policy",
             BY | {"policy": {"name": "x"}},
             AdjustPolicy("fw-2", {"name": "x"}, "on-call", "storm"),
+        ),
+        (
+            "Release Cohort",
+            BY | {"cohort": "thing.type=pump: old"},
+            ReleaseCohort("fw-2", "thing.type=pump: old", "on-call", "storm"),
         ),
         ("Enroll Job", {"jobId": "fw-2", "policy": "firmware"}, EnrollJob("fw-2", "firmware")),
         (
@@ -270,6 +276,14 @@ NO_DOCUMENT = "one of document, documentSource, jobTemplateArn is needed, but 0 
             (
                 f'Adjust Policy of job "fw-2": policy is 7: {GIVE_POLICY}; '
                 "reason is missing: give a text"
+            ),
+        ),
+        (
+            "Release Cohort",
+            BY | {"cohort": "x" * 267, "key": "thing.type"},
+            (
+                'Release Cohort of job "fw-2": cohort has 267 characters: shorten it to 266; '
+                '"key" is unknown: by, cohort, jobId, reason, version are known'
             ),
         ),
         (
@@ -447,7 +461,7 @@ def test_what_is_no_command_is_told_which_there_are(source: object, kind: object
     assert str(caught.value).endswith(
         "is no command: tidegate.operator sends Launch Rollout, Enroll Job, Hold Rollout, "
         "Resume Rollout, Abort Rollout, Approve Gate, Reject Gate, Approve Decision, "
-        "Reject Decision, Adjust Policy"
+        "Reject Decision, Adjust Policy, Release Cohort"
     )
 
 
@@ -587,6 +601,7 @@ KINDS = [
     "Approve Gate",
     "Reject Decision",
     "Adjust Policy",
+    "Release Cohort",
 ]
 MEMBERS = list(
     {name for kind in KINDS for name in EVENT_SCHEMAS[kind]["properties"]["detail"]["properties"]}

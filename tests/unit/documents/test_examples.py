@@ -14,6 +14,7 @@ from tidegate.documents.commands import HoldRollout, parse_command, parse_enrolm
 from tidegate.documents.generate import policy_schema
 from tidegate.documents.policy import PolicyError, parse_policy_json, parse_policy_yaml
 from tidegate.documents.reading import ANY
+from tidegate.documents.reports import parse_report
 from tidegate.documents.schemas import EVENT_SCHEMAS, slug
 from tidegate.domain.reasons import Reason, ReasonCode
 
@@ -99,6 +100,8 @@ def test_the_guide_to_events_shows_events(event: dict[str, Any]) -> None:
     Draft202012Validator(EVENT_SCHEMAS[event["detail-type"]]).validate(event)
     if event["source"] == "tidegate.operator":
         parse_command(event)
+    if event["detail-type"] == "Device Execution Report":
+        parse_report({"id": "c54b7cd4", "time": "2025-11-24T16:07:56Z"} | event)
     for each in event["detail"].get("reasons", []):
         assert Reason(ReasonCode(each["code"]), each["values"]).text == each["text"]
 

@@ -16,7 +16,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-@pytest.mark.parametrize("module", ["announcements", "commands", "events", "outside"])
+@pytest.mark.parametrize("module", ["announcements", "commands", "events", "outside", "reports"])
 def test_the_hot_path_needs_the_standard_library_only(module: str) -> None:
     """Events, commands and announcements are read and made without any package installed."""
     finished = subprocess.run(
