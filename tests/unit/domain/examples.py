@@ -102,10 +102,8 @@ def with_counts(situation: Situation, by_bucket: Mapping[CounterKey, int]) -> Si
 def learned(*, cleared_after: int, never_cleared: float = 0.0, devices: int = 10_000) -> Delays:
     """Return delays of a fleet in which devices are cleared at an age, in minutes, or never."""
     left = round(never_cleared * devices)
-    return Delays(
-        reached=(devices,) * AGES,
-        uncleared=tuple(devices if age < cleared_after else left for age in range(AGES)),
-    )
+    uncleared = tuple(devices if age < cleared_after else left for age in range(AGES))
+    return Delays(reached=(devices,) * AGES, uncleared=uncleared, unfinished=uncleared)
 
 
 def next_situation(decision: Decision, situation: Situation, **members: object) -> Situation:

@@ -1,0 +1,56 @@
+"""Why devices failed, in their own few words, made so that like reasons are counted together."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from tidegate.domain.outcomes import ReasonKey
+from tidegate.domain.policy import Failures
+
+#: Characters of a reason.
+REASON_LENGTH_MAX = 80
+#: Different reasons that a rollout tells apart; all others are the one below.
+REASONS_MAX = 50
+OTHER = "(other)"
+
+#: Serial numbers, addresses and times make each device's reason its own, and tell of the device.
+_LONG_NUMBER = re.compile(r"\d{4,}")
+
+
+def reason_of(details: Mapping[str, str], failures: Failures) -> str:
+    """
+    Return why a device failed, empty if it does not say.
+
+    Args:
+        details: What it reported as ``statusDetails``.
+        failures: Which of them says so, and which are never stored.
+    """
+    for key in failures.keys:
+        reason = "" if key in failures.never_stored else _cleaned(details.get(key, ""))
+        if reason:
+            return reason
+    return ""
+
+
+def bounded(reason: str, known: Collection[str]) -> str:
+    """Return the reason to count under, where so many are known that not each can have its own."""
+    if not reason or reason in known or len(set(known) - {OTHER}) < REASONS_MAX:
+        return reason
+    return OTHER
+
+
+def top(reasons: Mapping[ReasonKey, int], limit: int) -> tuple[tuple[str, int], ...]:
+    """Return the most frequent reasons with their devices, whatever cells these are of."""
+    devices: Counter[str] = Counter()
+    for (reason, _), number in reasons.items():
+        devices[reason] += number
+    told = [(reason, number) for reason, number in devices.items() if reason and number > 0]
+    return tuple(sorted(told, key=lambda each: (-each[1], each[0]))[:limit])
+
+
+def _cleaned(text: str) -> str:
+    printable = "".join(
+        " " if unicodedata.category(each).startswith("C") else each for each in text
+    )
+    return _LONG_NUMBER.sub("#", " ".join(printable.split()))[:REASON_LENGTH_MAX].rstrip()
