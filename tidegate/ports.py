@@ -182,7 +182,9 @@ class Executions(Protocol):
 
     def update(self, update: ExecutionUpdate) -> Updated:
         """
-        Send UpdateJobExecution.
+        Send UpdateJobExecution; one that stands already, its answer lost, is done.
+
+        The answer to what is done already tells the state as asked, and no document.
 
         Raises:
             NotFound: There is no such thing, job or execution.
@@ -192,7 +194,7 @@ class Executions(Protocol):
 
     def cancel(self, thing_name: str, job_id: str, *, expected_version: int | None = None) -> None:
         """
-        Cancel an execution that is QUEUED.
+        Cancel an execution that is QUEUED; one that is CANCELED is done.
 
         Raises:
             NotFound: There is no such thing, job or execution.
@@ -463,19 +465,42 @@ class Ledger(Protocol):
         """Return the values that each cell stands for, in the order of the policy's keys."""
 
     def cell_of(self, key: RolloutKey, values: tuple[str, ...]) -> int:
-        """Return the cell of these values, a new one if there is none and room; else REST_CELL."""
+        """
+        Return the cell of these values, for ever the same.
+
+        Where there is none yet it is made, as long as there are fewer than ``CELLS_MAX``; after
+        that it is REST_CELL. Each call is a request or two: remember what it says.
+        """
 
     def unjoined(self, key: RolloutKey, *, limit: int) -> Sequence[str]:
-        """Return things whose traits could not be read yet."""
+        """Return things whose traits could not be read yet, in no order."""
 
     def note_unjoined(self, key: RolloutKey, names: Sequence[str], *, joined: bool) -> None:
-        """Remember things whose traits could not be read, or that by now they were."""
+        """
+        Remember things whose traits could not be read, or that by now they were.
+
+        About ``UNJOINED_MAX`` are remembered. Beyond that they are dropped: such a thing stays
+        without a cell until its next outcome.
+        """
 
     def soaking(self, key: RolloutKey, *, until: float, limit: int) -> Sequence[Soaking]:
-        """Return devices whose soak ends before ``until`` and is not settled, the oldest first."""
+        """
+        Return devices whose soak ends before ``until`` and is not settled, the oldest first.
+
+        It is settled once the device's record says what became of it, or is of something else
+        than a success. Those returned come again until they are settled or noted for later. Ask
+        for no later than now: a device noted afterwards whose soak ended before then is late.
+        """
 
     def note_soaking(self, key: RolloutKey, soaking: Sequence[Soaking]) -> None:
-        """Remember when the soak of devices ends; a later time replaces an earlier one."""
+        """
+        Remember when the soak of devices ends, whose success is committed.
+
+        The latest end of a device counts, in whatever order they are noted.
+
+        Raises:
+            NotFound: One of them has no record; nothing is noted.
+        """
 
     def note_connected(self, key: RolloutKey, connected: Connected) -> None:
         """
@@ -488,7 +513,14 @@ class Ledger(Protocol):
         """Return the cohorts that people have released."""
 
     def release(self, key: RolloutKey, cohort: str, *, by: str, reason: str, at: float) -> None:
-        """Note that people want a cohort treated like all others; counts as one signal."""
+        """
+        Note that people want a cohort treated like all others; again it changes nothing.
+
+        The first time counts as one signal.
+
+        Raises:
+            NotFound: There is no such rollout.
+        """
 
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets, under ``TOTALS_BUCKET``; cheaper."""

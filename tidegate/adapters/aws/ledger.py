@@ -8,9 +8,10 @@ import zlib
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidegate.adapters.aws.errors import ConditionFailed
+from tidegate.adapters.aws.ledger_cells import Cells
 from tidegate.adapters.aws.ledger_items import (
     ACTIVE,
     ALERTS,
@@ -19,7 +20,10 @@ from tidegate.adapters.aws.ledger_items import (
     CURRENT,
     DECISIONS,
     HOLDS,
+    REASONS,
+    RELEASES,
     ROLLOUTS,
+    SETTLED,
     STATE,
     STEPS,
     TOTALS,
@@ -30,6 +34,9 @@ from tidegate.adapters.aws.ledger_items import (
     answer_of,
     answer_sk,
     bucket_of_sk,
+    cell_counter,
+    cell_counts_of,
+    connected_members,
     count_sk,
     decision_sk,
     decoded,
@@ -44,8 +51,15 @@ from tidegate.adapters.aws.ledger_items import (
     listing_members,
     park_members,
     policy_sk,
+    reason_counter,
+    reason_counts_of,
+    reason_sk,
     record_members,
     record_of,
+    release_members,
+    release_sk,
+    report_pk,
+    reports_pk,
     rollout_members,
     rollout_of,
     rollout_pk,
@@ -57,11 +71,14 @@ from tidegate.adapters.aws.ledger_items import (
     tags_sk,
     thing_sk,
     total_sk,
+    vouched_of,
 )
+from tidegate.adapters.aws.ledger_soaking import Soaks
 from tidegate.adapters.aws.ledger_table import IS_NEW, Table
 from tidegate.adapters.aws.ledger_writes import Change
 from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.outcomes import UNJOINED
 from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
 from tidegate.domain.rollout import Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
 from tidegate.errors import Contention, NotFound, Refused, Superseded
@@ -75,10 +92,19 @@ if TYPE_CHECKING:
 
     from tidegate.adapters.aws.ledger_items import Item
     from tidegate.domain.course import Answer
-    from tidegate.domain.outcomes import CounterKey, Moved, ThingRecord, Transition
+    from tidegate.domain.outcomes import (
+        CellKey,
+        CounterKey,
+        Moved,
+        ReasonKey,
+        ThingRecord,
+        Transition,
+        VouchedKey,
+    )
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import AbortRequest, Active, Ending, Listing, Park, Step
-    from tidegate.ports import Clock, Tagged
+    from tidegate.domain.things import Connected
+    from tidegate.ports import Clock, Soaking, Tagged
 
 #: Shards of each counter. A shard takes one transaction at a time, some ten milliseconds long, so
 #: eight take hundreds of commits a second; each one more makes ``counts`` read more items.
@@ -98,6 +124,9 @@ ENDED_DAYS = 1
 ALERT_DAYS = 100
 TAGS_DAYS = 7
 
+#: What was reported for devices goes after so long, for the same reason.
+REPORT_DAYS = 100
+
 #: Who read something that changed before it was written reads again, so often. A rollout has one
 #: owner and few people who adjust it; what else changes it comes once a second at most.
 REREADS_MAX = 5
@@ -105,6 +134,8 @@ REREADS_MAX = 5
 #: Steps in one transaction: their texts are short, and DynamoDB takes 100 actions and 4 MB.
 STEPS_AT_ONCE = 25
 
+
+_Key = TypeVar("_Key")
 
 #: Members of a rollout that a decision, and an adjustment, change.
 _DECIDED = ("revision", "upper_bound", "memory", "course", "aborting")
@@ -120,7 +151,7 @@ _ADJUSTED = (
 
 class DynamoLedger:
     """
-    The rollouts, decisions, holds and outcomes of one table.
+    The rollouts, decisions, holds and outcomes of one table, and what is known of devices.
 
     Every write carries its condition, those that belong together go in one transaction, and every
     read is consistent. A query over several items is no snapshot, though: a thing that moves from
@@ -131,6 +162,8 @@ class DynamoLedger:
         """Bind a table to the client that reaches it, and to the clock that old records go by."""
         self._table = Table(table_name, client)
         self._clock = clock
+        self._cells = Cells(self._table)
+        self._soaks = Soaks(self._table, lambda: self._expiry(RECORD_DAYS))
 
     # rollouts
 
@@ -382,8 +415,9 @@ class DynamoLedger:
             )
             raise Refused(message)
         shard = zlib.crc32(changes[0].thing_name.encode()) % SHARDS
-        actions = [self._record_put(key, change) for change in changes]
-        actions += self._counter_moves(key, moved.counts, shard)
+        actions = [self._record_write(key, change) for change in changes]
+        actions += self._counter_moves(key, moved, shard)
+        actions += self._reason_moves(key, moved.reasons, shard)
         try:
             self._table.write(f"commit outcomes of job {key.job_id}", *actions)
         except ConditionFailed as error:
@@ -394,6 +428,97 @@ class DynamoLedger:
         """Return all counters of a rollout."""
         return self._counters(key, COUNTS)
 
+    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
+        """Return the counters of each cell; those of things without one are under UNJOINED."""
+        summed: Counter[CellKey] = Counter()
+        for item in self._table.query(rollout_pk(key), COUNTS):
+            bucket = bucket_of_sk(item["sk"]["S"])
+            for status, number in _statuses_of(item):
+                summed[bucket, status, UNJOINED] += number
+            for status, cell, number in cell_counts_of(item):
+                summed[bucket, status, cell] += number
+                summed[bucket, status, UNJOINED] -= number
+        return _counting(summed)
+
+    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return what became of devices after their success, per start bucket and cell."""
+        summed: Counter[VouchedKey] = Counter()
+        for item in self._table.query(rollout_pk(key), COUNTS):
+            bucket = bucket_of_sk(item["sk"]["S"])
+            for vouched, cell, number in vouched_of(item):
+                summed[bucket, vouched, cell] += number
+        return _counting(summed)
+
+    def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
+        """Return how many failed devices gave each reason, per cell."""
+        summed: Counter[ReasonKey] = Counter()
+        for item in self._table.query(rollout_pk(key), REASONS):
+            for cell, number in reason_counts_of(item):
+                summed[decoded(item["text"]), cell] += number
+        return _counting(summed)
+
+    def cells(self, key: RolloutKey) -> Mapping[int, tuple[str, ...]]:
+        """Return the values that each cell stands for, in the order of the policy's keys."""
+        return self._cells.known(key)
+
+    def cell_of(self, key: RolloutKey, values: tuple[str, ...]) -> int:
+        """Return the cell of these values, a new one if there is none and room; else REST_CELL."""
+        return self._cells.of(key, values)
+
+    def unjoined(self, key: RolloutKey, *, limit: int) -> Sequence[str]:
+        """Return things whose traits could not be read yet, in no order."""
+        return self._cells.unjoined(key, limit=limit)
+
+    def note_unjoined(self, key: RolloutKey, names: Sequence[str], *, joined: bool) -> None:
+        """Remember things whose traits could not be read, or that by now they were."""
+        self._cells.note_unjoined(key, names, joined=joined)
+
+    def soaking(self, key: RolloutKey, *, until: float, limit: int) -> Sequence[Soaking]:
+        """Return devices whose soak ends before ``until`` and is not settled, the oldest first."""
+        return self._soaks.due(key, until=until, limit=limit)
+
+    def note_soaking(self, key: RolloutKey, soaking: Sequence[Soaking]) -> None:
+        """Remember when the soak of devices ends; raises NotFound, Contention."""
+        self._soaks.note(key, soaking)
+
+    def note_connected(self, key: RolloutKey, connected: Connected) -> None:
+        """Remember how many things are connected; raises Contention."""
+        for _ in range(REREADS_MAX):
+            stored = self._table.get(rollout_pk(key), STATE)
+            if stored is None:
+                raise _unknown(key)
+            before = rollout_of(stored).connected
+            if connected == before:
+                return
+            is_news = (connected.outage is None) != (before.outage is None)
+            noted = Change(
+                sets={"connected": connected_members(connected)},
+                adds={"signals": int(is_news)},
+                where={"version": decoded(stored["version"])},
+            )
+            with suppress(ConditionFailed):
+                self._table.write(f"update job {key.job_id}", self._state_change(key, noted))
+                return
+        message = f"job {key.job_id} changed in {REREADS_MAX} attempts to update it: try again"
+        raise Contention(message)
+
+    def released(self, key: RolloutKey) -> frozenset[str]:
+        """Return the cohorts that people have released."""
+        items = self._table.query(rollout_pk(key), RELEASES)
+        return frozenset(decoded(item["cohort"]) for item in items)
+
+    def release(self, key: RolloutKey, cohort: str, *, by: str, reason: str, at: float) -> None:
+        """Note that people want a cohort treated like all others; again it changes nothing."""
+        place = rollout_pk(key), release_sk(cohort)
+        members = release_members(cohort, by=by, reason=reason, at=at)
+        put = self._table.put(*place, members, condition=IS_NEW)
+        signal = self._state_change(key, Change(adds={"signals": 1}))
+        try:
+            self._table.write(f"release a cohort of job {key.job_id}", signal, put)
+        except ConditionFailed as error:
+            if self._table.get(*place) is None:
+                raise _unknown(key) from error
+
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets."""
         return self._counters(key, TOTALS)
@@ -401,6 +526,37 @@ class DynamoLedger:
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
         self._update_state(key, Change(sets={"listing": listing_members(listing)}))
+
+    # reports for devices
+
+    def settle_report(self, report_id: str, *, at: float) -> bool:
+        """Note, for some months, that a device's report is done with; False if it was before."""
+        members = {"settled_at": at, "expires_at": self._expiry(REPORT_DAYS)}
+        put = self._table.put(report_pk(report_id), SETTLED, members, condition=IS_NEW)
+        try:
+            self._table.write(f"settle report {report_id}", put)
+        except ConditionFailed:
+            return False
+        return True
+
+    def is_settled(self, report_id: str) -> bool:
+        """Return whether a device's report is done with."""
+        return self._table.get(report_pk(report_id), SETTLED) is not None
+
+    def advance_reports(self, thing_name: str, job_id: str, *, at: float) -> bool:
+        """Note when a thing's latest report on a job was made; False if a later one is known."""
+        put = self._table.put(
+            reports_pk(job_id),
+            thing_sk(thing_name),
+            {"reported_at": at, "expires_at": self._expiry(REPORT_DAYS)},
+            condition=f"{IS_NEW} OR reported_at <= :at",
+            values={"at": at},
+        )
+        try:
+            self._table.write(f"advance the reports of {thing_name} on job {job_id}", put)
+        except ConditionFailed:
+            return False
+        return True
 
     # the timeline
 
@@ -479,10 +635,9 @@ class DynamoLedger:
         summed: Counter[CounterKey] = Counter()
         for item in self._table.query(rollout_pk(key), prefix):
             bucket = bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET
-            for status in ExecutionStatus:
-                if status.value in item:
-                    summed[bucket, status] += decoded(item[status.value])
-        return Counts({counter: number for counter, number in summed.items() if number})
+            for status, number in _statuses_of(item):
+                summed[bucket, status] += number
+        return Counts(_counting(summed))
 
     def _owned(self, key: RolloutKey, generation: int) -> Rollout:
         rollout = self.rollout(key)
@@ -574,31 +729,50 @@ class DynamoLedger:
                 raise _unknown(key) from error
             self._update_state(key, signal)
 
-    def _record_put(self, key: RolloutKey, change: Transition) -> TransactWriteItemTypeDef:
-        before = {} if change.before is None else record_members(change.before)
-        return self._table.put(
-            rollout_pk(key),
-            thing_sk(change.thing_name),
-            {**record_members(change.after), "expires_at": self._expiry(RECORD_DAYS)},
-            condition=" AND ".join(f"#{name} = :{name}" for name in before) or IS_NEW,
-            names={f"#{name}": name for name in before},
-            values=before,
+    def _record_write(self, key: RolloutKey, change: Transition) -> TransactWriteItemTypeDef:
+        """Return the write of a record in place of the one before; when it soaks, it keeps."""
+        after = {**record_members(change.after), "expires_at": self._expiry(RECORD_DAYS)}
+        before: dict[str, Any] = {"status": None}
+        if change.before is not None:
+            before = record_members(change.before)
+        written = Change(
+            sets=_known(after),
+            removes=tuple(name for name in _known(before) if after[name] is None),
+            where=_known(before),
+            lacks=tuple(name for name, value in before.items() if value is None),
+            creates=True,
         )
+        return self._table.change(rollout_pk(key), thing_sk(change.thing_name), written)
 
     def _counter_moves(
-        self, key: RolloutKey, moved: Mapping[CounterKey, int], shard: int
+        self, key: RolloutKey, moved: Moved, shard: int
     ) -> list[TransactWriteItemTypeDef]:
-        places: dict[str, Counter[ExecutionStatus]] = {}
-        for (bucket, status), by in moved.items():
+        places: dict[str, Counter[str]] = {}
+        for (bucket, status), by in moved.counts.items():
             for sk in (count_sk(bucket, shard), total_sk(shard)):
-                places.setdefault(sk, Counter())[status] += by
+                places.setdefault(sk, Counter())[status.value] += by
+        for (bucket, status, cell), by in moved.cells.items():
+            places.setdefault(count_sk(bucket, shard), Counter())[cell_counter(cell, status)] += by
+        for (bucket, vouched, cell), by in moved.vouched.items():
+            places.setdefault(count_sk(bucket, shard), Counter())[cell_counter(cell, vouched)] += by
+        return [
+            self._table.change(rollout_pk(key), sk, Change(adds=moves, creates=True))
+            for sk, moves in places.items()
+        ]
+
+    def _reason_moves(
+        self, key: RolloutKey, moved: Mapping[ReasonKey, int], shard: int
+    ) -> list[TransactWriteItemTypeDef]:
+        places: dict[str, dict[str, int]] = {}
+        for (reason, cell), by in moved.items():
+            places.setdefault(reason, {})[reason_counter(cell)] = by
         return [
             self._table.change(
                 rollout_pk(key),
-                sk,
-                Change(adds={each.value: by for each, by in moves.items()}, creates=True),
+                reason_sk(reason, shard),
+                Change(sets_once={"text": reason}, adds=moves, creates=True),
             )
-            for sk, moves in places.items()
+            for reason, moves in places.items()
         ]
 
 
@@ -606,6 +780,21 @@ def _members_of(rollout: Rollout, names: Iterable[str]) -> dict[str, Any]:
     """Return those of a rollout's members that it has."""
     members = rollout_members(rollout)
     return {name: members[name] for name in names if members[name] is not None}
+
+
+def _known(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _statuses_of(item: Item) -> Iterator[tuple[ExecutionStatus, int]]:
+    for status in ExecutionStatus:
+        if status.value in item:
+            yield status, decoded(item[status.value])
+
+
+def _counting(counters: Mapping[_Key, int]) -> dict[_Key, int]:
+    """Return the counters that count something."""
+    return {key: number for key, number in counters.items() if number}
 
 
 def _decision_of(item: Item) -> Decision:

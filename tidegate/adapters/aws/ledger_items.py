@@ -18,23 +18,35 @@ same                     ``step#MS#REVISION#WHAT#CHECK``  a line of the timeline
 same                     ``thing#NAME``                   a thing's latest sighting
 same                     ``count#000001#SHARD``           things per status, of a bucket
 same                     ``total#SHARD``                  the same over all buckets
+same                     ``reason#CHECK#SHARD``           a reason for failing, and who gave it
+same                     ``cell#002``                     the values that a cell stands for
+same                     ``unjoined#SHARD``               things whose traits are not known yet
+same                     ``soak#MS#NAME``                 a device to be looked at then
+same                     ``soaked``                       how far that was looked through
+same                     ``released#CHECK``               a cohort treated like all others again
 ``active``               ``rollout#JOB#CREATED``          a rollout that goes on
 ``alerts``               ``NAME``                         since when something is wrong
+``report#ID``            ``settled``                      that a report for a device is done with
+``reports#JOB``          ``thing#NAME``                   when the latest of a thing was made
 =======================  ===============================  =======================================
 
-Counters lie in shards, so that commits of one rollout seldom meet in an item.
+Counters lie in shards, so that commits of one rollout seldom meet in an item. Those of cells are
+further attributes of a bucket's: ``c12_SUC`` counts the things of cell 12 that SUCCEEDED,
+``v12_DAR`` those of them that went DARK afterwards.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import UNPLACED, ThingRecord
+from tidegate.domain.outcomes import UNJOINED, UNPLACED, ThingRecord, Vouched
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import (
     AbortRequest,
@@ -50,10 +62,11 @@ from tidegate.domain.rollout import (
     Step,
     Tripwires,
 )
-from tidegate.ports import Tagged
+from tidegate.domain.things import Connected
+from tidegate.ports import Soaking, Tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
@@ -67,6 +80,11 @@ ANSWERS = "answer#"
 STEPS = "step#"
 COUNTS = "count#"
 TOTALS = "total#"
+REASONS = "reason#"
+CELLS = "cell#"
+RELEASES = "released#"
+SOAKED = "soaked"
+SETTLED = "settled"
 ROLLOUTS = "rollout#"
 
 #: Partitions of what concerns all rollouts.
@@ -144,19 +162,119 @@ def total_sk(shard: int) -> str:
     return f"{TOTALS}{shard:02d}"
 
 
+def reason_sk(reason: str, shard: int) -> str:
+    """Return where a shard's counters of a reason lie."""
+    return f"{REASONS}{_check_of(reason)}#{shard:02d}"
+
+
+def cell_sk(cell: int) -> str:
+    """Return where the values of a cell lie; they sort by cell."""
+    return f"{CELLS}{cell:03d}"
+
+
+def unjoined_sk(shard: int) -> str:
+    """Return where a shard's things without traits lie."""
+    return f"unjoined#{shard:02d}"
+
+
+def soak_sk(milliseconds: int, thing_name: str) -> str:
+    """Return where it is noted that a device is to be looked at then; they sort by time."""
+    return f"{soaks_from(milliseconds)}#{thing_name}"
+
+
+def soaks_from(milliseconds: int) -> str:
+    """Return what lies right before the devices to be looked at from then on."""
+    return f"soak#{milliseconds:015d}"
+
+
+def soaks_until(milliseconds: int) -> str:
+    """Return what lies right behind the devices to be looked at up to then, and at that moment."""
+    return f"{soaks_from(milliseconds)}$"  # the next character after "#"
+
+
+def release_sk(cohort: str) -> str:
+    """Return where it lies that a cohort was released: its name may be longer than a key."""
+    return f"{RELEASES}{_check_of(cohort)}"
+
+
+def report_pk(report_id: str) -> str:
+    """Return the partition of a report for a device."""
+    return f"report#{report_id}"
+
+
+def reports_pk(job_id: str) -> str:
+    """Return the partition of all reports on a job."""
+    return f"reports#{job_id}"
+
+
+def _check_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cell_counter(cell: int, what: ExecutionStatus | Vouched) -> str:
+    """
+    Return the attribute that counts a cell's things.
+
+    A year's rollout has millions of them, so its name is short: the first three letters of each
+    status are its own.
+    """
+    kind = "v" if isinstance(what, Vouched) else "c"
+    return f"{kind}{cell}_{what.value[:3]}"
+
+
+_CELL_COUNTER = re.compile(r"([cv])([0-9]+)_(.+)")
+_STATUS_OF = {each.value[:3]: each for each in ExecutionStatus}
+_VOUCHED_OF = {each.value[:3]: each for each in Vouched}
+
+
+def cell_counts_of(item: Item) -> Iterator[tuple[ExecutionStatus, int, int]]:
+    """Yield status, cell and number of each counter that is of a cell."""
+    for kind, cell, what, number in _cell_counters(item):
+        if kind == "c":
+            yield _STATUS_OF[what], cell, number
+
+
+def vouched_of(item: Item) -> Iterator[tuple[Vouched, int, int]]:
+    """Yield what became of a cell's devices after their success: what, cell and number."""
+    for kind, cell, what, number in _cell_counters(item):
+        if kind == "v":
+            yield _VOUCHED_OF[what], cell, number
+
+
+def _cell_counters(item: Item) -> Iterator[tuple[str, int, str, int]]:
+    for name, attribute in item.items():
+        parts = _CELL_COUNTER.fullmatch(name)
+        if parts is not None:
+            yield parts[1], int(parts[2]), parts[3], decoded(attribute)
+
+
+def reason_counter(cell: int) -> str:
+    """Return the attribute that counts a cell's things that gave a reason."""
+    return f"c{cell}"
+
+
+def reason_counts_of(item: Item) -> Iterator[tuple[int, int]]:
+    """Yield cell and number of those that gave a reason."""
+    for name, attribute in item.items():
+        if name[0] == "c" and name[1:].isdecimal():
+            yield int(name[1:]), decoded(attribute)
+
+
 def address(pk: str, sk: str) -> dict[str, AttributeValueTypeDef]:
     """Return an item's key."""
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
 def encoded(value: object) -> AttributeValueTypeDef:
-    """Return a value of plain JSON as an attribute; None within a mapping is left out."""
+    """Return plain JSON, or a set of texts, as an attribute; None in a mapping is left out."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int | float):
         return {"N": repr(value)}
     if isinstance(value, dict):
         return {"M": encoded_members(value)}
+    if isinstance(value, frozenset):
+        return {"SS": sorted(value)}
     return {"S": str(value)}
 
 
@@ -172,6 +290,8 @@ def decoded(attribute: AttributeValueTypeDef) -> Any:  # noqa: ANN401 - plain JS
         return int(number) if number.is_integer() else number
     if "M" in attribute:
         return decoded_members(attribute["M"])
+    if "SS" in attribute:
+        return frozenset(attribute["SS"])
     return attribute["BOOL"] if "BOOL" in attribute else attribute["S"]
 
 
@@ -207,6 +327,7 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         "overlaps": json.dumps(rollout.overlaps),
         "rolls_back": rollout.rolls_back,
         "rolled_back_by": rollout.rolled_back_by,
+        "connected": connected_members(rollout.connected),
         "ending": None if rollout.ending is None else rollout.ending.value,
     }
 
@@ -251,6 +372,10 @@ def rollout_of(item: Item) -> Rollout:
         overlaps=tuple(json.loads(members.get("overlaps", "[]"))),
         rolls_back=members.get("rolls_back"),
         rolled_back_by=members.get("rolled_back_by"),
+        connected=Connected(
+            highest=members.get("connected", {}).get("highest", 0),
+            outage=members.get("connected", {}).get("outage"),
+        ),
         ending=Ending(members["ending"]) if "ending" in members else None,
     )
 
@@ -288,6 +413,11 @@ def listing_members(listing: Listing) -> dict[str, Any]:
         "ended": listing.ended,
         "ended_at_start": listing.ended_at_start,
     }
+
+
+def connected_members(connected: Connected) -> dict[str, Any]:
+    """Return how many things are connected, as plain JSON."""
+    return {"highest": connected.highest, "outage": connected.outage}
 
 
 def abort_request_members(request: AbortRequest) -> dict[str, Any]:
@@ -410,13 +540,32 @@ def tagged_of(item: Item) -> tuple[RolloutKey, Tagged]:
     return key, Tagged(members.get("policy"), float(members["looked_at"]))
 
 
+def soaking_members(soaking: Soaking) -> dict[str, Any]:
+    """Return when a device is to be looked at, as plain JSON."""
+    return {"thing_name": soaking.thing_name, "since": soaking.since, "until": soaking.until}
+
+
+def soaking_of(item: Item) -> Soaking:
+    """Read what ``soaking_members`` wrote."""
+    members = decoded_members(item)
+    return Soaking(members["thing_name"], float(members["since"]), float(members["until"]))
+
+
+def release_members(cohort: str, *, by: str, reason: str, at: float) -> dict[str, Any]:
+    """Return a cohort's release as plain JSON."""
+    return {"cohort": cohort, "by": by, "reason": reason, "at": at}
+
+
 def record_members(record: ThingRecord) -> dict[str, Any]:
-    """Return a thing's record as plain JSON."""
+    """Return a thing's record as plain JSON; what is not known of it is None."""
     return {
         "status": record.status.value,
         "at": record.at,
         "execution_number": record.execution_number,
         "bucket": record.bucket,
+        "cell": record.cell or None,
+        "reason": record.reason or None,
+        "vouched": None if record.vouched is None else record.vouched.value,
     }
 
 
@@ -428,4 +577,7 @@ def record_of(item: Item) -> ThingRecord:
         at=members["at"],
         execution_number=members["execution_number"],
         bucket=members["bucket"],
+        cell=members.get("cell", UNJOINED),
+        reason=members.get("reason", ""),
+        vouched=Vouched(members["vouched"]) if "vouched" in members else None,
     )

@@ -5,13 +5,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.adapters.memory.faults import Faults
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.decision import Decision
+from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import CounterKey, Moved, ThingRecord, Transition
+from tidegate.domain.outcomes import (
+    REST_CELL,
+    UNJOINED,
+    CellKey,
+    CounterKey,
+    Moved,
+    ReasonKey,
+    ThingRecord,
+    Transition,
+    VouchedKey,
+)
 from tidegate.domain.policy import Policy
 from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
 from tidegate.domain.rollout import (
@@ -28,8 +39,18 @@ from tidegate.domain.rollout import (
     RolloutKey,
     Step,
 )
+from tidegate.domain.things import Connected
 from tidegate.errors import Contention, NotFound, Refused, Superseded
-from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Tagged
+from tidegate.ports import (
+    CELLS_MAX,
+    CHANGES_MAX,
+    TOTALS_BUCKET,
+    UNJOINED_MAX,
+    Soaking,
+    Tagged,
+)
+
+_Key = TypeVar("_Key")
 
 #: A step's place in its timeline: milliseconds, revision, what, text.
 _StepPlace = tuple[int, int, str, str]
@@ -57,6 +78,15 @@ class MemoryLedger:
         self._answers: dict[RolloutKey, dict[str, Answer]] = {}
         self._things: dict[RolloutKey, dict[str, ThingRecord]] = {}
         self._counters: dict[RolloutKey, Counter[CounterKey]] = {}
+        self._cell_counters: dict[RolloutKey, Counter[CellKey]] = {}
+        self._vouched: dict[RolloutKey, Counter[VouchedKey]] = {}
+        self._reasons: dict[RolloutKey, Counter[ReasonKey]] = {}
+        self._cells: dict[RolloutKey, list[tuple[str, ...]]] = {}
+        self._unjoined: dict[RolloutKey, set[str]] = {}
+        self._soaking: dict[RolloutKey, dict[str, Soaking]] = {}
+        self._released: dict[RolloutKey, set[str]] = {}
+        self._settled: set[str] = set()
+        self._reported_at: dict[tuple[str, str], float] = {}
         self._steps: dict[RolloutKey, dict[_StepPlace, Step]] = {}
         self._tagged: dict[RolloutKey, Tagged] = {}
         self._alerts: set[str] = set()
@@ -279,15 +309,114 @@ class MemoryLedger:
                 message = f"things of job {key.job_id} were reported by somebody else meanwhile"
                 raise Contention(message)
             records.update({each.thing_name: each.after for each in changes})
-            counters = self._counters.setdefault(key, Counter())
-            for counter, by in moved.counts.items():
-                counters[counter] += by
+            _move(self._counters.setdefault(key, Counter()), moved.counts)
+            _move(self._cell_counters.setdefault(key, Counter()), moved.cells)
+            _move(self._vouched.setdefault(key, Counter()), moved.vouched)
+            _move(self._reasons.setdefault(key, Counter()), moved.reasons)
 
     def counts(self, key: RolloutKey) -> Counts:
         """Return all counters of a rollout."""
         with self.faults.around("counts"), self._lock:
-            counters = self._counters.get(key, Counter())
-            return Counts({counter: number for counter, number in counters.items() if number})
+            return Counts(_counting(self._counters.get(key, {})))
+
+    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
+        """Return the counters of each cell; those of things without one are under UNJOINED."""
+        with self.faults.around("cell_counts"), self._lock:
+            summed = Counter(self._cell_counters.get(key, {}))
+            for (bucket, status, _), number in self._cell_counters.get(key, {}).items():
+                summed[bucket, status, UNJOINED] -= number
+            for (bucket, status), number in self._counters.get(key, {}).items():
+                summed[bucket, status, UNJOINED] += number
+            return _counting(summed)
+
+    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return what became of devices after their success, per start bucket and cell."""
+        with self.faults.around("vouched"), self._lock:
+            return _counting(self._vouched.get(key, {}))
+
+    def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
+        """Return how many failed devices gave each reason, per cell."""
+        with self.faults.around("reasons"), self._lock:
+            return _counting(self._reasons.get(key, {}))
+
+    def cells(self, key: RolloutKey) -> Mapping[int, tuple[str, ...]]:
+        """Return the values that each cell stands for, in the order of the policy's keys."""
+        with self.faults.around("cells"), self._lock:
+            return dict(enumerate(self._cells.get(key, []), start=REST_CELL + 1))
+
+    def cell_of(self, key: RolloutKey, values: tuple[str, ...]) -> int:
+        """Return the cell of these values, a new one if there is none and room; else REST_CELL."""
+        with self.faults.around("cell_of"), self._lock:
+            cells = self._cells.setdefault(key, [])
+            if values not in cells:
+                if len(cells) >= CELLS_MAX:
+                    return REST_CELL
+                cells.append(values)
+            return REST_CELL + 1 + cells.index(values)
+
+    def unjoined(self, key: RolloutKey, *, limit: int) -> Sequence[str]:
+        """Return things whose traits could not be read yet, in no order."""
+        with self.faults.around("unjoined"), self._lock:
+            return sorted(self._unjoined.get(key, ()))[: max(0, limit)]
+
+    def note_unjoined(self, key: RolloutKey, names: Sequence[str], *, joined: bool) -> None:
+        """Remember things whose traits could not be read, or that by now they were."""
+        with self.faults.around("note_unjoined"), self._lock:
+            noted = self._unjoined.setdefault(key, set())
+            for name in names:
+                if joined:
+                    noted.discard(name)
+                elif len(noted) < UNJOINED_MAX:
+                    noted.add(name)
+
+    def soaking(self, key: RolloutKey, *, until: float, limit: int) -> Sequence[Soaking]:
+        """Return devices whose soak ends before ``until`` and is not settled, the oldest first."""
+        with self.faults.around("soaking"), self._lock:
+            records = self._things.get(key, {})
+            due = [
+                each
+                for name, each in self._soaking.get(key, {}).items()
+                if each.until < until and _soaks(records[name])
+            ]
+            return sorted(due, key=lambda each: (each.until, each.thing_name))[: max(0, limit)]
+
+    def note_soaking(self, key: RolloutKey, soaking: Sequence[Soaking]) -> None:
+        """Remember when the soak of devices ends; raises NotFound."""
+        with self.faults.around("note_soaking"), self._lock:
+            missing = {each.thing_name for each in soaking}.difference(self._things.get(key, {}))
+            if missing:
+                message = (
+                    f"job {key.job_id} has no record of {len(missing)} things that are to soak, "
+                    f"such as {min(missing)}: commit their success first"
+                )
+                raise NotFound(message)
+            noted = self._soaking.setdefault(key, {})
+            for each in soaking:
+                if each.until >= noted.get(each.thing_name, each).until:
+                    noted[each.thing_name] = each
+
+    def note_connected(self, key: RolloutKey, connected: Connected) -> None:
+        """Remember how many things of the account are connected; raises NotFound."""
+        with self.faults.around("note_connected"), self._lock:
+            rollout = self._known(key)
+            self._rollouts[key] = replace(rollout, connected=connected)
+            if (connected.outage is None) != (rollout.connected.outage is None):
+                self._signal(key)
+
+    def released(self, key: RolloutKey) -> frozenset[str]:
+        """Return the cohorts that people have released."""
+        with self.faults.around("released"), self._lock:
+            return frozenset(self._released.get(key, ()))
+
+    def release(self, key: RolloutKey, cohort: str, *, by: str, reason: str, at: float) -> None:
+        """Note that people want a cohort treated like all others; again it changes nothing."""
+        del by, reason, at  # nobody asks for them
+        with self.faults.around("release"), self._lock:
+            self._known(key)
+            released = self._released.setdefault(key, set())
+            if cohort not in released:
+                released.add(cohort)
+                self._signal(key)
 
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets."""
@@ -295,12 +424,35 @@ class MemoryLedger:
             summed: Counter[CounterKey] = Counter()
             for (_, status), number in self._counters.get(key, Counter()).items():
                 summed[TOTALS_BUCKET, status] += number
-            return Counts({counter: number for counter, number in summed.items() if number})
+            return Counts(_counting(summed))
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
         with self.faults.around("note_listing"), self._lock:
             self._rollouts[key] = replace(self._known(key), listing=listing)
+
+    # reports for devices
+
+    def settle_report(self, report_id: str, *, at: float) -> bool:
+        """Note that a device's report is done with; False if it was before."""
+        del at  # nobody asks for it
+        with self.faults.around("settle_report"), self._lock:
+            is_new = report_id not in self._settled
+            self._settled.add(report_id)
+            return is_new
+
+    def is_settled(self, report_id: str) -> bool:
+        """Return whether a device's report is done with."""
+        with self.faults.around("is_settled"), self._lock:
+            return report_id in self._settled
+
+    def advance_reports(self, thing_name: str, job_id: str, *, at: float) -> bool:
+        """Note when a thing's latest report on a job was made; False if a later one is known."""
+        with self.faults.around("advance_reports"), self._lock:
+            if self._reported_at.get((job_id, thing_name), at) > at:
+                return False
+            self._reported_at[job_id, thing_name] = at
+            return True
 
     # the timeline
 
@@ -394,3 +546,17 @@ class MemoryLedger:
     def _signal(self, key: RolloutKey) -> None:
         rollout = self._known(key)
         self._rollouts[key] = replace(rollout, signals=rollout.signals + 1)
+
+
+def _soaks(record: ThingRecord) -> bool:
+    return record.status is ExecutionStatus.SUCCEEDED and record.vouched is None
+
+
+def _move(counters: Counter[_Key], moved: Mapping[_Key, int]) -> None:
+    for counter, by in moved.items():
+        counters[counter] += by
+
+
+def _counting(counters: Mapping[_Key, int]) -> dict[_Key, int]:
+    """Return the counters that count something."""
+    return {key: number for key, number in counters.items() if number}
