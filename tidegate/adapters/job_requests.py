@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
-from tidegate.errors import Refused
+from tidegate.errors import NotFound, Refused
 
 #: All tags that Tidegate may set or remove begin with this.
 TAG_PREFIX = "tidegate:"
@@ -19,6 +19,10 @@ COMMENT_LENGTH_MAX = 2028
 #: https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThingGroup.html
 GROUP_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 GROUP_DESCRIPTION_LENGTH_MAX = 2028
+
+#: What names of things and ids of jobs may be; no other is there to be found.
+THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 #: The tags of a thing group that Tidegate makes.
 GROUP_TAGS = {"tidegate:owner": "tidegate"}
@@ -70,6 +74,20 @@ def group_of(arn: str) -> str | None:
     """Return the thing group's name, None if it is no thing group's ARN."""
     _, found, name = arn.partition(_GROUP)
     return name if found else None
+
+
+def check_execution_names(thing_name: str, job_id: str) -> None:
+    """
+    Raise NotFound if no execution can have these names.
+
+    The data plane takes a job id such as ``$next`` for another execution than any of that job.
+    """
+    if not THING_NAME.fullmatch(thing_name):
+        message = f"there is no thing {thing_name[:128]!r}: correct the name"
+        raise NotFound(message)
+    if not JOB_ID.fullmatch(job_id):
+        message = f"there is no job {job_id[:64]!r}: correct the id"
+        raise NotFound(message)
 
 
 def check_tag_keys(keys: Iterable[str]) -> None:

@@ -96,6 +96,22 @@ def may_become(before: ExecutionStatus, after: ExecutionStatus) -> bool:
     return before not in TERMINAL and after in REPORTABLE
 
 
+def stands(update: ExecutionUpdate, execution: Execution) -> bool:
+    """
+    Return whether an update that came too late may be taken for done: it is what is there.
+
+    So it is where it took effect and its answer was lost: sent again, AWS calls it a conflict.
+    """
+    said = update.status_details
+    if execution.status is not update.status:
+        return False
+    if said is not None and dict(said) != dict(execution.status_details):
+        return False
+    if update.expected_version is None:
+        return execution.is_terminal
+    return execution.version_number == update.expected_version + 1
+
+
 def refusals(update: ExecutionUpdate) -> tuple[str, ...]:
     """Return what AWS refuses of an update whatever the execution, and what would be right."""
     return (

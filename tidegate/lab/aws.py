@@ -158,18 +158,39 @@ class IotJobs(MemoryJobs):
         self.delete(job_id)
         self._tell_of_job(job_id, "DELETED", "deleted")
 
-    def device_reports(self, notice: Notice, status: ExecutionStatus) -> bool:
+    def device_reports(
+        self,
+        notice: Notice,
+        status: ExecutionStatus,
+        status_details: Mapping[str, str] | None = None,
+    ) -> bool:
         """Take a device's report, unless its job is gone or its execution over; say whether."""
         before = self._unfinished(notice)
         if before is None:
             return False
-        self._set(notice, status)
-        if status in TERMINAL:
-            self._retry(notice, status)
+        self._set(notice, status, status_details)
+        self._follow(notice, before, status)
+        return True
+
+    def follow(self, job_id: str, before: ExecutionSummary, after: ExecutionSummary) -> None:
+        """Do as AWS does after the report of a device that somebody speaks for."""
+        names = dict.fromkeys(name for name, _ in self._executions[job_id])
+        notice = Notice(
+            job_id,
+            self._rollouts[job_id].created_at,
+            after.thing_name,
+            place=list(names).index(after.thing_name),
+            execution_number=after.execution_number,
+            retry_attempt=after.retry_attempt,
+        )
+        self._follow(notice, before.status, after.status)
+
+    def _follow(self, notice: Notice, before: ExecutionStatus, after: ExecutionStatus) -> None:
+        if after in TERMINAL:
+            self._retry(notice, after)
             self.look(notice.job_id)
         elif before is ExecutionStatus.QUEUED:
             self._start_timer(notice)
-        return True
 
     # batches
 
@@ -251,13 +272,19 @@ class IotJobs(MemoryJobs):
         self._set(notice, ExecutionStatus.QUEUED)
         self._notify(notice)
 
-    def _set(self, notice: Notice, status: ExecutionStatus) -> None:
+    def _set(
+        self,
+        notice: Notice,
+        status: ExecutionStatus,
+        status_details: Mapping[str, str] | None = None,
+    ) -> None:
         self.report(
             notice.job_id,
             notice.thing_name,
             status,
             execution_number=notice.execution_number,
             retry_attempt=notice.retry_attempt,
+            status_details=status_details,
         )
 
     def _unfinished(self, notice: Notice) -> ExecutionStatus | None:
@@ -385,6 +412,7 @@ class IotJobs(MemoryJobs):
         """Put an execution into a status now; AWS publishes that only if it is an outcome."""
         summary = super().report(job_id, thing_name, status, **members)
         if status in TERMINAL and self.events["JOB_EXECUTION"]:
+            unlisted = self._unlisted[job_id][thing_name, summary.execution_number]
             self._publish(
                 {
                     "eventType": "JOB_EXECUTION",
@@ -394,7 +422,7 @@ class IotJobs(MemoryJobs):
                     "jobId": job_id,
                     "thingArn": f"{self._arn_prefix}:thing/{thing_name}",
                     "status": status.value,
-                    "statusDetails": {},
+                    "statusDetails": dict(unlisted.status_details),
                     "executionNumber": summary.execution_number,
                 }
             )

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from tidegate.adapters.aws.bus import EventBridgeBus
     from tidegate.adapters.aws.calendars import ChangeCalendars
     from tidegate.adapters.aws.dead_letters import SqsDeadLetters
+    from tidegate.adapters.aws.executions import IotExecutions
     from tidegate.adapters.aws.jobs import IotJobs
     from tidegate.adapters.aws.ledger import DynamoLedger
     from tidegate.adapters.aws.policies import ParameterPolicies
+    from tidegate.adapters.aws.presences import FleetPresences
+    from tidegate.adapters.aws.reporters import ParameterReporters
+    from tidegate.adapters.aws.things import RegistryThings
     from tidegate.adapters.aws.workflow import StepFunctionsWorkflow
 
 
@@ -37,6 +41,38 @@ def jobs() -> IotJobs:
     from tidegate.adapters.aws.jobs import IotJobs
 
     return IotJobs(client("iot"), variables())
+
+
+@cache
+def executions() -> IotExecutions:
+    """Return devices' executions; the data plane's address is looked up when it is needed."""
+    from tidegate.adapters.aws.executions import IotExecutions
+
+    return IotExecutions(lambda: client("iot-jobs-data"), client("iot"))
+
+
+@cache
+def things() -> RegistryThings:
+    """Return the registry of things."""
+    from tidegate.adapters.aws.things import RegistryThings
+
+    return RegistryThings(client("iot"))
+
+
+@cache
+def presences() -> FleetPresences:
+    """Return who is connected."""
+    from tidegate.adapters.aws.presences import FleetPresences
+
+    return FleetPresences(client("iot"))
+
+
+@cache
+def reporters() -> ParameterReporters:
+    """Return who may report for devices."""
+    from tidegate.adapters.aws.reporters import ParameterReporters
+
+    return ParameterReporters(variables().reporter_prefix, client("ssm"), clock())
 
 
 @cache
@@ -113,6 +149,24 @@ def account_budget() -> float | None:
 
 def forget() -> None:
     """Make all of it anew from now on, as the environment then says."""
-    for made in (jobs, ledger, bus, workflow, policies, alarms, calendars, dead_letters, clock):
+    for made in _MADE:
         made.cache_clear()
     forget_clients()
+
+
+#: All that is made once per process.
+_MADE = (
+    alarms,
+    bus,
+    calendars,
+    clock,
+    dead_letters,
+    executions,
+    jobs,
+    ledger,
+    policies,
+    presences,
+    reporters,
+    things,
+    workflow,
+)

@@ -19,13 +19,14 @@ from botocore.exceptions import (
     MetadataRetrievalError,
 )
 
-from tidegate.errors import Contention, NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import Conflict, Contention, NotFound, Refused, RetryLater, TidegateError
 
 #: Busy or away. LimitExceededException belongs here since the limits meant go down by themselves:
 #: on calls per second, on jobs being deleted, on jobs rolling out at once.
 _BUSY = frozenset(
     {
         "ExecutionLimitExceeded",
+        "IndexNotReadyException",
         "InternalException",
         "InternalFailure",
         "InternalFailureException",
@@ -68,6 +69,11 @@ _MISSING = frozenset(
 
 _DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "ForbiddenException", "UnauthorizedException"}
+)
+
+#: Of one device's execution.
+_CONFLICTING = frozenset(
+    {"InvalidStateTransitionException", "TerminalStateException", "VersionConflictException"}
 )
 
 _EXISTING = frozenset({"ExecutionAlreadyExists", "ResourceAlreadyExistsException"})
@@ -119,6 +125,7 @@ class WriteConflict(Contention):
 
 _KINDS: tuple[tuple[frozenset[str], type[TidegateError]], ...] = (
     (_BUSY, RetryLater),
+    (_CONFLICTING, Conflict),
     (_DENIED, Denied),
     (_EXISTING, AlreadyExists),
     (frozenset({"ConditionalCheckFailedException"}), ConditionFailed),

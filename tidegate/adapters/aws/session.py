@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import boto3
 from botocore.config import Config
 
+from tidegate.adapters.aws.errors import translated
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -33,6 +36,15 @@ READ_TIMEOUT_SECONDS = 10.0
 
 USER_AGENT = "tidegate"
 
+#: Where devices' executions are read and updated. Each account has an address of its own for it,
+#: and botocore's does not answer: https://docs.aws.amazon.com/iot/latest/developerguide/jobs-api.html
+DATA_PLANE = "iot-jobs-data"
+DATA_ENDPOINT_TYPE = "iot:Data-ATS"
+
+#: Variables by which an environment sends the data plane's calls elsewhere.
+_ELSEWHERE = ("AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE", "AWS_ENDPOINT_URL")
+_NOT_ELSEWHERE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+
 
 @overload
 def client(service_name: Literal["cloudwatch"]) -> CloudWatchClient: ...
@@ -43,13 +55,21 @@ def client(service_name: Literal["events"]) -> EventBridgeClient: ...
 @overload
 def client(service_name: Literal["iot"]) -> IoTClient: ...
 @overload
+def client(service_name: Literal["iot-jobs-data"]) -> IoTJobsDataPlaneClient: ...
+@overload
 def client(service_name: Literal["sqs"]) -> SQSClient: ...
 @overload
 def client(service_name: Literal["ssm"]) -> SSMClient: ...
 @overload
 def client(service_name: Literal["stepfunctions"]) -> SFNClient: ...
 def client(service_name: str) -> Any:
-    """Return the process's client for a service."""
+    """
+    Return the process's client for a service.
+
+    Raises:
+        RetryLater: For ``DATA_PLANE`` only: AWS is too busy to tell its address.
+        Refused: For ``DATA_PLANE`` only: AWS does not tell it.
+    """
     return _made(service_name)
 
 
@@ -68,7 +88,22 @@ def _made(service_name: str) -> Any:  # noqa: ANN401 - each service's client is 
         retries={"mode": "standard", "total_max_attempts": attempts},
         user_agent_extra=USER_AGENT,
     )
-    return _session().client(service_name, config=config)
+    return _session().client(service_name, config=config, endpoint_url=_address(service_name))
+
+
+def _address(service_name: str) -> str | None:
+    """Return where to call a service; None where botocore knows, or the environment says so."""
+    if service_name != DATA_PLANE or _is_elsewhere():
+        return None
+    with translated(f"DescribeEndpoint {DATA_ENDPOINT_TYPE}"):
+        answer = client("iot").describe_endpoint(endpointType=DATA_ENDPOINT_TYPE)
+    return f"https://{answer['endpointAddress']}"
+
+
+def _is_elsewhere() -> bool:
+    if os.environ.get(_NOT_ELSEWHERE, "").lower() == "true":
+        return False
+    return any(os.environ.get(variable) for variable in _ELSEWHERE)
 
 
 @cache

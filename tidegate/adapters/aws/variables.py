@@ -60,6 +60,11 @@ class Variables:
         return self._value("TIDEGATE_POLICY_PREFIX")
 
     @property
+    def reporter_prefix(self) -> str:
+        """The path of the parameters that say who may report for devices."""
+        return self._value("TIDEGATE_REPORTER_PREFIX")
+
+    @property
     def dead_letter_urls(self) -> tuple[str, ...]:
         """The URLs of the dead-letter queues, given with blanks or commas between them."""
         return tuple(self._value("TIDEGATE_DEAD_LETTER_URLS").replace(",", " ").split())

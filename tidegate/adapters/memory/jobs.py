@@ -48,6 +48,23 @@ class Call:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Unlisted:
+    """
+    What ListJobExecutionsForJob does not tell of an execution.
+
+    Attributes:
+        version_number: Grows by one at each change, whoever makes it.
+        times_out_at: Epoch seconds at which its in-progress timer ends; None where none runs.
+        step_times_out_at: The same of its step timer.
+    """
+
+    version_number: int = 0
+    status_details: Mapping[str, str] = field(default_factory=dict)
+    times_out_at: float | None = None
+    step_times_out_at: float | None = None
+
+
 class MemoryJobs:
     """
     Jobs and executions that whoever holds this sets directly; only UpdateJob and CancelJob act.
@@ -59,6 +76,7 @@ class MemoryJobs:
         calls: Every call that writes, in order.
         groups: Thing names by name of thing group.
         unregistered: Names of things that do not exist; all others do.
+        documents: Job documents by id of job.
         events: Which kinds of events the account publishes.
         faults: Which calls fail next.
     """
@@ -76,6 +94,7 @@ class MemoryJobs:
         self.calls: list[Call] = []
         self.groups: dict[str, set[str]] = {}
         self.unregistered: set[str] = set()
+        self.documents: dict[str, str] = {}
         self.events = {"JOB": True, "JOB_EXECUTION": True}
         self.faults = Faults()
         self.page_size = page_size
@@ -86,6 +105,9 @@ class MemoryJobs:
         #: Descriptions of the groups that Tidegate made.
         self._described_groups: dict[str, str] = {}
         self._executions: dict[str, dict[tuple[str, int], ExecutionSummary]] = {}
+        self._unlisted: dict[str, dict[tuple[str, int], Unlisted]] = {}
+        #: The number of each thing's latest execution, by job.
+        self._latest: dict[str, dict[str, int]] = {}
         #: Executions by status, kept up at each report: a fleet is not counted at each look.
         self._tallies: dict[str, Counter[ExecutionStatus]] = {}
         self._counts: dict[str, JobCounts] = {}
@@ -121,6 +143,8 @@ class MemoryJobs:
         self._jobs[job_id] = job
         self._tags[job.arn] = dict(tags or {})
         self._executions[job_id] = {}
+        self._unlisted[job_id] = {}
+        self._latest[job_id] = {}
         self._tallies[job_id] = Counter()
         return job
 
@@ -133,6 +157,9 @@ class MemoryJobs:
         self._jobs.pop(job_id, None)
         self._tags.pop(self.arn(job_id), None)
         self._executions.pop(job_id, None)
+        self._unlisted.pop(job_id, None)
+        self._latest.pop(job_id, None)
+        self.documents.pop(job_id, None)
         self._tallies.pop(job_id, None)
         self._counts.pop(job_id, None)
 
@@ -144,12 +171,13 @@ class MemoryJobs:
         *,
         execution_number: int = 1,
         retry_attempt: int = 0,
+        status_details: Mapping[str, str] | None = None,
     ) -> ExecutionSummary:
         """
         Put an execution into a status now, whatever it was before.
 
         The first report that is not QUEUED, REJECTED, CANCELED or REMOVED starts it; another
-        attempt begins afresh.
+        attempt begins afresh. Details replace those before, whole; None leaves them.
         """
         now = self._clock.now()
         executions = self._executions[job_id]
@@ -172,11 +200,28 @@ class MemoryJobs:
             retry_attempt=retry_attempt,
         )
         executions[thing_name, execution_number] = after
+        self._keep_unlisted(job_id, known if known is before else None, after, status_details)
         tally = self._tallies[job_id]
         tally[status] += 1
         if known is not None:
             tally[known.status] -= 1
         return after
+
+    def latest(
+        self, job_id: str, thing_name: str, execution_number: int | None = None
+    ) -> tuple[ExecutionSummary, Unlisted]:
+        """Return an execution, the thing's latest of the job by default; raises NotFound."""
+        self._check_thing(thing_name)
+        self._known(job_id)
+        number = execution_number or self._latest[job_id].get(thing_name, 0)
+        key = (thing_name, number)
+        if key not in self._executions[job_id]:
+            message = f"Job {job_id} has no such execution for {thing_name}."
+            raise NotFound(message)
+        return self._executions[job_id][key], self._unlisted[job_id][key]
+
+    def follow(self, job_id: str, before: ExecutionSummary, after: ExecutionSummary) -> None:
+        """Do as AWS does after a device's report: here, nothing."""
 
     def count_as(self, job_id: str, counts: JobCounts | None) -> None:
         """Let DescribeJob report these counts, as AWS's may lag; None: those of the executions."""
@@ -245,6 +290,7 @@ class MemoryJobs:
                 is_continuous=request.passed_through.get("targetSelection") == "CONTINUOUS",
                 starts_at=epoch_seconds_of(start_time),
             )
+            self.documents[request.job_id] = str(request.passed_through.get("document", ""))
             return arn
 
     def arn(self, job_id: str) -> str:
@@ -337,6 +383,31 @@ class MemoryJobs:
             self.events |= {"JOB": True, "JOB_EXECUTION": True}
 
     # inside
+
+    def _keep_unlisted(
+        self,
+        job_id: str,
+        before: ExecutionSummary | None,
+        after: ExecutionSummary,
+        status_details: Mapping[str, str] | None,
+    ) -> None:
+        """Keep up what is not listed of an execution; ``before`` is None for another attempt."""
+        name, number = after.thing_name, after.execution_number
+        latest, unlisted = self._latest[job_id], self._unlisted[job_id]
+        latest[name] = max(number, latest.get(name, 0))
+        if before is None:
+            unlisted.pop((name, number), None)
+        # Whoever is seen first past QUEUED was QUEUED before.
+        version_number = int(after.status is not ExecutionStatus.QUEUED)
+        noted = unlisted.setdefault((name, number), Unlisted(version_number))
+        noted.version_number += 1
+        if status_details is not None:
+            noted.status_details = dict(status_details)
+        if after.status is not ExecutionStatus.IN_PROGRESS:
+            noted.times_out_at = noted.step_times_out_at = None
+        elif before is None or before.started_at is None:
+            minutes = self._jobs[job_id].settings.timeout_minutes
+            noted.times_out_at = None if minutes is None else after.updated_at + minutes * 60
 
     def _cancel(self, job: Job, *, reason_code: str, comment: str, force: bool = False) -> None:
         """End a job before its time, and its executions that may be ended."""
