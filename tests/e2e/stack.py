@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tidegate.adapters.aws.clock import SystemClock
@@ -49,6 +50,9 @@ class DeployedStack:
         self._data = cloud.client("iot-jobs-data")
         self._events = cloud.client("events")
         self._lambda = cloud.client("lambda")
+        self._cloudwatch = cloud.client("cloudwatch")
+        self._sns = cloud.client("sns")
+        self._ssm = cloud.client("ssm")
 
     # as an operator
 
@@ -105,6 +109,93 @@ class DeployedStack:
             jobExecutionsRolloutConfig={"maximumPerMinute": rate},
         )
 
+    def launch(self, job_id: str, targets: Sequence[str], policy: object) -> None:
+        """Have Tidegate create the job, with a document of version 2.0.0."""
+        document = '{"version": "2.0.0"}'
+        self.command(
+            "Launch Rollout", jobId=job_id, policy=policy, targets=targets, document=document
+        )
+
+    def abort(self, job_id: str) -> Rollout:
+        """Stop a job's rollout for good; return it as it ends."""
+        self.command("Abort Rollout", jobId=job_id, by="test", reason="seen enough")
+        return self.ended(job_id)
+
+    # as the account around it
+
+    def set_alarm(self, name: str, state: str) -> None:
+        """Bring an alarm, created if it is new, into a state."""
+        if not self._cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
+            self._cloudwatch.put_metric_alarm(
+                AlarmName=name,
+                Namespace="plant",
+                MetricName=name,
+                Statistic="Sum",
+                Period=60,
+                EvaluationPeriods=1,
+                Threshold=1.0,
+                ComparisonOperator="GreaterThanThreshold",
+            )
+        self._cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="drill")
+
+    def set_calendar(self, name: str, state: str) -> None:
+        """Bring a change calendar into a state; nobody is told."""
+        self._ssm.put_parameter(Name=name, Value=state, Type="String", Overwrite=True)
+
+    def kill(self, rollout: Rollout) -> None:
+        """Stop a rollout's workflow."""
+        self.workflow.stop_execution(executionArn=rollout.execution_arn)
+
+    @contextmanager
+    def deaf_to(self, source: str) -> Iterator[None]:
+        """Lose all events of an AWS service meanwhile."""
+        names = [
+            rule["Name"]
+            for rule in self._events.list_rules()["Rules"]
+            if source in json.loads(rule.get("EventPattern", "{}")).get("source", ())
+        ]
+        assert names
+        for name in names:
+            self._events.disable_rule(Name=name)
+        try:
+            yield
+        finally:
+            for name in names:
+                self._events.enable_rule(Name=name)
+
+    def make_overdue(self, rollout: Rollout) -> None:
+        """Have a rollout's next review be due so long ago that a sweep looks after it."""
+        key = f"rollout#{rollout.key.job_id}#{rollout.key.created_at}"
+        self.dynamodb.update_item(
+            TableName=self.outputs["TableName"],
+            Key={"pk": {"S": "active"}, "sk": {"S": key}},
+            ConditionExpression="attribute_exists(pk)",
+            UpdateExpression="SET review_by = :past",
+            ExpressionAttributeValues={":past": {"N": "1"}},
+        )
+
+    def subscribe(self, topic: str) -> str:
+        """Subscribe a new queue to a topic, named by the stack's output; return its URL."""
+        url: str = self.sqs.create_queue(QueueName=f"reads-{topic}")["QueueUrl"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        queue_arn, topic_arn = attributes["Attributes"]["QueueArn"], self.outputs[topic]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self._sns.subscribe(
+            TopicArn=topic_arn,
+            Protocol="sqs",
+            Endpoint=queue_arn,
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        return url
+
     # as a device
 
     def report(self, thing_name: str, job_id: str, status: str) -> None:
@@ -118,6 +209,10 @@ class DeployedStack:
                 status=status,
                 expectedVersion=taken["versionNumber"],
             )
+
+    def finish(self, thing_name: str, job_id: str, status: str) -> None:
+        """Report the outcome of an execution that the thing took before."""
+        self._data.update_job_execution(thingName=thing_name, jobId=job_id, status=status)
 
     # as somebody watching
 
@@ -181,7 +276,10 @@ class DeployedStack:
 
     def waiting(self, queue: str) -> list[str]:
         """Take all messages from a queue, named by the stack's output; return their bodies."""
-        url = self.outputs[queue]
+        return self.received(self.outputs[queue])
+
+    def received(self, url: str) -> list[str]:
+        """Take all messages from a queue; return their bodies."""
         bodies: list[str] = []
         while messages := self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0

@@ -299,7 +299,36 @@ def test_who_joins_the_group_of_a_continuous_job_gets_it(cloud: EmbeddedCloud) -
     assert eventually(lambda: counts(cloud, "open-end") == {"Queued": 2})
 
 
-# --- Systems Manager ------------------------------------------------------------------------
+# --- CloudWatch and Systems Manager ---------------------------------------------------------
+
+
+def test_an_alarm_that_changes_is_told_on_the_default_bus(cloud: EmbeddedCloud) -> None:
+    """Whoever listens to the account learns that an alarm is in another state than before."""
+    events, sqs, cloudwatch = (cloud.client(name) for name in ("events", "sqs", "cloudwatch"))
+    queue = sqs.create_queue(QueueName="alarm-changes")["QueueUrl"]
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]}
+    events.put_rule(Name="alarms", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="alarms", Targets=[{"Id": "queue", "Arn": arn}])
+    cloudwatch.put_metric_alarm(
+        AlarmName="smoke",
+        Namespace="lab",
+        MetricName="smoke",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    for _ in range(2):
+        cloudwatch.set_alarm_state(AlarmName="smoke", StateValue="ALARM", StateReason="drill")
+
+    (message,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)[
+        "Messages"
+    ]
+    detail = json.loads(message["Body"])["detail"]
+    assert (detail["alarmName"], detail["state"]["value"]) == ("smoke", "ALARM")
 
 
 def test_parameters_stand_for_change_calendars(cloud: EmbeddedCloud) -> None:

@@ -147,6 +147,8 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     iot = importlib.import_module("ministack.services.iot")
     stepfunctions = importlib.import_module("ministack.services.stepfunctions")
     lambda_service = importlib.import_module("ministack.services.lambda_svc")
+    cloudwatch = importlib.import_module("ministack.services.cloudwatch")
+    eventbridge = importlib.import_module("ministack.services.eventbridge")
     ssm = importlib.import_module("ministack.services.ssm")
     responses = importlib.import_module("ministack.core.responses")
     iam_actions = importlib.import_module("ministack.core.iam_actions")
@@ -157,6 +159,7 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     evaluate_task_timeouts(stepfunctions)
     fail_parked_tasks_with_their_function(stepfunctions)
     name_raised_classes(lambda_service)
+    tell_of_alarms(cloudwatch, eventbridge)
     answer_for_calendars(ssm, responses)
     trust_loopback(app)
     authorize_answers_by_state_machine(iam_actions, stepfunctions)
@@ -449,7 +452,47 @@ def fail_parked_tasks_with_their_function(stepfunctions: ModuleType) -> None:
     )
 
 
-# --- Systems Manager ------------------------------------------------------------------------
+# --- CloudWatch and Systems Manager ---------------------------------------------------------
+
+
+def tell_of_alarms(cloudwatch: ModuleType, eventbridge: ModuleType) -> None:
+    """
+    Put an event on the default bus when an alarm changes its state, as AWS does.
+
+    Args:
+        cloudwatch: MiniStack's CloudWatch.
+        eventbridge: MiniStack's EventBridge.
+    """
+    note = require(
+        cloudwatch,
+        "_record_history",
+        *("alarm_name", "old_state", "new_state", "reason", "alarm_type", "reason_data"),
+    )
+    put_events = require(eventbridge, "_put_events", "data", "allow_aws_source")
+
+    def note_and_tell(
+        alarm_name: str,
+        old_state: str,
+        new_state: str,
+        *why: object,
+        **more: object,
+    ) -> None:
+        note(alarm_name, old_state, new_state, *why, **more)
+        if new_state == old_state:
+            return
+        detail = {
+            "alarmName": alarm_name,
+            "state": {"value": new_state},
+            "previousState": {"value": old_state},
+        }
+        entry = {
+            "Source": "aws.cloudwatch",
+            "DetailType": "CloudWatch Alarm State Change",
+            "Detail": json.dumps(detail),
+        }
+        put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    vars(cloudwatch).update(_record_history=note_and_tell)
 
 
 def answer_for_calendars(ssm: ModuleType, responses: ModuleType) -> None:
