@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.documents.announcements import needs_attention, policy_adjusted, refusal_of
+from tidegate.documents.announcements import (
+    cohort_released,
+    needs_attention,
+    policy_adjusted,
+    refusal_of,
+)
 from tidegate.documents.commands import (
     OPERATOR_SOURCE,
     AbortRollout,
@@ -23,6 +28,7 @@ from tidegate.documents.commands import (
     GiveAnswer,
     HoldRollout,
     LaunchRollout,
+    ReleaseCohort,
     ResumeRollout,
     parse_command,
 )
@@ -75,7 +81,10 @@ _SEND_ANOTHER = "Correct the command and send it again; nothing was changed."
 _COUNT_DEVICES = "Give budget and gates as numbers of devices; nothing was changed."
 _ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
 
-Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy
+Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort
+
+#: Cohorts that a refusal names, of those that could be released.
+COHORTS_NAMED_MAX = 10
 
 
 class Unaskable(CommandError):
@@ -175,6 +184,8 @@ class Signaling:
                 self._answer(command, rollout, sent.at)
             case AdjustPolicy():
                 self._tell_once(sent.mark, self._adjust(command, rollout, sent.at))
+            case ReleaseCohort():
+                self._tell_once(sent.mark, self._release(command, rollout, sent.at))
         self.ledger.raise_alert(sent.mark, at=self.clock.now())
         return rollout
 
@@ -233,6 +244,27 @@ class Signaling:
         return policy_adjusted(
             rollout.key, policy.name, latest.policy_version, command.by, command.reason, at
         )
+
+    def _release(self, command: ReleaseCohort, rollout: Rollout, at: float) -> BusEvent:
+        """Let a cohort be treated like all others; return what is told of it."""
+        _require_ongoing(command, rollout, at)
+        key, cohort = rollout.key, command.cohort
+        if cohort not in self.ledger.released(key):
+            self._require_suspect(command, rollout)
+            self.ledger.release(key, cohort, by=command.by, reason=command.reason, at=at)
+        return cohort_released(key, cohort, command.by, command.reason, at)
+
+    def _require_suspect(self, command: ReleaseCohort, rollout: Rollout) -> None:
+        """Refuse a name that is none of what is held against devices now: it may be mistyped."""
+        suspects = {*rollout.memory.quarantined}
+        if rollout.revision:
+            decision = self.ledger.decision(rollout.key, rollout.revision)
+            suspects |= {each.cohort for each in decision.suspects}
+        if command.cohort in suspects:
+            return
+        told = ", ".join(sorted(suspects)[:COHORTS_NAMED_MAX]) or "none"
+        problem = f"{_asked(command)}, but it is neither set apart nor suspected"
+        raise Unaskable(problem, f"Name one of those that are: {told}.")
 
     def _policy(self, command: AdjustPolicy, rollout: Rollout) -> Policy:
         try:
@@ -369,7 +401,7 @@ def _sent(event: Mapping[str, Any]) -> _Sent:
 
 
 def _require_ongoing(
-    command: AbortRollout | GiveAnswer | AdjustPolicy, rollout: Rollout, at: float
+    command: AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort, rollout: Rollout, at: float
 ) -> None:
     """Refuse what is about a rollout that is over, or about another one before this."""
     if rollout.ending is not None:
@@ -468,3 +500,5 @@ def _verb(command: Request) -> str:
             return f"{'approve' if command.yes else 'reject'} {command.question_id} of"
         case AdjustPolicy():
             return "adjust the policy of"
+        case ReleaseCohort():
+            return f"release cohort {command.cohort} of"
