@@ -16,7 +16,9 @@ from tidegate.domain.rollout import Listing, Rollout, RolloutKey
 from tidegate.domain.situation import Readiness
 from tidegate.errors import NotFound
 from tidegate.ports import Jobs, Ledger
-from tidegate.service.record import fold_sightings
+from tidegate.service.folding import fold_sightings
+from tidegate.service.join import unjoined_of
+from tidegate.service.soak import note_soaking
 
 #: Pages of 250 in one review: a job at 1,000 a minute changes about 3,000 executions a minute.
 PAGES_MAX = 15
@@ -82,7 +84,11 @@ def observe(
             for row in rows
             if row.status is not ExecutionStatus.QUEUED
         ]
-        read.extend(fold_sightings(rollout.key, sightings, ledger=ledger))
+        folded = fold_sightings(rollout.key, sightings, ledger=ledger)
+        note_soaking(rollout, folded.records, ledger=ledger, minute_seconds=minute_seconds)
+        if unjoined := unjoined_of(rollout.policy, folded.records):
+            ledger.note_unjoined(rollout.key, unjoined, joined=False)
+        read.extend(folded.changes)
     return Observation(
         readiness=_readiness(rollout, job, reading, ledger),
         events_missing=any(_is_untold(each, rollout.enrolled_at) for each in read),

@@ -1,9 +1,8 @@
 """Record: fold outcomes into the ledger exactly once, and wake the workflow past a tripwire."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.documents.events import (
@@ -12,14 +11,21 @@ from tidegate.documents.events import (
     EventError,
     sighting_from_detail,
 )
-from tidegate.domain.outcomes import Sighting, Transition, deltas, transitions
-from tidegate.domain.rollout import Rollout, RolloutKey
-from tidegate.errors import Contention, TidegateError
-from tidegate.ports import CHANGES_MAX, Ledger, Workflow
+from tidegate.domain.failures import bounded, reason_of
+from tidegate.domain.jobs import HARMFUL
+from tidegate.domain.outcomes import Sighting, ThingRecord
+from tidegate.domain.rollout import Rollout
+from tidegate.errors import TidegateError
+from tidegate.ports import Ledger, Things, Workflow
+from tidegate.service.folding import fold_sightings
+from tidegate.service.join import Joining, unjoined_of
+from tidegate.service.soak import note_soaking
 from tidegate.service.waiting import wake, wake_if_due
 
-#: Concurrent writers of the same things are few: each retry is one of them having been faster.
-COMMIT_TRIES_MAX = 8
+#: Things that one batch asks the registry about: it must be done before it is delivered again.
+JOINS_PER_BATCH_MAX = 50
+#: A minute of AWS IoT Jobs takes as long as any other, but in an accelerated cloud.
+MINUTE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,26 @@ class _Change:
     sighting: Sighting | None
 
 
-def record(events: Sequence[Mapping[str, Any]], *, ledger: Ledger, workflow: Workflow) -> Recorded:
+def record(
+    events: Sequence[Mapping[str, Any]],
+    *,
+    ledger: Ledger,
+    workflow: Workflow,
+    things: Callable[[], Things] | None = None,
+    minute_seconds: float = MINUTE_SECONDS,
+) -> Recorded:
     """
     Record a batch of bus events, whatever jobs they belong to.
 
     An event that is none fails alone, one that cannot be recorded now fails with the others of
     its rollout; the rest of the batch is processed.
+
+    Args:
+        events: As EventBridge delivers them.
+        ledger: Where outcomes go.
+        workflow: Woken where an outcome calls for it.
+        things: Makes the registry, once traits are to be joined; None: others join them later.
+        minute_seconds: How long a minute of AWS IoT Jobs takes.
 
     Raises:
         RetryLater: The ledger throttles before anything is recorded.
@@ -70,6 +90,13 @@ def record(events: Sequence[Mapping[str, Any]], *, ledger: Ledger, workflow: Wor
             faults[index] = str(error)
             continue
         by_job[change.job_id].append(change)
+    recording = _Recording(
+        ledger=ledger,
+        workflow=workflow,
+        joining=Joining(ledger, things),
+        minute_seconds=minute_seconds,
+        joins_left=JOINS_PER_BATCH_MAX,
+    )
     rollouts = ledger.current(by_job)
     changed, ignored, failed = 0, 0, list(faults)
     for job_id, changes in by_job.items():
@@ -78,75 +105,104 @@ def record(events: Sequence[Mapping[str, Any]], *, ledger: Ledger, workflow: Wor
             ignored += len(changes)
             continue
         try:
-            changed += _record_rollout(rollout, changes, ledger=ledger, workflow=workflow)
+            changed += recording.record(rollout, changes)
         except TidegateError:
             failed.extend(change.index for change in changes)
     return Recorded(changed, ignored, tuple(sorted(failed)), tuple(faults.values()))
 
 
-def fold_sightings(
-    key: RolloutKey, sightings: Iterable[Sighting], *, ledger: Ledger
-) -> tuple[Transition, ...]:
+@dataclass(slots=True)
+class _Recording:
     """
-    Fold sightings into the ledger; return what changed.
+    The recording of one batch.
 
-    Any number of callers may do this at once, with the same or overlapping sightings.
-
-    Raises:
-        Contention: Others were faster ``COMMIT_TRIES_MAX`` times in a row.
-        RetryLater: The ledger throttles.
+    Attributes:
+        joins_left: Things that the registry may still be asked about.
     """
-    remaining = iter(_latest(sightings).values())
-    changed: list[Transition] = []
-    while chunk := list(islice(remaining, CHANGES_MAX)):
-        changed.extend(_fold_chunk(key, chunk, ledger))
-    return tuple(changed)
+
+    ledger: Ledger
+    workflow: Workflow
+    joining: Joining
+    minute_seconds: float
+    joins_left: int
+
+    def record(self, rollout: Rollout, changes: Sequence[_Change]) -> int:
+        """Record what a batch says of one rollout; return how many things changed."""
+        key = rollout.key
+        # An event from before the job's creation is of an earlier job with the same id.
+        own = [change for change in changes if change.at >= key.created_at]
+        sightings = self._told(rollout, own)
+        folded = fold_sightings(key, sightings, ledger=self.ledger)
+        note_soaking(
+            rollout, folded.records, ledger=self.ledger, minute_seconds=self.minute_seconds
+        )
+        if any(change.of_job for change in own):
+            self.ledger.signal(key)
+            cause = "the job's status changed"
+            wake(key, cause=cause, ledger=self.ledger, workflow=self.workflow)
+        elif sightings:
+            # Also where nothing changed: a delivery before this one may have died before it woke.
+            wake_if_due(key, ledger=self.ledger, workflow=self.workflow)
+        self._join(rollout, folded.records, sightings)
+        return len(folded.changes)
+
+    def _told(self, rollout: Rollout, changes: Sequence[_Change]) -> list[Sighting]:
+        """Return what the events say, oldest first, without what must not be kept."""
+        hidden = frozenset(rollout.policy.failures.never_stored)
+        sightings = [_without(each.sighting, hidden) for each in changes if each.sighting]
+        sightings.sort(key=lambda each: (each.execution_number, each.at))
+        return with_reasons(rollout, sightings, ledger=self.ledger)
+
+    def _join(
+        self,
+        rollout: Rollout,
+        records: Mapping[str, ThingRecord],
+        sightings: Sequence[Sighting],
+    ) -> None:
+        unjoined = unjoined_of(rollout.policy, records)
+        if not unjoined:
+            return
+        details = {each.thing_name: each.details for each in sightings}
+        joined = self.joining.join(
+            rollout,
+            {name: records[name] for name in unjoined},
+            details,
+            budget=self.joins_left,
+        )
+        self.joins_left -= joined.asked
+        if joined.left:
+            self.ledger.note_unjoined(rollout.key, joined.left, joined=False)
 
 
-def _latest(sightings: Iterable[Sighting]) -> dict[str, tuple[Sighting, ...]]:
-    """Group sightings by thing, so that one thing never falls into two transactions."""
-    grouped: dict[str, tuple[Sighting, ...]] = {}
-    for sighting in sightings:
-        grouped[sighting.thing_name] = (*grouped.get(sighting.thing_name, ()), sighting)
-    return grouped
+def with_reasons(
+    rollout: Rollout, sightings: Sequence[Sighting], *, ledger: Ledger
+) -> list[Sighting]:
+    """
+    Return the sightings with why devices failed, as far as they say.
+
+    A rollout tells so many reasons apart; which ones those are, the first to come settle.
+    """
+    failures = rollout.policy.failures
+    said = [
+        reason_of(each.details, failures) if each.status in HARMFUL else "" for each in sightings
+    ]
+    if not any(said):
+        return list(sightings)
+    known = {reason for reason, _ in ledger.reasons(rollout.key)}
+    told: list[Sighting] = []
+    for sighting, reason in zip(sightings, said, strict=True):
+        kept = bounded(reason, known)
+        if kept:
+            known.add(kept)
+        told.append(replace(sighting, reason=kept))
+    return told
 
 
-def _fold_chunk(
-    key: RolloutKey, chunk: Sequence[tuple[Sighting, ...]], ledger: Ledger
-) -> tuple[Transition, ...]:
-    flat = [sighting for group in chunk for sighting in group]
-    names = [group[0].thing_name for group in chunk]
-    for _ in range(COMMIT_TRIES_MAX):
-        changes = transitions(ledger.things(key, names), flat)
-        if not changes:
-            return ()
-        try:
-            ledger.commit(key, changes, deltas(changes))
-        except Contention:
-            continue
-        return changes
-    message = (
-        f"{len(chunk)} things of rollout {key.job_id} were changed by others "
-        f"{COMMIT_TRIES_MAX} times in a row; deliver the events again later"
-    )
-    raise Contention(message)
-
-
-def _record_rollout(
-    rollout: Rollout, changes: Sequence[_Change], *, ledger: Ledger, workflow: Workflow
-) -> int:
-    key = rollout.key
-    # An event from before the job's creation is of an earlier job with the same id.
-    own = [change for change in changes if change.at >= key.created_at]
-    sightings = [change.sighting for change in own if change.sighting is not None]
-    changed = fold_sightings(key, sightings, ledger=ledger)
-    if any(change.of_job for change in own):
-        ledger.signal(key)
-        wake(key, cause="the job's status changed", ledger=ledger, workflow=workflow)
-    elif sightings:
-        # Also where nothing changed: a delivery before this one may have died before it woke.
-        wake_if_due(key, ledger=ledger, workflow=workflow)
-    return len(changed)
+def _without(sighting: Sighting, hidden: frozenset[str]) -> Sighting:
+    if hidden.isdisjoint(sighting.details):
+        return sighting
+    kept = {key: value for key, value in sighting.details.items() if key not in hidden}
+    return replace(sighting, details=kept)
 
 
 def _read(index: int, event: Mapping[str, Any]) -> _Change:

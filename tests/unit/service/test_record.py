@@ -10,7 +10,7 @@ from tidegate.domain.outcomes import UNPLACED, Sighting
 from tidegate.domain.rollout import Ending, RolloutKey
 from tidegate.errors import Contention, Refused, RetryLater
 from tidegate.ports import CHANGES_MAX
-from tidegate.service.record import COMMIT_TRIES_MAX, fold_sightings
+from tidegate.service.folding import COMMIT_TRIES_MAX, fold_sightings
 
 FAILED = ExecutionStatus.FAILED
 SUCCEEDED = ExecutionStatus.SUCCEEDED
