@@ -171,7 +171,7 @@ def _situation(minutes: int, cohorts: int) -> Situation:
         signals=0,
         budget=float(policy().harm.budget_devices or 0),
         fleet_size=(minutes + 1) * _RATE_PER_MINUTE,
-        tallies=dict(_tallies(by_bucket, cohorts)) if cohorts > 1 else {},
+        tallies={"cohort": dict(_tallies(by_bucket, cohorts))} if cohorts > 1 else {},
         can_quarantine=True,
     )
 

@@ -195,7 +195,7 @@ def with_cohorts(draw: st.DrawFn, situation: Situation) -> Situation:
     new = {key: situation.counts.by_bucket[key] - number for key, number in old.items()}
     return replace(
         situation,
-        tallies={"old": tally_of(old), "new": tally_of(new)},
+        tallies={"revision": {"old": tally_of(old), "new": tally_of(new)}},
         apart=Counts(old) if (is_apart := draw(st.booleans())) else Counts(),
         memory=replace(situation.memory, quarantined=("old",) if is_apart else ()),
         can_quarantine=draw(st.booleans()),

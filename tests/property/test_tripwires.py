@@ -70,15 +70,17 @@ class Devices:
             job=replace(situation.job, counts=from_aws),
             counts=self.counts,
             tallies={
-                cohort: tally_of(
-                    {
-                        (bucket, status): number
-                        for ((bucket, of), status), number in self.by_place.items()
-                        if of == cohort and bucket < LATE
-                    }
-                )
-                for cohort in self.cohorts
-                if len(self.cohorts) > 1
+                "region": {
+                    cohort: tally_of(
+                        {
+                            (bucket, status): number
+                            for ((bucket, of), status), number in self.by_place.items()
+                            if of == cohort and bucket < LATE
+                        }
+                    )
+                    for cohort in self.cohorts
+                    if len(self.cohorts) > 1
+                }
             },
         )
 

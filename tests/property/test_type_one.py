@@ -144,7 +144,7 @@ def situation_of_cohorts(
         for index, each in enumerate(cohorts)
     }
     situation = with_counts(situation_of(), together)
-    return replace(situation, readiness=readiness, tallies=tallies)
+    return replace(situation, readiness=readiness, tallies={"region": tallies})
 
 
 @dataclass(frozen=True)

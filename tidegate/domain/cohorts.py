@@ -240,11 +240,19 @@ def share_in(tallies: Mapping[str, Tally], cohort: str) -> float:
     return 1 / len(tallies) if share is None else share
 
 
+def choices_of(tallies: Mapping[str, Mapping[str, Tally]], apart: Iterable[str]) -> float:
+    """Return among how many ways of setting cohorts apart, evenly likely, one was chosen."""
+    shares = [
+        share_in(cohorts, name) for cohorts in tallies.values() for name in apart if name in cohorts
+    ]
+    return len(tallies) / min(shares) if shares else 1.0
+
+
 def _limit_of(cohort: str, tallies: Mapping[str, Tally], risk: float) -> float:
     return -math.log(risk * share_in(tallies, cohort))
 
 
-def limit_of_each(risk: float, cohorts: int) -> float:
+def limit_of_each(risk: float, cohorts: float) -> float:
     """Return the log evidence at which one of so many cohorts, or the rest without it, fails."""
     return -math.log(risk / cohorts)
 

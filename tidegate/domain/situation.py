@@ -8,6 +8,7 @@ from tidegate.domain.cohorts import Tally
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.jobs import Job
 from tidegate.domain.memory import Memory
+from tidegate.domain.outcomes import ReasonKey
 from tidegate.domain.rollout import AbortRequest, Counts, Hold, Lift
 from tidegate.domain.settings import JobSettings
 from tidegate.domain.standing import Standing
@@ -47,8 +48,13 @@ class Situation:
         fleet_size: Things in all; None if unknown.
         upper_bound: The smallest bound on the failure rate established so far.
         memory: What the last review handed on.
-        tallies: Of each cohort of one attribute; empty if none is told apart.
-        apart: The counts of those cohorts that ``memory`` has set apart.
+        tallies: Of each cohort, by the key that it is told by; empty if none is told apart. Devices
+            of cohorts set apart are among no other cohort's.
+        apart: The counts of all devices of cohorts that ``memory`` has set apart, and that are not
+            ``released``.
+        released: Cohorts that people want treated like all others.
+        reasons: How many failed devices gave each reason, per cell.
+        unsettled: Whether it is time to look at devices: what they are, or if they are still there.
         can_quarantine: Whether a cohort can be left out while the others go on.
         holds: Of operators, in force.
         lift: The latest lift of operators' holds.
@@ -73,8 +79,11 @@ class Situation:
     fleet_size: int | None = None
     upper_bound: float = 1.0
     memory: Memory = field(default_factory=Memory)
-    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
     apart: Counts = field(default_factory=Counts)
+    released: frozenset[str] = frozenset()
+    reasons: Mapping[ReasonKey, int] = field(default_factory=dict)
+    unsettled: bool = False
     can_quarantine: bool = False
     holds: Sequence[Hold] = field(default=())
     lift: Lift | None = None

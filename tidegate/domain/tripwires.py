@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tidegate.domain.case import Case, all_notified, batches_ahead, reachable, unfinished
-from tidegate.domain.cohorts import Tally, limit_of_each
+from tidegate.domain.cohorts import Tally, limit_of_each, share_in
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
     SHIFTS,
@@ -176,18 +176,23 @@ def _harm_to_stop(case: Case, undecided: int) -> Iterator[int | None]:
         yield fewest(by_late, undecided)
     if rejects:
         yield fewest(by_exposed, undecided)
-    if weighed.tallies:
-        each_at = limit_of_each(harm.false_abort_risk * COHORTS_SHARE, len(weighed.tallies))
-        highest = [max(each) for each in zip(*_cohorts_peaks(weighed.tallies, rate), strict=True)]
-        yield harm_to_reach(highest, each_at, undecided)
+    for cohorts in weighed.tallies.values():
+        if cohorts:
+            at = limit_of_each(harm.false_abort_risk * COHORTS_SHARE, len(weighed.tallies))
+            highest = [max(each) for each in zip(*_cohorts_peaks(cohorts, rate), strict=True)]
+            yield harm_to_reach(highest, at, undecided)
 
 
-def _cohorts_peaks(tallies: Mapping[str, Tally], rate: float) -> Iterator[list[float]]:
-    """Yield the components of each cohort's evidence, for each prefix."""
-    yield log_components(0, 0, rate)
-    for tally in tallies.values():
-        for started, harmed in ((tally.started, tally.harmed), *tally.prefixes):
-            yield log_components(harmed, started, rate)
+def _cohorts_peaks(cohorts: Mapping[str, Tally], rate: float) -> Iterator[list[float]]:
+    """
+    Yield the components of each cohort's evidence, for each prefix, less what its share costs.
+
+    What becomes known of devices meanwhile, with no outcome more, is for the next review to find.
+    """
+    for name, tally in cohorts.items():
+        share = math.log(share_in(cohorts, name))
+        for started, harmed in ((0, 0), *tally.looks):
+            yield [each + share for each in log_components(harmed, started, rate)]
 
 
 def _successes_to_complete(case: Case) -> int | None:

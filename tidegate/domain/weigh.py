@@ -9,7 +9,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from tidegate.domain.cohorts import Remedy, Suspect, Tally, limit_of_each, suspects
+from tidegate.domain.cohorts import (
+    Remedy,
+    Suspect,
+    Tally,
+    choices_of,
+    limit_of_each,
+    suspects_by_key,
+)
 from tidegate.domain.decision import Evidence
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
@@ -49,7 +56,7 @@ class Weighed:
         log_e_late: Evidence that devices which start late fail more often than tolerated of them.
         late_limit: The log evidence at which they stop the release.
         suspects: Cohorts that fail.
-        tallies: Of each cohort.
+        tallies: Of each cohort, by the key that it is told by.
         memory: To hand on to the next review.
     """
 
@@ -60,7 +67,7 @@ class Weighed:
     log_e_late: float
     late_limit: float
     suspects: tuple[Suspect, ...]
-    tallies: Mapping[str, Tally]
+    tallies: Mapping[str, Mapping[str, Tally]]
     memory: Memory
 
 
@@ -86,7 +93,9 @@ def weigh(policy: Policy, situation: Situation, now: float) -> Weighed:
         now: Epoch seconds.
     """
     harm, job = policy.harm, situation.job
-    harmed, cleared = _known(situation, harm.statuses), _known(situation, REPORTED - harm.statuses)
+    # AWS counts a success at once, also where it takes a soak to be one.
+    aside = situation if policy.soak is None else replace(situation, job=None)
+    harmed, cleared = _known(situation, harm.statuses), _known(aside, REPORTED - harm.statuses)
     counts = situation.counts
     counted = job.counts.started if job else 0
     started = max(counted, harmed + cleared + counts.of(ExecutionStatus.IN_PROGRESS))
@@ -95,7 +104,7 @@ def weigh(policy: Policy, situation: Situation, now: float) -> Weighed:
         exposed=exposed,
         started=started,
         in_flight=max(0, started - harmed - cleared),
-        succeeded=_known(situation, (ExecutionStatus.SUCCEEDED,)),
+        succeeded=_known(aside, (ExecutionStatus.SUCCEEDED,)),
         harmed=harmed,
         cleared=cleared,
         unplaced=counts.unplaced(*REPORTED),
@@ -131,14 +140,15 @@ def _by_counters(harm: Harm, situation: Situation, totals: Evidence) -> Weighed:
 
 def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) -> Weighed:
     memory, tallies = situation.memory, situation.tallies
-    known = frozenset(memory.quarantined)
-    found = suspects(
+    known = frozenset(memory.quarantined) - situation.released
+    found = suspects_by_key(
         tallies,
         tolerated_rate=harm.tolerated_rate,
         risk=harm.false_abort_risk * COHORTS_SHARE,
         risk_of_others=harm.false_abort_risk * OTHERS_SHARE,
         remedy=Remedy.QUARANTINE if situation.can_quarantine else Remedy.HOLD,
         apart=known,
+        released=situation.released,
     )
     apart = known | {each.cohort for each in found if each.remedy is Remedy.QUARANTINE}
     everyone = _strata(situation.counts.by_bucket, harm)
@@ -146,7 +156,8 @@ def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) ->
     alpha, abort_at = 1 - harm.confidence, totals.abort_at
     if apart:
         # Those left are chosen by what was seen: each choice there was takes part of the risk.
-        strata, choices = _strata(_without(situation), harm), max(len(tallies), len(apart))
+        strata = _strata(_without(situation), harm)
+        choices = max(choices_of(tallies, apart), float(len(apart)))
         alpha /= 2 * choices
         abort_at = limit_of_each(harm.false_abort_risk * OTHERS_SHARE, choices)
     minute, late = _minute(situation, now), everyone.late
@@ -157,7 +168,9 @@ def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) ->
         bound = _bound(buckets, alpha, situation)
     else:
         # How those left fared is known in total only, until the next review.
-        log_e = log_e_now = max(each.log_e_of_others for each in found)
+        log_e = log_e_now = max(
+            each.log_e_of_others for each in found if each.cohort in apart - known
+        )
     overdue = 0.0
     if bound <= harm.acceptable_rate:
         overdue = memory.delays.log_e_overdue(strata.prompt, minute, harm.tolerated_rate)

@@ -130,7 +130,7 @@ def test_a_cohort_is_told_with_the_others() -> None:
     """What it shows, what all others show, and what is done about it."""
     situation = replace(
         situation_of({FAILED: 9, SUCCEEDED: 991}),
-        tallies={"old": Tally(15, 9), "new": Tally(985, 0)},
+        tallies={"revision": {"old": Tally(15, 9), "new": Tally(985, 0)}},
         can_quarantine=True,
     )
     decision = decide(situation)
@@ -154,7 +154,7 @@ def test_cohorts_apart_are_all_named() -> None:
     situation = replace(
         situation_of({SUCCEEDED: 50}),
         memory=Memory(quarantined=("b", "a")),
-        tallies={"a": Tally(5, 0), "b": Tally(5, 0), "c": Tally(40, 0)},
+        tallies={"line": {"a": Tally(5, 0), "b": Tally(5, 0), "c": Tally(40, 0)}},
     )
 
     assert given(decide(situation), ReasonCode.COHORT_APART).values == {"cohorts": "a, b"}

@@ -83,7 +83,7 @@ ABORT_REQUEST = AbortRequest(by="on-call", reason="wrong image", at=NOW - 1)
 #: Minutes from the job's creation to NOW.
 AGE = 60
 #: One of two cohorts fails; the counts that they sum up to.
-ONE_COHORT_FAILS = {"old": Tally(20, 8), "new": Tally(980, 0)}
+ONE_COHORT_FAILS = {"revision": {"old": Tally(20, 8), "new": Tally(980, 0)}}
 ONE_IN_50: Starts = {FAILED: 8, SUCCEEDED: 992}
 
 

@@ -257,12 +257,14 @@ def test_a_cohort_has_a_wire_of_its_own() -> None:
     tallies = {"old": Tally(20, 4), "new": Tally(5000, 0), "more": Tally(5000, 0)}
     others = {SUCCEEDED: 99}
     row = [{**others, FAILED: 1}] * 4 + [{**others, IN_PROGRESS: 1}] * 16 + [others] * 80
-    situation = replace(situation_of(*row), tallies=tallies)
+    situation = replace(situation_of(*row), tallies={"revision": tallies})
 
     first = next(
         more
         for more in range(1, 17)
-        if suspects_of(replace(situation, tallies={**tallies, "old": Tally(20, 4 + more)}))
+        if suspects_of(
+            replace(situation, tallies={"revision": {**tallies, "old": Tally(20, 4 + more)}})
+        )
     )
     assert review(POLICY, situation, NOW).tripwires.harmed == 4 + first
     without = review(POLICY, replace(situation, tallies={}), NOW).tripwires.harmed

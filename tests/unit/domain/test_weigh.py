@@ -83,7 +83,8 @@ def test_the_shares_of_the_risk_are_the_whole() -> None:
 def test_each_way_of_stopping_has_its_share() -> None:
     """The limits that the evidence must reach are those of the shares."""
     all_fine = replace(
-        prompt_and_late((0, 50), (0, 50)), tallies={"old": Tally(25, 25), "new": Tally(25, 0)}
+        prompt_and_late((0, 50), (0, 50)),
+        tallies={"revision": {"old": Tally(25, 25), "new": Tally(25, 0)}},
     )
     found = weighed(all_fine)
 
@@ -210,7 +211,7 @@ def with_cohorts(
     harmed, started = old[0] + new[0], old[1] + new[1]
     return replace(
         situation_of({FAILED: harmed, SUCCEEDED: started - harmed}),
-        tallies={"old": Tally(old[1], old[0]), "new": Tally(new[1], new[0])},
+        tallies={"revision": {"old": Tally(old[1], old[0]), "new": Tally(new[1], new[0])}},
         can_quarantine=can_quarantine,
     )
 

@@ -21,6 +21,8 @@ from tidegate.lab.rule import PROMPT as PROMPT_STRATUM
 from tidegate.lab.rule import Decide, Order, Plan, Sight
 
 _MINUTE_SECONDS = 60.0
+#: What cohorts of the lab are told by.
+_KEY = "cohort"
 _OFFSETS = ((PROMPT_STRATUM, 0), (LATE_STRATUM, LATE))
 
 #: Outcomes in the order of ``Sight.arrived``.
@@ -149,7 +151,7 @@ class _Rollout:
             fleet_size=plan.fleet_size,
             upper_bound=self._bound,
             memory=self._memory,
-            tallies=self._tallies(sight) if len(plan.cohorts) > 1 else {},
+            tallies={_KEY: self._tallies(sight)} if len(plan.cohorts) > 1 else {},
             apart=_counts(sight, apart) if apart else Counts(),
             can_quarantine=self._rule.can_quarantine,
         )
