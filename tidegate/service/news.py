@@ -11,6 +11,7 @@ from typing import Any
 
 from tidegate.documents.announcements import (
     approval_requested,
+    cohort_suspect,
     decision_proposed,
     gate_passed,
     gate_reached,
@@ -70,6 +71,7 @@ def news_of(
     return [
         *milestones(rollout, told.missed, told, answers),
         *_lifted(rollout, decision, told.last, lift),
+        *_suspects(rollout, decision, told.last),
         *milestones(rollout, (decision,), told, answers),
         *_course(rollout, decision, told.last, sent),
         *_end(rollout, decision, record),
@@ -115,6 +117,14 @@ def _lifted(
 
 def _since(holds: Sequence[Hold]) -> Iterator[float]:
     return (each.since for each in holds)
+
+
+def _suspects(rollout: Rollout, decision: Decision, before: Decision | None) -> Iterator[BusEvent]:
+    """Name cohorts that fail, each once; again if another remedy is called for."""
+    known = {(each.cohort, each.remedy) for each in before.suspects} if before else set()
+    for suspect in decision.suspects:
+        if (suspect.cohort, suspect.remedy) not in known:
+            yield cohort_suspect(rollout.key, suspect, decision.revision, decision.at)
 
 
 def _gates(rollout: Rollout, decision: Decision, answers: Sequence[Answer]) -> Iterator[BusEvent]:

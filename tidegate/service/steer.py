@@ -332,8 +332,9 @@ class Steering:
         if applied.outcome is not Outcome.CONCLUDED:
             return None
         steps = self.ledger.steps(rollout.key, limit=TIMELINE_LENGTH_MAX)
+        reasons = [(why, number) for (why, _), number in self.ledger.reasons(rollout.key).items()]
         ending = decision.ending or Ending.COMPLETED
-        return final_record(rollout, ending, decision.evidence, steps, decision.at)
+        return final_record(rollout, ending, decision.evidence, steps, decision.at, reasons=reasons)
 
     def _was_told(self, rollout: Rollout, decision: Decision, applied: Applied) -> bool:
         """Whether the decision before came to the same problem: people know what to do by then."""

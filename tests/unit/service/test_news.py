@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.service.stage import JOB, POLICY, START, Stage
+from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.course import Answer
 from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
@@ -23,6 +24,7 @@ from tidegate.domain.rollout import AbortRequest, Ending
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.standing import AlarmReading, AlarmState
 from tidegate.errors import RetryLater
+from tidegate.service.news import Told, news_of
 from tidegate.service.steer import Outcome
 
 GATED = replace(
@@ -309,3 +311,20 @@ def test_what_is_unchanged_is_not_sent_again() -> None:
         step(stage)
 
     assert len(stage.sent) == 1
+
+
+def test_a_suspect_cohort_is_named_once_per_remedy() -> None:
+    """People hear which devices the release is bad for, and again only if more is called for."""
+    stage = Stage()
+    decision = stage.review()
+    suspect = Suspect("thing.type=pump", 20, 9, 12.0, 9.0, 0.1, 3.0, Remedy.HOLD)
+    named = replace(decision, suspects=(suspect,))
+    worse = replace(decision, suspects=(replace(suspect, remedy=Remedy.ABORT),))
+
+    def news(after: Decision, before: Decision) -> list[str]:
+        events = news_of(stage.rollout, after, Told(before), JobSettings())
+        return [str(each.detail["remedy"]) for each in events if "cohort" in each.detail]
+
+    assert news(named, decision) == ["hold"]
+    assert news(named, named) == []
+    assert news(worse, named) == ["abort"]
