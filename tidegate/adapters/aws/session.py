@@ -37,7 +37,7 @@ READ_TIMEOUT_SECONDS = 10.0
 USER_AGENT = "tidegate"
 
 #: Where devices' executions are read and updated. Each account has an address of its own for it,
-#: and botocore's does not answer: https://docs.aws.amazon.com/iot/latest/developerguide/jobs-api.html
+#: and botocore's does not answer: https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeEndpoint.html
 DATA_PLANE = "iot-jobs-data"
 DATA_ENDPOINT_TYPE = "iot:Data-ATS"
 
