@@ -36,6 +36,20 @@ from tidegate.documents.policy_control import (
     compiled_gates,
     in_their_order,
 )
+from tidegate.documents.policy_devices import (
+    QUARANTINE_NEEDS_THINGS,
+    AdaptiveTimeoutSection,
+    CohortKeys,
+    FailuresSection,
+    OnSuspect,
+    OnSuspectWord,
+    SoakChoice,
+    SoakSection,
+    StuckSection,
+    compiled_cohorts,
+    refuse_never_stored,
+    refuse_quarantine_of_nobody,
+)
 from tidegate.documents.quantities import (
     Budget,
     Confidence,
@@ -407,6 +421,8 @@ class JobSection(Section):
 class PolicyDocument(Section):
     """How rollouts of a kind are steered: what is tolerated, and how fast it may go."""
 
+    model_config = ConfigDict(json_schema_extra=QUARANTINE_NEEDS_THINGS)
+
     name: _Name = Field(description="What jobs call the policy by, in their tag tidegate:policy.")
     harm: HarmSection = Field(
         default_factory=HarmSection, description="What counts as harm, and how much is too much."
@@ -445,11 +461,53 @@ class PolicyDocument(Section):
     on_abort: OnAbortSection = Field(
         default_factory=OnAbortSection, description="What an abort brings besides the job's end."
     )
+    stuck: StuckSection | None = Field(
+        default=None,
+        description="What becomes of executions in progress that give no sign of life; left out, "
+        "nothing.",
+    )
+    cohorts: CohortKeys | None = Field(
+        default=None,
+        description="What devices are told apart by, to find those that the release is bad for: "
+        "thing.attributes.NAME, thing.type, thing.groups or statusDetails.KEY.",
+    )
+    on_suspect: OnSuspectWord = Field(
+        default=OnSuspect.HOLD,
+        description="What follows where a cohort fails alone: hold the rollout, or set the cohort "
+        "apart by quarantine and go on with the others.",
+    )
+    failures: FailuresSection = Field(
+        default_factory=FailuresSection,
+        description="Where a device says why it failed, and what of it is never kept.",
+    )
+    adaptive_timeout: AdaptiveTimeoutSection | None = Field(
+        default=None,
+        description="An in-progress time-out taken from how long devices really take; left out, "
+        "there is none but job.timeout.",
+    )
+    soak: SoakChoice | None = Field(
+        default=None,
+        description="How long a device must still be there after its success to count as good; "
+        "left out, success is enough.",
+    )
 
     @field_validator("gates")
     @classmethod
     def _in_their_order(cls, value: list[GateSection]) -> list[GateSection]:
         in_their_order(value)
+        return value
+
+    @field_validator("on_suspect")
+    @classmethod
+    def _of_somebody(cls, value: OnSuspect, info: ValidationInfo) -> OnSuspect:
+        if "cohorts" in info.data:
+            refuse_quarantine_of_nobody(value, info.data["cohorts"])
+        return value
+
+    @field_validator("failures")
+    @classmethod
+    def _told_apart_by_others(cls, value: FailuresSection, info: ValidationInfo) -> FailuresSection:
+        refuse_never_stored(info.data.get("cohorts"), value)
         return value
 
     def compile(self) -> Policy:
@@ -466,6 +524,11 @@ class PolicyDocument(Section):
             complete=self.complete.compile(),
             overlap=self.overlap,
             on_abort=self.on_abort.compile(),
+            stuck=self.stuck.compile() if self.stuck else None,
+            cohorts=compiled_cohorts(self.cohorts, self.on_suspect),
+            failures=self.failures.compile(),
+            timeout=self.adaptive_timeout.compile() if self.adaptive_timeout else None,
+            soak=self.soak.compile() if self.soak else None,
         )
 
     def to_json(self) -> str:
@@ -474,7 +537,7 @@ class PolicyDocument(Section):
 
         What was not written is left out: a parameter of SSM has little room.
         """
-        written = self.model_dump(exclude_none=True, exclude_unset=True)
+        written = self.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
         return json.dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -637,6 +700,10 @@ _SECTIONS: Mapping[Path, type[Section]] = {
     ("complete",): CompleteSection,
     ("on_abort",): OnAbortSection,
     ("on_abort", "rollback"): RollbackSection,
+    ("stuck",): StuckSection,
+    ("failures",): FailuresSection,
+    ("adaptive_timeout",): AdaptiveTimeoutSection,
+    ("soak",): SoakSection,
 }
 
 #: What is no part of the policy itself, but handed on as it is.

@@ -321,18 +321,24 @@ def _spans(low: str, holds: Callable[[float], bool]) -> Callable[[object], float
     return read
 
 
-def _span_schema(low: dict[str, float], texts: str) -> WithJsonSchema:
+def _span_alternatives(low: dict[str, float], texts: str) -> list[dict[str, Any]]:
     number = {"type": "number", **low, "maximum": SPAN_MINUTES_MAX}
-    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": f"^(?:{texts})$"}]})
+    return [number, {"type": "string", "pattern": f"^(?:{texts})$"}]
+
+
+def _span_schema(low: dict[str, float], texts: str) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": _span_alternatives(low, texts)})
 
 
 #: 2592000 seconds, 43200 minutes, 720 hours, 30 days.
-_SPANS = (
-    "(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
-    "|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
+_MANY_SECONDS = "1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000"
+_SPANS_OF_MINUTES = (
+    "(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
     "|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h"
     "|(?:[1-9]|[12][0-9]|30)d"
 )
+_SPANS = f"(?:[1-9][0-9]{{0,5}}|{_MANY_SECONDS})s|{_SPANS_OF_MINUTES}"
+_SPANS_FROM_A_MINUTE = f"(?:[6-9][0-9]|[1-9][0-9]{{2,5}}|{_MANY_SECONDS})s|{_SPANS_OF_MINUTES}"
 
 #: Minutes that people or devices are given.
 SpanMinutes = Annotated[
@@ -346,6 +352,19 @@ SpanMinutesIfAny = Annotated[
     float,
     PlainValidator(_spans("none", lambda minutes: minutes >= 0)),
     _span_schema({"minimum": 0}, f"0[smhd]|{_SPANS}"),
+]
+
+#: Reads a span of at least a minute.
+read_minute_span = _spans("1 minute", lambda minutes: minutes >= 1)
+
+#: What the schema of such a span may be.
+MINUTE_SPAN_ALTERNATIVES = _span_alternatives({"minimum": 1}, _SPANS_FROM_A_MINUTE)
+
+#: Minutes that devices are watched for, at least one.
+MinuteSpan = Annotated[
+    float,
+    PlainValidator(read_minute_span),
+    WithJsonSchema({"anyOf": MINUTE_SPAN_ALTERNATIVES}),
 ]
 
 #: Seconds, as AWS has the lifetime of presigned URLs.
@@ -436,6 +455,21 @@ def _read_no_retries(value: object) -> int:
 
 
 NoRetries = Annotated[int, PlainValidator(_read_no_retries), WithJsonSchema({"const": 0})]
+
+
+def whole_between(low: int, high: int, example: int) -> Callable[[object], int]:
+    """Return a reader of whole numbers within limits."""
+
+    def read(value: object) -> int:
+        number = _whole(value)
+        if number is None or not low <= number <= high:
+            refuse(
+                f"{shown(value)}, but a whole number from {low} to {high} is needed: "
+                f"write it like {example}"
+            )
+        return number
+
+    return read
 
 
 def matching(form: re.Pattern[str], remedy: str) -> Callable[[object], str]:

@@ -116,12 +116,17 @@ def _message(error: ErrorDetails, sections: Sections) -> str:
             return error["msg"]
 
 
+def keys_of(section: type[BaseModel]) -> list[str]:
+    """Return the keys of a section as they are written."""
+    return [each.alias or name for name, each in section.model_fields.items()]
+
+
 def _known(path: Path, sections: Sections) -> str:
-    return ", ".join(_section(path, sections).model_fields)
+    return ", ".join(keys_of(_section(path, sections)))
 
 
 def _unknown(path: Path, sections: Sections) -> str:
-    known = sorted(_section(path[:-1], sections).model_fields)
+    known = sorted(keys_of(_section(path[:-1], sections)))
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     guess = f" (is {close[0]} meant?)" if close else ""
     return f"unknown key{guess}: known here are {', '.join(known)}"

@@ -13,7 +13,7 @@ from tidegate.documents import policy
 from tidegate.documents.commands import HoldRollout, parse_command, parse_enrolment
 from tidegate.documents.generate import policy_schema
 from tidegate.documents.policy import PolicyError, parse_policy_json, parse_policy_yaml
-from tidegate.documents.reading import ANY
+from tidegate.documents.reading import ANY, keys_of
 from tidegate.documents.reports import parse_report
 from tidegate.documents.schemas import EVENT_SCHEMAS, slug
 from tidegate.domain.reasons import Reason, ReasonCode
@@ -36,7 +36,7 @@ def blocks(text: str, language: str) -> list[str]:
 KEYS = [
     ".".join([*map(str, path), name]).replace(f".{ANY}.", "[].")
     for path, section in policy._SECTIONS.items()
-    for name in section.model_fields
+    for name in keys_of(section)
 ]
 
 
@@ -55,6 +55,16 @@ def test_a_policy_to_copy_is_valid_and_bears_its_files_name(path: Path) -> None:
     Draft202012Validator(policy_schema()).validate(json.loads(document.to_json()))
 
 
+def test_what_a_policy_offers_in_comments_is_valid_too() -> None:
+    """Whoever takes the # away from an offer gets what it says."""
+    text = (REPOSITORY / "policies" / "firmware.yaml").read_text(encoding="utf-8")
+    offered = re.sub(r"^# ([a-z_]+: )", r"\1", text, flags=re.MULTILINE)
+
+    document = parse_policy_yaml(offered, source="firmware.yaml")
+
+    assert document.model_fields_set >= {"cohorts", "stuck", "adaptive_timeout", "soak"}
+
+
 def test_the_guide_to_policies_shows_policies() -> None:
     """Every YAML block of the guide is a whole policy; the first two are the same one."""
     documents = [
@@ -63,7 +73,7 @@ def test_the_guide_to_policies_shows_policies() -> None:
     ]
 
     assert documents[0].compile() == documents[1].compile()
-    assert len(documents) == 7
+    assert len(documents) == 8
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -82,7 +92,7 @@ def test_the_guide_to_policies_has_no_other_keys() -> None:
 def test_the_guide_to_policies_shows_faults_as_they_are_told() -> None:
     """The messages in the guide are those that such a policy gets."""
     (shown,) = blocks(POLICY_GUIDE, "text")
-    text = "name: mine\nharm:\n  budget: 5\n  tolerated_rate: 2\n\ncohorts: []\n"
+    text = "name: mine\nharm:\n  budget: 5\n  tolerated_rate: 2\n\nrings: []\n"
 
     with pytest.raises(PolicyError) as caught:
         parse_policy_yaml(text, source="policies/mine.yaml")

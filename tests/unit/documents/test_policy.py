@@ -22,10 +22,13 @@ from tidegate.documents.policy import (
 )
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import (
+    AdaptiveTimeout,
     Asking,
     Authorities,
     Authority,
+    Cohorts,
     Completion,
+    Failures,
     Fallback,
     Freeze,
     Gate,
@@ -36,8 +39,11 @@ from tidegate.domain.policy import (
     Pace,
     PaceMode,
     Policy,
+    Rescue,
     Rollback,
+    Soak,
     Stragglers,
+    Stuck,
 )
 from tidegate.domain.settings import ExponentialRate, PresignedUrl
 from tidegate.errors import Refused
@@ -46,8 +52,14 @@ REPOSITORY = Path(__file__).parents[3]
 
 ROLE = "arn:aws:iam::123456789012:role/job-documents"
 
-KEYS = "name, harm, pace, job, authority, approval, gates, freeze, complete, overlap, on_abort"
-KNOWN = "approval, authority, complete, freeze, gates, harm, job, name, on_abort, overlap, pace"
+KEYS = (
+    "name, harm, pace, job, authority, approval, gates, freeze, complete, overlap, on_abort, "
+    "stuck, cohorts, on_suspect, failures, adaptive_timeout, soak"
+)
+KNOWN = (
+    "adaptive_timeout, approval, authority, cohorts, complete, failures, freeze, gates, harm, job, "
+    "name, on_abort, on_suspect, overlap, pace, soak, stuck"
+)
 
 EVERYTHING = """
 name: everything
@@ -83,6 +95,12 @@ overlap: wait
 on_abort:
   in_flight: force
   rollback: {document: {steps: [undo, null]}, policy: cautious, include: [FAILED]}
+stuck: {after: 45m, devices_check_versions: false, then: extend, by: 1h, at_most: 7}
+cohorts: [thing.attributes.hardwareRevision, thing.type, thing.groups, statusDetails.fromVersion]
+on_suspect: quarantine
+failures: {keys: [cause, code], never_store: [serial]}
+adaptive_timeout: {mode: set, at_least: 45m, at_most: 1d}
+soak: 2h
 """
 
 
@@ -179,6 +197,19 @@ def test_every_key_arrives() -> None:
                 statuses=frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED}),
             ),
         ),
+        stuck=Stuck(45.0, Rescue.EXTEND, 60, 7),
+        cohorts=Cohorts(
+            (
+                "thing.attributes.hardwareRevision",
+                "thing.type",
+                "thing.groups",
+                "statusDetails.fromVersion",
+            ),
+            quarantines=True,
+        ),
+        failures=Failures(("cause", "code"), ("serial",)),
+        timeout=AdaptiveTimeout(sets=True, at_least=45, at_most=1440),
+        soak=Soak(120.0),
     )
 
 
@@ -643,7 +674,7 @@ harm:
   budget: 6
   tolerated: 1%
 pace: {mode: rings, max_per_minute: 5, start_per_minute: 6, exponential: {increment_factor: 9}}
-cohorts:
+rings:
   - {thing_type: pump}
 job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
 """
@@ -673,7 +704,7 @@ job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
             "p.yaml:7:93: pace.exponential.increment_factor: 9, but AWS allows 1.1 to 5: "
             "choose a value in between"
         ),
-        f"p.yaml:8:1: cohorts: unknown key: known here are {KNOWN}",
+        f"p.yaml:8:1: rings: unknown key: known here are {KNOWN}",
         (
             "p.yaml:10:16: job.timeout: 12:30 is a text in YAML 1.2, but 750 in YAML 1.1; "
             '"12:30", but minutes are needed: write a whole number, or like 45m or 2h'
@@ -683,7 +714,7 @@ job: {timeout: 12:30, description: , retries: &r 0, namespace_id: *r}
     ]
 
 
-@pytest.mark.parametrize("key", ["cohorts", "stuck", "quiet", "rings"])
+@pytest.mark.parametrize("key", ["quiet", "rings"])
 def test_nothing_is_promised_that_is_not_kept(key: str) -> None:
     """A key that nothing acts on is refused: it would look as if it were in force."""
     assert faults_of(f"name: a\n{key}: {{}}") == [
@@ -932,6 +963,37 @@ documents: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             {"rollback": st.builds(dict, document=st.just({"a": [None, 1.5]}) | st.just("[1]"))},
             optional={"in_flight": st.sampled_from(["leave", "force"])},
         ),
+        "stuck": st.fixed_dictionaries(
+            {},
+            optional={
+                "after": st.just("auto") | st.integers(1, 43_200) | st.just("90s"),
+                "at_most": st.integers(1, 200),
+                "devices_check_versions": st.booleans(),
+            },
+        )
+        | st.fixed_dictionaries(
+            {"then": st.just("extend"), "devices_check_versions": st.sampled_from([False])},
+            optional={"by": st.integers(1, 10_080)},
+        ),
+        "cohorts": st.lists(
+            st.sampled_from(
+                ["thing.type", "thing.groups", "thing.attributes.a,b@c", "statusDetails.v"]
+            ),
+            min_size=1,
+            unique=True,
+        ),
+        "failures": st.fixed_dictionaries(
+            {}, optional={"keys": st.just(["why"]), "never_store": st.just(["reason", "serial"])}
+        ),
+        "adaptive_timeout": st.fixed_dictionaries(
+            {},
+            optional={
+                "mode": st.sampled_from(["propose", "set"]),
+                "at_least": st.integers(1, 60),
+                "at_most": st.integers(60, 10_080),
+            },
+        ),
+        "soak": st.integers(1, 43_200) | st.builds(dict, **{"for": st.sampled_from(["1h", 2.5])}),
     },
 )
 

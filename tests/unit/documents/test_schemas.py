@@ -164,9 +164,41 @@ control = {
         ),
     ),
 }
+detail_keys = st.lists(st.sampled_from(["reason", "a:b_c-9", "a b", "x" * 129]) | texts, max_size=4)
+devices = {
+    "stuck": section(
+        after=st.sampled_from(["auto", "never", "59s", "60s"]) | scalars,
+        then=st.sampled_from(["fail", "extend", "wait"]),
+        by=scalars,
+        at_most=st.sampled_from([0, 1, 200, 201]) | numbers,
+        devices_check_versions=st.booleans(),
+    ),
+    "cohorts": st.lists(
+        st.sampled_from(
+            [
+                "thing.type",
+                "thing.groups",
+                "thing.attributes.a,b@c/d#e",
+                "thing.attributes.",
+                "statusDetails.fromVersion",
+                "statusDetails.a b",
+                "thing",
+            ]
+        )
+        | scalars,
+        max_size=6,
+    ),
+    "on_suspect": st.sampled_from(["hold", "quarantine", "abort"]),
+    "failures": section(keys=detail_keys, never_store=detail_keys),
+    "adaptive_timeout": section(
+        mode=st.sampled_from(["propose", "set", "auto"]), at_least=scalars, at_most=scalars
+    ),
+    "soak": scalars | section(**{"for": scalars}),
+}
 
 policies = section(
     **control,
+    **devices,
     name=st.from_regex(r"[a-zA-Z0-9._-]{1,66}", fullmatch=True),
     harm=section(
         statuses=statuses,
@@ -225,6 +257,8 @@ def beyond_a_schema(message: str) -> bool:
             " is another gate's name: ",
             ", but a gate above lies at ",
             ", but JSON is needed: ",
+            ", and their values are kept: ",
+            ", but at_least is ",
         )
     )
 
@@ -253,6 +287,19 @@ def beyond_a_schema(message: str) -> bool:
 @example({"name": "a", "complete": {"at": "100.0%", "grace": "0d"}})
 @example({"name": "a", "on_abort": {"rollback": {"document": {"a": None}}}})
 @example({"name": "a", "on_abort": {"rollback": {"document": "{}", "template": "arn:x"}}})
+@example({"name": "a", "stuck": {"then": "extend", "devices_check_versions": False, "by": "1h"}})
+@example({"name": "a", "stuck": {"then": "extend", "devices_check_versions": True}})
+@example({"name": "a", "stuck": {"then": "extend", "by": 5}})
+@example({"name": "a", "stuck": {"then": "fail", "by": 5}})
+@example({"name": "a", "stuck": {"by": 5}})
+@example({"name": "a", "cohorts": ["thing.type"] * 2})
+@example({"name": "a", "cohorts": [f"thing.attributes.a{n}" for n in range(6)]})
+@example({"name": "a", "cohorts": ["statusDetails.v"], "on_suspect": "quarantine"})
+@example({"name": "a", "cohorts": ["statusDetails.v", "thing.type"], "on_suspect": "quarantine"})
+@example({"name": "a", "on_suspect": "quarantine"})
+@example({"name": "a", "failures": {"keys": ["a"], "never_store": ["a"]}})
+@example({"name": "a", "soak": {"for": "60s"}})
+@example({"name": "a", "soak": {}})
 def test_schema_and_model_agree(written: dict[str, Any]) -> None:
     """What an editor underlines is refused, and what it does not underline is taken."""
     faults = [fault for fault in faults_of(written) if not beyond_a_schema(fault)]
@@ -279,6 +326,10 @@ def test_schema_and_model_agree(written: dict[str, Any]) -> None:
             ("complete", "at"),
             ("complete", "grace"),
             ("authority", "abort"),
+            ("stuck", "after"),
+            ("stuck", "at_most"),
+            ("adaptive_timeout", "at_most"),
+            ("soak", "for"),
         ]
     ),
     scalars.filter(lambda value: value is not None),
