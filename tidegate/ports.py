@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Transition,
         VouchedKey,
     )
+    from tidegate.domain.points import Point
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import (
         AbortRequest,
@@ -573,6 +574,36 @@ class Ledger(Protocol):
 
     def unpark(self, key: RolloutKey, token: str) -> None:
         """Forget a task token, if it is still the remembered one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of a command, by the id that the bus gave it; without a problem it was done."""
+
+    problem: str | None = None
+    remedy: str | None = None
+
+
+class Records(Protocol):
+    """What people look at: the ledger read across rollouts, never written."""
+
+    def active(self) -> Sequence[Active]:
+        """Return all rollouts that have not ended, in no order."""
+
+    def ended(self, *, limit: int) -> Sequence[RolloutKey]:
+        """Return the rollouts that ended last, newest first."""
+
+    def rollouts(self, keys: Sequence[RolloutKey]) -> dict[RolloutKey, Rollout]:
+        """Return those of these rollouts that exist."""
+
+    def last_decisions(self, rollouts: Iterable[Rollout]) -> dict[RolloutKey, Decision]:
+        """Return the last decision of each rollout that has one."""
+
+    def points(self, key: RolloutKey, *, limit: int) -> Sequence[Point]:
+        """Return the rollout's decisions in figures, oldest first; of too many, the newest."""
+
+    def command(self, event_id: str) -> CommandResult | None:
+        """Return what became of a command; None if nothing has yet."""
 
 
 @dataclass(frozen=True, slots=True)

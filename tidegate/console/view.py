@@ -1,0 +1,142 @@
+"""
+Views: what there is to see of rollouts, as values; whoever shows them adds the looks.
+
+Everything comes from the ledger. A glance is a line of a table, a detail a page of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tidegate.domain.course import Answer
+from tidegate.domain.decision import Decision
+from tidegate.domain.points import Point, point_of
+from tidegate.domain.rollout import Rollout, Step
+from tidegate.errors import NotFound
+from tidegate.ports import Ledger, Records
+
+#: Rollouts of one list, the ended ones among them.
+ACTIVE_MAX = 1000
+ENDED_MAX = 100
+
+#: Of one rollout, on its own page.
+POINTS_MAX = 5000
+DECISIONS_MAX = 100
+STEPS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """
+    A rollout in one line.
+
+    Attributes:
+        rollout: As the ledger has it.
+        last: Its last decision; None before the first.
+    """
+
+    rollout: Rollout
+    last: Decision | None
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a word: its end, or the last verdict."""
+        if self.rollout.ending is not None:
+            return self.rollout.ending.value
+        return self.last.verdict.value if self.last else "enrolled"
+
+    @property
+    def why(self) -> str:
+        """The first reason of its last decision."""
+        return self.last.summary if self.last else "not reviewed yet"
+
+    @property
+    def point(self) -> Point | None:
+        """Its last decision in figures."""
+        return point_of(self.last) if self.last else None
+
+    @property
+    def budget(self) -> float:
+        """Devices harmed beyond the acceptable rate, at most; infinite if that is not known."""
+        try:
+            return self.rollout.policy.harm.budget(self.rollout.fleet_size)
+        except ValueError:
+            return float("inf")
+
+    @property
+    def harmed_beyond(self) -> float:
+        """Devices harmed beyond the acceptable rate."""
+        if self.last is None:
+            return 0.0
+        evidence = self.last.evidence
+        acceptable = self.rollout.policy.harm.acceptable_rate
+        return max(0.0, evidence.harmed - acceptable * evidence.started)
+
+    @property
+    def rate(self) -> int | None:
+        """The rate in force per minute; None if it is not known."""
+        if self.last is None:
+            return None
+        settings = self.last.settings if self.last.settings.rollout else self.last.replaces
+        return settings.rollout.maximum_per_minute if settings.rollout else None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """
+    All that there is to see of one rollout.
+
+    Attributes:
+        glance: It in one line.
+        points: Its decisions in figures, oldest first.
+        decisions: The newest ones whole, newest first.
+        applied: What applying each of them came to, by revision.
+        steps: Its timeline, oldest first.
+        answers: To its questions.
+        reasons: How many devices gave each reason for failing, most frequent first.
+    """
+
+    glance: Glance
+    points: Sequence[Point]
+    decisions: Sequence[Decision]
+    applied: Mapping[int, Mapping[str, object]]
+    steps: Sequence[Step]
+    answers: Sequence[Answer]
+    reasons: Sequence[tuple[str, int]]
+
+
+def glances(records: Records) -> list[Glance]:
+    """Return all rollouts that go on, oldest first, and behind them those that ended last."""
+    active = sorted(each.key for each in records.active())[:ACTIVE_MAX]
+    keys = [*active, *(key for key in records.ended(limit=ENDED_MAX) if key not in set(active))]
+    rollouts = records.rollouts(keys)
+    found = [rollouts[key] for key in keys if key in rollouts]
+    last = records.last_decisions(found)
+    return [Glance(rollout, last.get(rollout.key)) for rollout in found]
+
+
+def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
+    """
+    Return the newest rollout of a job.
+
+    Raises:
+        NotFound: It never had one.
+    """
+    rollout = ledger.current([job_id]).get(job_id)
+    if rollout is None:
+        message = f"job {job_id} has no rollout in this account and region: check its id"
+        raise NotFound(message)
+    key = rollout.key
+    decisions = ledger.decisions(key, limit=DECISIONS_MAX)
+    counted: dict[str, int] = {}
+    for (why, _), number in ledger.reasons(key).items():
+        counted[why] = counted.get(why, 0) + number
+    applied = {each.revision: ledger.applied(key, each.revision) for each in decisions}
+    return Detail(
+        glance=Glance(rollout, decisions[0] if decisions else None),
+        points=records.points(key, limit=POINTS_MAX),
+        decisions=decisions,
+        applied={revision: note for revision, note in applied.items() if note is not None},
+        steps=ledger.steps(key, limit=STEPS_MAX),
+        answers=ledger.answers(key),
+        reasons=sorted(counted.items(), key=lambda each: (-each[1], each[0])),
+    )
