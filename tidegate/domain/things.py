@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 #: Where more of the account's things than this share are gone, not only the release's own are.
 OUTAGE_SHARE = 0.05
-#: So many gone for each device of the rollout that is gone, and it is not the release's doing.
+#: So many gone for each one that the rollout may have disconnected, and it is not the release.
 OUTAGE_TIMES = 2
 
 
@@ -49,20 +49,21 @@ class Connected:
     highest: int = 0
     outage: str | None = None
 
-    def after(self, connected: int, *, missing: int) -> "Connected":
+    def after(self, connected: int, *, dark: int, explained: float) -> "Connected":
         """
         Return what is to be remembered after a look.
 
         Args:
             connected: Things of the account that are connected now.
-            missing: Devices of the rollout that have gone since their success.
+            dark: Devices of the rollout that seem to have gone dark since their success.
+            explained: Things that the rollout may well have disconnected, these included.
         """
         highest = max(self.highest, connected)
         gone = highest - connected
-        if not missing or gone <= max(OUTAGE_TIMES * missing, OUTAGE_SHARE * highest):
+        if not dark or gone <= max(OUTAGE_TIMES * explained, OUTAGE_SHARE * highest):
             return Connected(highest)
         return Connected(
             highest,
             f"{connected} things of the account are connected, {gone} fewer than before, and "
-            f"only {missing} of them are devices that took the release",
+            f"only {explained:.0f} of them may be so because of this rollout",
         )

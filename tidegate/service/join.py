@@ -97,20 +97,34 @@ class Joining:
         if not rollout.policy.cohorts.keys or not waiting:
             return Joined(known)
         reading = self.read(rollout.policy, waiting, budget=budget)
-        values = {
-            name: value
-            for name, traits in reading.traits.items()
-            if (value := _values(rollout.policy, traits, details, name, records)) is not None
-        }
+        known |= self.place(rollout, records, reading.traits, details)
+        return Joined(known, reading.asked, reading.left, reading.fault)
+
+    def place(
+        self,
+        rollout: Rollout,
+        records: Mapping[str, ThingRecord],
+        traits: Mapping[str, Traits | None],
+        details: Details,
+    ) -> dict[str, int]:
+        """
+        Give those things their cell of which enough is known; return the cells that they have now.
+
+        Raises:
+            RetryLater: The ledger throttles.
+        """
+        keys = rollout.policy.cohorts.keys
+        values: dict[str, tuple[str, ...]] = {}
+        for name, known in traits.items():
+            is_over = records[name].status in TERMINAL
+            of_thing = values_of(keys, known, details.get(name, {}), is_over=is_over)
+            if of_thing is not None:
+                values[name] = of_thing
         cells = self._cells(rollout.key, values)
         placed = change_things(
-            rollout.key,
-            cells,
-            lambda name, record: _placed(record, cells[name]),
-            ledger=self.ledger,
+            rollout.key, cells, lambda name, each: _placed(each, cells[name]), ledger=self.ledger
         )
-        known |= {name: each.cell for name, each in placed.records.items()}
-        return Joined(known, reading.asked, reading.left, reading.fault)
+        return {name: each.cell for name, each in placed.records.items()}
 
     def read(self, policy: Policy, names: Sequence[str], *, budget: int) -> Reading:
         """Return what the registry says of things, where the policy asks for it at all."""
@@ -151,17 +165,6 @@ def unjoined_of(policy: Policy, records: Mapping[str, ThingRecord]) -> list[str]
         for name, each in records.items()
         if keys and each.cell == UNJOINED and (needs_traits(keys) or each.status in TERMINAL)
     ]
-
-
-def _values(
-    policy: Policy,
-    traits: Traits | None,
-    details: Details,
-    name: str,
-    records: Mapping[str, ThingRecord],
-) -> tuple[str, ...] | None:
-    is_over = records[name].status in TERMINAL
-    return values_of(policy.cohorts.keys, traits, details.get(name, {}), is_over=is_over)
 
 
 def _placed(record: ThingRecord, cell: int) -> ThingRecord:

@@ -13,6 +13,7 @@ from tidegate.domain.situation import Readiness, Situation
 from tidegate.errors import RetryLater
 from tidegate.ports import Bus, Clock, Jobs, Ledger
 from tidegate.service.observe import Observation, described, observe
+from tidegate.service.seen import seen_of
 from tidegate.service.standing import Watching, review_minutes
 from tidegate.service.steer import Outcome
 from tidegate.service.waiting import owned
@@ -97,9 +98,10 @@ class Reviewing:
             observation = self._observe(rollout, latest)
             counts = self.ledger.counts(key)
         active = self.ledger.active()
+        seen = seen_of(rollout, counts, ledger=self.ledger, now=self.clock.now())
         return Situation(
             job=latest,
-            counts=counts,
+            counts=seen.counts,
             revision=rollout.revision + 1,
             signals=rollout.signals,
             budget=rollout.policy.harm.budget(rollout.fleet_size),
@@ -108,6 +110,12 @@ class Reviewing:
             fleet_size=rollout.fleet_size,
             upper_bound=rollout.upper_bound,
             memory=rollout.memory,
+            tallies=seen.tallies,
+            apart=seen.apart,
+            released=seen.released,
+            reasons=seen.reasons,
+            unsettled=seen.unsettled,
+            can_quarantine=seen.can_quarantine,
             holds=tuple(self.ledger.holds(key)),
             lift=self.ledger.lift(key, HoldKind.OPERATOR),
             course=rollout.course,

@@ -9,6 +9,7 @@ from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.rollout import Counts, Park, Rollout, RolloutKey
 from tidegate.errors import Superseded
 from tidegate.ports import Ledger, Workflow
+from tidegate.service.seen import totals_seen
 
 
 def park(
@@ -50,7 +51,7 @@ def wake_if_due(key: RolloutKey, *, ledger: Ledger, workflow: Workflow) -> str |
     rollout = ledger.rollout(key)
     if rollout.park is None:
         return None
-    cause = _cause(rollout, rollout.park, ledger.totals(key))
+    cause = _cause(rollout, rollout.park, totals_seen(rollout, ledger=ledger))
     if cause:
         _answer(rollout.park, key, cause, ledger=ledger, workflow=workflow)
     return cause

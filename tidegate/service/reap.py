@@ -1,0 +1,92 @@
+"""Reap: end executions that are stuck, or give them more time, as the policy says."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from tidegate.documents.announcements import execution_reaped
+from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary, Job
+from tidegate.domain.rollout import Rollout, Step
+from tidegate.domain.stuck import LeftAlone, Patience, after_minutes, candidates, rescue
+from tidegate.errors import Conflict, NotFound
+from tidegate.ports import Bus, Clock, Executions, Jobs, Ledger
+from tidegate.service.telling import tell
+
+#: Pages of 250 in one pass: the list is newest first, and the stuck ones are its end.
+STUCK_PAGES_MAX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reaping:
+    """The ports that reaping needs."""
+
+    jobs: Jobs
+    executions: Executions
+    ledger: Ledger
+    bus: Bus
+    clock: Clock
+    minute_seconds: float
+
+    def reap(self, rollout: Rollout, job: Job) -> Mapping[str, int]:
+        """
+        Act on executions that are stuck; return how many, and how many were left alone.
+
+        A device that reports at the same moment is the faster one: nothing is done about it.
+
+        Raises:
+            Refused: AWS refuses to change an execution; those before it were acted upon.
+            RetryLater: AWS throttles; likewise.
+        """
+        stuck = rollout.policy.stuck
+        minutes = after_minutes(stuck, rollout.memory.delays) if stuck else None
+        if stuck is None or minutes is None:
+            return {}
+        patience = Patience(stuck, minutes, job.settings.timeout_minutes, self.minute_seconds)
+        found = candidates(self._rows(job), patience, self.clock.now())
+        reaped = _Reaped()
+        try:
+            for row in found:
+                reaped.take(row.thing_name, is_done=self._rescue(row, job, patience))
+        finally:
+            # Also where AWS stops short: these are done.
+            self._tell(rollout, patience, reaped.things)
+        return {"reaped": len(reaped.things), "left alone": reaped.left_alone}
+
+    def _rows(self, job: Job) -> Iterator[ExecutionSummary]:
+        pages = self.jobs.executions(job.job_id, ExecutionStatus.IN_PROGRESS)
+        return chain.from_iterable(islice(pages, STUCK_PAGES_MAX))
+
+    def _rescue(self, row: ExecutionSummary, job: Job, patience: Patience) -> bool:
+        try:
+            execution = self.executions.describe(row.thing_name, job.job_id, row.execution_number)
+            update = rescue(execution, patience, self.clock.now())
+            if isinstance(update, LeftAlone):
+                return False
+            self.executions.update(update)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    def _tell(self, rollout: Rollout, patience: Patience, things: list[str]) -> None:
+        if not things:
+            return
+        key, action, now = rollout.key, patience.stuck.then, self.clock.now()
+        event = execution_reaped(key, action, things, patience.after_minutes, now)
+        text = (
+            f"{len(things)} executions without a sign of life for {patience.after_minutes:g} "
+            f"minutes: {action}"
+        )
+        self.ledger.note_steps(key, [Step(now, event.detail_type, text)])
+        tell(event, bus=self.bus)
+
+
+@dataclass(slots=True)
+class _Reaped:
+    things: list[str] = field(default_factory=list)
+    left_alone: int = 0
+
+    def take(self, thing_name: str, *, is_done: bool) -> None:
+        if is_done:
+            self.things.append(thing_name)
+        else:
+            self.left_alone += 1

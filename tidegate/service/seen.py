@@ -1,0 +1,87 @@
+"""Seen: what a review sees of devices, from what the ledger has of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.domain.cells import Cells, counts_apart, needs_traits, tallies
+from tidegate.domain.cohorts import Tally
+from tidegate.domain.outcomes import CellKey, ReasonKey, VouchedKey
+from tidegate.domain.policy import Policy
+from tidegate.domain.rollout import Counts, Rollout
+from tidegate.domain.soak import soaked, soaked_cells
+from tidegate.ports import TOTALS_BUCKET, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The members of a ``Situation`` that tell of devices; they are documented there."""
+
+    counts: Counts
+    tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
+    apart: Counts = field(default_factory=Counts)
+    released: frozenset[str] = frozenset()
+    reasons: Mapping[ReasonKey, int] = field(default_factory=dict)
+    unsettled: bool = False
+    can_quarantine: bool = False
+
+
+def seen_of(rollout: Rollout, counts: Counts, *, ledger: Ledger, now: float) -> Seen:
+    """
+    Return what there is to see; nothing is read that the policy does not ask for.
+
+    Args:
+        rollout: As the ledger has it.
+        counts: Things per start bucket and status, as the ledger has them.
+        ledger: Where the rest is.
+        now: Epoch seconds.
+
+    Raises:
+        RetryLater: The ledger throttles.
+    """
+    policy, key = rollout.policy, rollout.key
+    vouched = ledger.vouched(key) if policy.soak else {}
+    told: Mapping[str, Mapping[str, Tally]] = {}
+    apart, released = Counts(), frozenset[str]()
+    if policy.cohorts.keys:
+        cells = Cells(policy.cohorts.keys, ledger.cells(key))
+        counters = _as_soaked(ledger.cell_counts(key), vouched, policy)
+        released = ledger.released(key)
+        set_apart = [each for each in rollout.memory.quarantined if each not in released]
+        told = tallies(cells, counters, policy.harm.once_started, apart=set_apart)
+        apart = counts_apart(cells, counters, set_apart) if set_apart else apart
+    is_harmed = counts.of(*policy.harm.statuses) > 0
+    return Seen(
+        counts=soaked(counts, vouched, policy.harm) if policy.soak else counts,
+        tallies=told,
+        apart=apart,
+        released=released,
+        reasons=ledger.reasons(key) if is_harmed else {},
+        unsettled=_is_unsettled(rollout, ledger, now),
+        can_quarantine=policy.cohorts.quarantines and needs_traits(policy.cohorts.keys),
+    )
+
+
+def totals_seen(rollout: Rollout, *, ledger: Ledger) -> Counts:
+    """Return the totals that tripwires are about, under ``TOTALS_BUCKET``."""
+    totals = ledger.totals(rollout.key)
+    if rollout.policy.soak is None:
+        return totals
+    summed: dict[VouchedKey, int] = {}
+    for (_, outcome, cell), number in ledger.vouched(rollout.key).items():
+        known = (TOTALS_BUCKET, outcome, cell)
+        summed[known] = summed.get(known, 0) + number
+    return soaked(totals, summed, rollout.policy.harm)
+
+
+def _as_soaked(
+    cells: Mapping[CellKey, int], vouched: Mapping[VouchedKey, int], policy: Policy
+) -> Mapping[CellKey, int]:
+    return soaked_cells(cells, vouched, policy.harm) if policy.soak else cells
+
+
+def _is_unsettled(rollout: Rollout, ledger: Ledger, now: float) -> bool:
+    """Whether a device is to be looked at: what it is, or if it is still there."""
+    policy, key = rollout.policy, rollout.key
+    if policy.cohorts.keys and ledger.unjoined(key, limit=1):
+        return True
+    return policy.soak is not None and bool(ledger.soaking(key, until=now, limit=1))
