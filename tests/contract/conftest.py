@@ -8,11 +8,15 @@ import pytest
 from moto import mock_aws
 
 from tests.contract.samples import Cloud
+from tests.contract.tables import table
 from tidegate.adapters.aws import session
+from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.local.cloud import EmbeddedCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from tidegate.ports import Ledger
 
 #: A minute of AWS IoT Jobs in the embedded cloud.
 MINUTE_SECONDS = 0.5
@@ -63,3 +67,11 @@ def moto(_moto_clients: Clients) -> Iterator[Cloud]:
     """Let moto answer in place of AWS, empty for each test."""
     with mock_aws():
         yield Cloud(_moto_clients.get, "123456789012", MOTO["AWS_REGION"])
+
+
+@pytest.fixture(params=["memory", "moto", pytest.param("cloud", marks=pytest.mark.e2e)])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """Provide an empty ledger of each kind."""
+    if request.param == "memory":
+        return MemoryLedger()
+    return table(request.getfixturevalue(request.param).client("dynamodb"))

@@ -10,7 +10,7 @@ from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import Bucket, Restarting
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Folded, Memory
-from tidegate.domain.outcomes import Sighting, deltas, transitions
+from tidegate.domain.outcomes import Sighting, Transition, deltas, transitions
 from tidegate.domain.policy import Action, Harm, JobDefaults, Pace, PaceMode, Policy
 from tidegate.domain.reasons import ReasonCode, reason
 from tidegate.domain.rollout import (
@@ -31,6 +31,7 @@ from tidegate.domain.settings import (
     RetryCriterion,
     RolloutRate,
 )
+from tidegate.domain.things import Connected
 from tidegate.ports import Ledger
 
 NOW = 1_700_000_000.0
@@ -129,6 +130,7 @@ SEASONED = replace(
     overlaps=("firmware-6", "bootloader-2"),
     rolls_back="firmware-6",
     rolled_back_by="firmware-7-rollback",
+    connected=Connected(120_000, "119 000 fewer"),
     ending=Ending.ABORTED,
 )
 
@@ -188,10 +190,23 @@ def fold_in(ledger: Ledger, sightings: Iterable[Sighting], key: RolloutKey = KEY
 
 
 def sighting(
-    name: str, status: str, *, at: int = 100, number: int = 1, bucket: int = 0
+    name: str,
+    status: str,
+    *,
+    at: int = 100,
+    number: int = 1,
+    bucket: int = 0,
+    reason: str = "",
 ) -> Sighting:
     """Return a sighting."""
-    return Sighting(name, ExecutionStatus(status), at, number, bucket)
+    return Sighting(name, ExecutionStatus(status), at, number, bucket, reason=reason)
+
+
+def fill_in(ledger: Ledger, *names: str, key: RolloutKey = KEY, **changes: Any) -> None:  # noqa: ANN401 - ThingRecord's own fields
+    """Write more of what is known of things into their records, and nothing else."""
+    records = ledger.things(key, names)
+    made = [Transition(name, records[name], replace(records[name], **changes)) for name in names]
+    ledger.commit(key, made, deltas(made))
 
 
 def by_name(counts: Mapping[tuple[int, ExecutionStatus], int]) -> dict[tuple[int, str], int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,12 +19,12 @@ from tests.contract.samples import (
     by_name,
     decision,
     enrolled,
+    fill_in,
     fold_in,
     sighting,
 )
-from tidegate.adapters.aws.ledger import DynamoLedger
+from tests.contract.tables import WRITERS, in_threads, overtake, table
 from tidegate.adapters.aws.ledger_items import STATE, address, rollout_pk
-from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.domain.course import Answer, Course
 from tidegate.domain.decision import Evidence, Verdict
@@ -45,6 +43,7 @@ from tidegate.domain.rollout import (
     Step,
     Tripwires,
 )
+from tidegate.domain.things import Connected
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Tagged
 
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from tidegate.adapters.aws.ledger_items import Item
     from tidegate.domain.rollout import Rollout
     from tidegate.ports import Ledger
 
@@ -63,65 +61,11 @@ OPERATOR = HoldKind.OPERATOR
 #: What somebody adjusts the policy to.
 CAREFUL = replace(POLICY, name="careful", pace=replace(POLICY.pace, max_per_minute=50))
 CAREFREE = replace(POLICY, name="carefree", pace=replace(POLICY.pace, max_per_minute=500))
-_TABLES = count()
-
-#: Threads that do the same at once.
-WRITERS = 6
 
 
 def parked() -> Rollout:
     """Return a rollout that waits."""
     return replace(FRESH, park=Park("token", 1, 0, 0, Tripwires()))
-
-
-def table(client: DynamoDBClient) -> DynamoLedger:
-    """Return a ledger in a table of its own."""
-    name = f"ledger-{next(_TABLES)}"
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-    )
-    return DynamoLedger(name, client, ManualClock(NOW))
-
-
-def in_threads(act: Callable[[int], object]) -> None:
-    """Act as several writers at the same moment, and wait for all of them."""
-    threads = [threading.Thread(target=act, args=(writer,)) for writer in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def overtake(
-    ledger: DynamoLedger, write: Callable[[Ledger], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Let something be written after the ledger's next look at an item."""
-    look = ledger._table.get
-
-    def look_and_be_overtaken(pk: str, sk: str) -> Item | None:
-        seen = look(pk, sk)
-        monkeypatch.setattr(ledger._table, "get", look)
-        write(ledger)
-        return seen
-
-    monkeypatch.setattr(ledger._table, "get", look_and_be_overtaken)
-
-
-@pytest.fixture(params=["memory", "moto", pytest.param("cloud", marks=pytest.mark.e2e)])
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    """Provide an empty ledger of each kind."""
-    if request.param == "memory":
-        return MemoryLedger()
-    return table(request.getfixturevalue(request.param).client("dynamodb"))
 
 
 # rollouts
@@ -190,6 +134,8 @@ def test_a_hand_over_loses_no_request(ledger: Ledger) -> None:
         lambda ledger: ledger.give_answer(KEY, answer("canary-answer")),
         lambda ledger: ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=1),
         lambda ledger: ledger.link_rollback(KEY, "undo"),
+        lambda ledger: ledger.note_connected(KEY, Connected(10)),
+        lambda ledger: ledger.release(KEY, "thing.type=(none)", by="ops", reason="x", at=1),
         lambda ledger: ledger.park(KEY, Park("other", 1, 1, 0, Tripwires())),
         lambda ledger: ledger.unpark(KEY, "token"),
         lambda ledger: ledger.store_decision(KEY, decision(1), generation=1),
@@ -420,7 +366,7 @@ def test_a_rollout_of_an_earlier_version_goes_on(request: pytest.FixtureRequest,
     client.update_item(
         TableName=ledger._table.name,
         Key=address(rollout_pk(KEY), STATE),
-        UpdateExpression="REMOVE policy_version, bound_from_signal, course, #overlaps",
+        UpdateExpression="REMOVE policy_version, bound_from_signal, course, connected, #overlaps",
         ExpressionAttributeNames={"#overlaps": "overlaps"},
     )
 
@@ -830,6 +776,8 @@ def test_rollouts_do_not_share_answers(ledger: Ledger) -> None:
         lambda ledger: ledger.give_answer(NOBODY, answer("canary-answer")),
         lambda ledger: ledger.adjust(NOBODY, CAREFUL, keeps_bound=True, at=1),
         lambda ledger: ledger.link_rollback(NOBODY, "undo"),
+        lambda ledger: ledger.note_connected(NOBODY, Connected(10)),
+        lambda ledger: ledger.release(NOBODY, "thing.type=(none)", by="ops", reason="x", at=1),
         lambda ledger: ledger.note_heal(NOBODY, at=1),
         lambda ledger: ledger.signal(NOBODY),
         lambda ledger: ledger.request_abort(NOBODY, AbortRequest("ops", "smoke", 1)),
@@ -849,6 +797,7 @@ def test_nothing_is_noted_of_an_unknown_rollout(
         ledger.rollout(NOBODY)
     assert list(ledger.holds(NOBODY)) == []
     assert list(ledger.answers(NOBODY)) == []
+    assert ledger.released(NOBODY) == frozenset()
     assert list(ledger.active()) == []
 
 
@@ -957,17 +906,26 @@ def test_a_commit_on_a_record_that_never_was_writes_nothing(ledger: Ledger) -> N
 
 
 def test_the_largest_commit_fits(ledger: Ledger) -> None:
-    """As many changes as the port promises go in at once even if each moves two buckets."""
+    """As many changes as promised go in at once even if each moves two buckets and two reasons."""
     enrolled(ledger)
     things = range(CHANGES_MAX)
-    fold_in(ledger, [sighting(f"t{each}", "IN_PROGRESS", bucket=each) for each in things])
+    fold_in(
+        ledger,
+        [sighting(f"t{each}", "FAILED", bucket=each, reason=f"first {each}") for each in things],
+    )
+    for each in things:
+        fill_in(ledger, f"t{each}", cell=each + 1)
 
-    again = [sighting(f"t{each}", "FAILED", number=2, bucket=CHANGES_MAX + each) for each in things]
+    again = [
+        sighting(f"t{each}", "FAILED", number=2, bucket=CHANGES_MAX + each, reason=f"second {each}")
+        for each in things
+    ]
     fold_in(ledger, again)
 
     assert by_name(ledger.counts(KEY).by_bucket) == {
         (CHANGES_MAX + each, "FAILED"): 1 for each in things
     }
+    assert ledger.reasons(KEY) == {(f"second {each}", each + 1): 1 for each in things}
 
 
 def test_a_larger_commit_is_refused(ledger: Ledger) -> None:
