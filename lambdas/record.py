@@ -22,6 +22,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         [event_in(message) for message in event["Records"]],
         ledger=aws.ledger(),
         workflow=aws.workflow(),
+        things=aws.things,
+        minute_seconds=aws.minute_seconds(),
     )
     for fault in recorded.faults:
         logger.error("no bus event of a job", fault=fault)

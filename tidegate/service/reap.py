@@ -50,7 +50,7 @@ class Reaping:
         finally:
             # Also where AWS stops short: these are done.
             self._tell(rollout, patience, reaped.things)
-        return {"reaped": len(reaped.things), "left alone": reaped.left_alone}
+        return {"reaped": len(reaped.things), "spared": reaped.left_alone}
 
     def _rows(self, job: Job) -> Iterator[ExecutionSummary]:
         pages = self.jobs.executions(job.job_id, ExecutionStatus.IN_PROGRESS)

@@ -10,9 +10,13 @@ from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.executions import MemoryExecutions
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
+from tidegate.adapters.memory.presences import MemoryPresences
+from tidegate.adapters.memory.reporters import MemoryReporters
+from tidegate.adapters.memory.things import MemoryThings
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.documents.commands import OPERATOR_SOURCE
 from tidegate.documents.events import (
@@ -26,6 +30,7 @@ from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.ports import POLICY_TAG
+from tidegate.service.attend import Attended, Attending
 from tidegate.service.record import Recorded, record
 from tidegate.service.review import Reviewing
 from tidegate.service.signal import Signaling
@@ -66,6 +71,11 @@ class Stage:
         self.alarms = MemoryAlarms()
         self.calendars = MemoryCalendars()
         self.policies = MemoryPolicies({})
+        self.executions = MemoryExecutions(self.jobs, self.clock)
+        self.executions.faults = self.between_executions_calls = Interference()
+        self.things = MemoryThings()
+        self.presences = MemoryPresences()
+        self.reporters = MemoryReporters()
         self.account_budget: float | None = None
         self._events = count()
         self.jobs.add(
@@ -123,7 +133,13 @@ class Stage:
 
     def record(self, *events: Mapping[str, Any]) -> Recorded:
         """Record a batch of events."""
-        return record(events, ledger=self.ledger, workflow=self.workflow)
+        return record(
+            events,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            things=lambda: self.things,
+            minute_seconds=MINUTE_SECONDS,
+        )
 
     def review(self, generation: int = 1) -> Decision:
         """Review the rollout."""
@@ -140,6 +156,21 @@ class Stage:
     def steer(self, decision: Decision, generation: int = 1) -> Outcome:
         """Apply a decision."""
         return self.steering.steer(self.key, generation=generation, revision=decision.revision)
+
+    def attend(self, generation: int = 1, revision: int | None = None) -> Attended:
+        """Look after devices, after the last decision unless another one is named."""
+        attending = Attending(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            executions=self.executions,
+            things=self.things,
+            presences=self.presences,
+            bus=self.bus,
+            clock=self.clock,
+            minute_seconds=MINUTE_SECONDS,
+        )
+        revision = self.rollout.revision if revision is None else revision
+        return attending.attend(self.key, generation=generation, revision=revision)
 
     def park(self, token: str, decision: Decision, generation: int = 1) -> str | None:
         """Wait on a token as the workflow does."""

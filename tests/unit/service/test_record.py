@@ -1,16 +1,21 @@
 """Recording: each outcome once, whatever else is in the batch, and the workflow woken for it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.service.stage import JOB, Stage, job_change, outcome
+from tests.unit.service.stage import JOB, START, Stage, job_change, outcome
+from tidegate.domain.failures import OTHER, REASONS_MAX
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.outcomes import UNPLACED, Sighting
-from tidegate.domain.rollout import Ending, RolloutKey
+from tidegate.domain.outcomes import UNJOINED, UNPLACED, Sighting, ThingRecord, Vouched
+from tidegate.domain.policy import Cohorts, Failures, Soak
+from tidegate.domain.rollout import Ending, Park, RolloutKey, Tripwires
+from tidegate.domain.things import Traits
 from tidegate.errors import Contention, Refused, RetryLater
-from tidegate.ports import CHANGES_MAX
-from tidegate.service.folding import COMMIT_TRIES_MAX, fold_sightings
+from tidegate.ports import CHANGES_MAX, Soaking
+from tidegate.service.folding import COMMIT_TRIES_MAX, change_things, fold_sightings
+from tidegate.service.record import JOINS_PER_BATCH_MAX, record
 
 FAILED = ExecutionStatus.FAILED
 SUCCEEDED = ExecutionStatus.SUCCEEDED
@@ -264,3 +269,215 @@ def test_a_rollout_that_is_refused_does_not_hold_up_the_others(stage: Stage) -> 
 
     assert recorded.failed == (0,)
     assert stage.ledger.counts(other).of(SUCCEEDED) == 1
+
+
+# why devices fail, and what they are
+
+
+def under(stage: Stage, **sections: Any) -> None:  # noqa: ANN401 - whatever sections policies have
+    """Let the rollout be under a policy with these sections from now on."""
+    policy = replace(stage.rollout.policy, **sections)
+    stage.ledger.claim(replace(stage.rollout, policy=policy), previous=stage.rollout)
+
+
+def record_of(stage: Stage, number: int) -> ThingRecord:
+    """Return what the ledger has of a thing."""
+    name = f"thing-{number}"
+    return stage.ledger.things(stage.key, [name])[name]
+
+
+def test_why_a_device_failed_is_counted(stage: Stage) -> None:
+    """In its own words, digits of its own left out; who succeeds gives no reason."""
+    stage.record(
+        outcome(1, FAILED, statusDetails={"reason": "battery at 31"}),
+        outcome(2, FAILED, statusDetails={"errorCode": "serial 12345678"}),
+        outcome(3, statusDetails={"reason": "all went well"}),
+        outcome(4, FAILED),
+    )
+
+    assert stage.ledger.reasons(stage.key) == {
+        ("battery at 31", UNJOINED): 1,
+        ("serial #", UNJOINED): 1,
+    }
+
+
+def test_an_event_that_comes_after_the_list_still_tells_why(stage: Stage) -> None:
+    """The list knew of the failure first, as it often does; its reason is counted all the same."""
+    stage.report(ExecutionStatus.IN_PROGRESS, 1)
+    stage.clock.advance(60)
+    stage.report(FAILED, 1)
+    stage.review()
+    assert stage.has(FAILED) == 0, "the first review reads no list"
+    stage.review()
+    assert stage.has(FAILED) == 1
+    stage.record(outcome(1, FAILED, after=60, statusDetails={"reason": "no space"}))
+
+    assert record_of(stage, 1).reason == "no space"
+    assert record_of(stage, 1).bucket == 0
+
+
+def test_what_must_not_be_stored_is_stored_nowhere(stage: Stage) -> None:
+    """Neither as a reason nor as what devices are told apart by."""
+    under(
+        stage,
+        failures=Failures(keys=("owner", "reason"), never_stored=("owner",)),
+        cohorts=Cohorts(("statusDetails.owner",)),
+    )
+    stage.record(outcome(1, FAILED, statusDetails={"owner": "room 4", "reason": "no space"}))
+
+    assert record_of(stage, 1).reason == "no space"
+    assert list(stage.ledger.cells(stage.key).values()) == [("(none)",)]
+
+
+def test_reasons_are_told_apart_up_to_a_limit(stage: Stage) -> None:
+    """A fleet in which each device gives a reason of its own does not flood the ledger."""
+    words = [f"{first}{second}" for first in "abcdefgh" for second in "abcdefghij"]
+    for start in (0, 40):
+        stage.record(
+            *[
+                outcome(number, FAILED, statusDetails={"reason": words[number]})
+                for number in range(start, start + 40)
+            ]
+        )
+    reasons = stage.ledger.reasons(stage.key)
+
+    assert sum(reasons.values()) == 80
+    assert len(reasons) == REASONS_MAX + 1
+    assert reasons[OTHER, UNJOINED] == 80 - REASONS_MAX
+
+
+HARDWARE = Cohorts(("thing.attributes.hardware",))
+
+
+def test_an_outcome_is_joined_to_what_its_device_is(stage: Stage) -> None:
+    """Things alike are in one cell; one that is no longer registered is like those without."""
+    under(stage, cohorts=HARDWARE)
+    stage.things.registered = {
+        "thing-1": Traits({"hardware": "A"}),
+        "thing-2": Traits({"hardware": "B"}),
+        "thing-3": Traits({"hardware": "A"}),
+    }
+    stage.record(*[outcome(number, FAILED) for number in (1, 2, 3, 4)])
+    cells = stage.ledger.cells(stage.key)
+
+    assert [cells[record_of(stage, number).cell] for number in (1, 2, 3, 4)] == [
+        ("A",),
+        ("B",),
+        ("A",),
+        ("(none)",),
+    ]
+    assert stage.ledger.unjoined(stage.key, limit=9) == []
+
+
+def test_what_is_joined_is_not_asked_for_again(stage: Stage) -> None:
+    """A second outcome of a thing costs no request."""
+    under(stage, cohorts=HARDWARE)
+    stage.record(outcome(1, FAILED))
+    stage.record(outcome(1, after=90))
+
+    assert stage.things.asked == ["thing-1"]
+
+
+def test_nobody_pays_for_joining_who_does_not_ask_for_it(stage: Stage) -> None:
+    """Without cohorts the registry is not even made."""
+    recorded = record(
+        [outcome(1)],
+        ledger=stage.ledger,
+        workflow=stage.workflow,
+        things=lambda: pytest.fail("asked for"),
+    )
+
+    assert recorded.changed == 1
+
+
+def test_what_devices_say_of_themselves_costs_no_request(stage: Stage) -> None:
+    """Cells of details alone are told by the event itself; who says nothing is like all such."""
+    under(stage, cohorts=Cohorts(("statusDetails.fromVersion",)))
+    stage.record(outcome(1, statusDetails={"fromVersion": "3.1"}), outcome(2, FAILED))
+    cells = stage.ledger.cells(stage.key)
+
+    assert cells[record_of(stage, 1).cell] == ("3.1",)
+    assert cells[record_of(stage, 2).cell] == ("(none)",)
+    assert stage.things.asked == []
+
+
+def test_a_batch_asks_for_so_many_things_and_leaves_the_rest(stage: Stage) -> None:
+    """It must be done before it is delivered again; what is left is joined by others."""
+    under(stage, cohorts=HARDWARE)
+    recorded = stage.record(*[outcome(number) for number in range(JOINS_PER_BATCH_MAX + 7)])
+
+    assert recorded.changed == JOINS_PER_BATCH_MAX + 7
+    assert len(stage.things.asked) == JOINS_PER_BATCH_MAX
+    assert len(stage.ledger.unjoined(stage.key, limit=99)) == 7
+
+
+def test_outcomes_do_not_wait_for_a_registry_that_is_busy(stage: Stage) -> None:
+    """They are recorded, the workflow is woken, and the things are left for later."""
+    under(stage, cohorts=HARDWARE)
+    stage.report(ExecutionStatus.IN_PROGRESS, *range(10))
+    stage.park("token", stage.review())
+    stage.things.faults.before("traits", RetryLater("throttled"))
+    recorded = stage.record(*[outcome(number, FAILED) for number in range(10)])
+
+    assert (recorded.changed, recorded.failed) == (10, ())
+    assert len(stage.workflow.woken) == 1
+    assert len(stage.ledger.unjoined(stage.key, limit=99)) == 10
+
+
+def test_somebody_else_s_outcome_meanwhile_does_not_lose_the_cell(stage: Stage) -> None:
+    """A thing that changes between fold and join keeps both: the later outcome and its cell."""
+    under(stage, cohorts=HARDWARE)
+    stage.between_ledger_calls.following("cell_of", lambda: stage.record(outcome(1, after=99)))
+    stage.record(outcome(1, FAILED))
+
+    assert record_of(stage, 1).status is SUCCEEDED
+    assert record_of(stage, 1).cell != UNJOINED
+    assert dict(stage.ledger.cell_counts(stage.key)) == {
+        (UNPLACED, SUCCEEDED, record_of(stage, 1).cell): 1
+    }
+
+
+# who succeeded has still to stay
+
+
+def test_a_success_is_to_be_looked_at_once_its_soak_is_over(stage: Stage) -> None:
+    """From its own time on; a failure is not, nor is anything where the policy asks for no soak."""
+    under(stage, soak=Soak(30))
+    stage.record(outcome(1, after=60), outcome(2, FAILED))
+
+    assert stage.ledger.soaking(stage.key, until=START + 9999, limit=9) == [
+        Soaking("thing-1", START + 60, START + 60 + 30 * 60)
+    ]
+
+
+def test_a_soak_that_was_not_noted_is_noted_with_the_redelivery(stage: Stage) -> None:
+    """Dying between fold and note, the same events coming again note it, though nothing changed."""
+    under(stage, soak=Soak(30))
+    stage.ledger.faults.before("note_soaking", RetryLater("throttled"))
+    assert stage.record(outcome(1)).failed == (0,)
+    assert stage.record(outcome(1)).changed == 0
+
+    assert len(stage.ledger.soaking(stage.key, until=START + 9999, limit=9)) == 1
+
+
+def test_a_success_that_soaks_crosses_no_tripwire(stage: Stage) -> None:
+    """The workflow is not woken again and again by devices that count as good only later."""
+    under(stage, soak=Soak(30))
+    stage.report(ExecutionStatus.IN_PROGRESS, 1, 2)
+    decision = stage.review()
+    parked = replace(decision, tripwires=Tripwires(succeeded=2))
+    stage.workflow.wait_on("token")
+    stage.ledger.park(
+        stage.key, Park("token", 1, decision.revision, decision.signals, parked.tripwires)
+    )
+    stage.record(outcome(1), outcome(2))
+    assert stage.workflow.woken == []
+    change_things(
+        stage.key,
+        ["thing-1", "thing-2"],
+        lambda _, each: replace(each, vouched=Vouched.PRESENT),
+        ledger=stage.ledger,
+    )
+    stage.record(outcome(2))
+
+    assert stage.workflow.woken == [("token", {"cause": "2 succeeded crossed the tripwire at 2"})]
