@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -88,6 +89,21 @@ def iot_client() -> IoTClient:
 def iot(iot_client: IoTClient, scripts: list[Script]) -> Script:
     """Script IoT."""
     return _script(iot_client, scripts)
+
+
+@pytest.fixture
+def data_client(iot_client: IoTClient) -> IoTJobsDataPlaneClient:
+    """Return a client for the data plane of IoT Jobs, at an address that an account may have."""
+    with Stubber(iot_client) as stubber, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        stubber.add_response("describe_endpoint", {"endpointAddress": "a1-ats.iot.example"})
+        return session.client("iot-jobs-data")
+
+
+@pytest.fixture
+def data(data_client: IoTJobsDataPlaneClient, scripts: list[Script]) -> Script:
+    """Script the data plane of IoT Jobs."""
+    return _script(data_client, scripts)
 
 
 @pytest.fixture

@@ -17,9 +17,13 @@ from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.dead_letters import MemoryDeadLetters
+from tidegate.adapters.memory.executions import MemoryExecutions
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
+from tidegate.adapters.memory.presences import MemoryPresences
+from tidegate.adapters.memory.reporters import MemoryReporters
+from tidegate.adapters.memory.things import MemoryThings
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 
 COMPLETE = {
@@ -29,6 +33,7 @@ COMPLETE = {
     "TIDEGATE_BUS_NAME": "tidegate",
     "TIDEGATE_STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:111122223333:stateMachine:t",
     "TIDEGATE_POLICY_PREFIX": "/tidegate/policies",
+    "TIDEGATE_REPORTER_PREFIX": "/tidegate/reporters",
     "TIDEGATE_DEAD_LETTER_URLS": "https://sqs.eu-central-1.amazonaws.com/111122223333/dead",
 }
 MEANINGS = {
@@ -38,6 +43,7 @@ MEANINGS = {
     "TIDEGATE_BUS_NAME": "bus_name",
     "TIDEGATE_STATE_MACHINE_ARN": "state_machine_arn",
     "TIDEGATE_POLICY_PREFIX": "policy_prefix",
+    "TIDEGATE_REPORTER_PREFIX": "reporter_prefix",
 }
 
 
@@ -72,6 +78,14 @@ def test_each_adapter_has_its_own_client_and_no_other(
     assert made == ["dynamodb", "events", "stepfunctions", "ssm", "iot"]
     for reader in (environment.alarms, environment.calendars, environment.dead_letters):
         assert reader() is reader()
+    assert made == ["dynamodb", "events", "stepfunctions", "ssm", "iot", "cloudwatch", "sqs"]
+    for of_devices in (
+        environment.executions,
+        environment.things,
+        environment.presences,
+        environment.reporters,
+    ):
+        assert of_devices() is of_devices()
     assert made == ["dynamodb", "events", "stepfunctions", "ssm", "iot", "cloudwatch", "sqs"]
 
 
@@ -108,6 +122,15 @@ def test_the_adapters_are_the_ports(made: list[str], monkeypatch: pytest.MonkeyP
     calendars: list[ports.Calendars] = [environment.calendars(), MemoryCalendars()]
     dead_letters: list[ports.DeadLetters] = [environment.dead_letters(), MemoryDeadLetters()]
 
+    executions: list[ports.Executions] = [
+        environment.executions(),
+        MemoryExecutions(MemoryJobs(clock), clock),
+    ]
+    things: list[ports.Things] = [environment.things(), MemoryThings()]
+    presences: list[ports.Presences] = [environment.presences(), MemoryPresences()]
+    reporters: list[ports.Reporters] = [environment.reporters(), MemoryReporters()]
+
+    assert {len(each) for each in (executions, things, presences, reporters)} == {2}
     assert {len(each) for each in (clocks, jobs, ledgers, buses, workflows, policies)} == {2}
     assert {len(each) for each in (alarms, calendars, dead_letters)} == {2}
 

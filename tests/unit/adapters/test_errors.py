@@ -11,7 +11,7 @@ from tidegate.adapters.aws.errors import (
     WriteConflict,
     translated,
 )
-from tidegate.errors import Contention, NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import Conflict, Contention, NotFound, Refused, RetryLater, TidegateError
 
 
 def refusal(code: str, *, status: int = 400, reasons: list[str] | None = None) -> ClientError:
@@ -45,6 +45,10 @@ def raised(error: Exception) -> TidegateError:
         ("ResourceNotFoundException", 404, NotFound),
         ("ParameterNotFound", 400, NotFound),
         ("TaskTimedOut", 400, NotFound),
+        ("IndexNotReadyException", 400, RetryLater),
+        ("InvalidStateTransitionException", 409, Conflict),
+        ("VersionConflictException", 409, Conflict),
+        ("TerminalStateException", 410, Conflict),
         ("ResourceAlreadyExistsException", 409, AlreadyExists),
         ("ExecutionAlreadyExists", 400, AlreadyExists),
         ("ConditionalCheckFailedException", 400, ConditionFailed),
