@@ -7,10 +7,19 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.samples import KEY, enrolled
+from tests.contract.samples import KEY, enrolled, fill_in, fold_in
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.outcomes import UNPLACED, Sighting, ThingRecord, deltas, fold, transitions
+from tidegate.domain.outcomes import (
+    REST_CELL,
+    UNPLACED,
+    Sighting,
+    ThingRecord,
+    Vouched,
+    deltas,
+    fold,
+    transitions,
+)
 from tidegate.errors import Contention
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
 
@@ -24,7 +33,14 @@ sightings = st.builds(
     at=st.integers(0, 3),
     execution_number=st.integers(1, 2),
     bucket=st.sampled_from([UNPLACED, 0, 1, 30]),
+    reason=st.sampled_from(["", "battery", "checksum"]),
 )
+
+#: Which cell each thing turns out to be in.
+CELLS = {"a": 2, "b": 3, "c:d": 2, "e": REST_CELL}
+
+
+vouched_values = st.sampled_from(list(Vouched))
 
 
 @st.composite
@@ -55,6 +71,14 @@ def commit(ledger: MemoryLedger, batch: list[Sighting], rival: list[Sighting]) -
     raise AssertionError
 
 
+def look_into(ledger: MemoryLedger, names: set[str], vouched: Vouched) -> None:
+    """Find out the cells of things, and what became of those of them that succeeded."""
+    for name, record in ledger.things(KEY, names).items():
+        fill_in(ledger, name, cell=CELLS[name])
+        if record.status is ExecutionStatus.SUCCEEDED:
+            fill_in(ledger, name, vouched=vouched)
+
+
 @given(delivery=deliveries(), data=st.data())
 def test_counts_are_those_of_each_things_latest_sighting(
     delivery: tuple[list[Sighting], list[list[Sighting]]], data: st.DataObject
@@ -77,3 +101,26 @@ def test_counts_are_those_of_each_things_latest_sighting(
     assert ledger.things(KEY, latest) == latest
     assert ledger.counts(KEY).by_bucket == counted
     assert ledger.totals(KEY).by_bucket == summed
+
+
+@given(delivery=deliveries(), data=st.data())
+def test_what_is_counted_apart_is_what_the_records_say(
+    delivery: tuple[list[Sighting], list[list[Sighting]]], data: st.DataObject
+) -> None:
+    """Cells, reasons and ends of soaks add up to the records, whenever they become known."""
+    _, batches = delivery
+    ledger = MemoryLedger()
+    enrolled(ledger)
+
+    for batch in batches:
+        fold_in(ledger, batch)
+        look_into(
+            ledger, data.draw(st.sets(st.sampled_from(list(CELLS)))), data.draw(vouched_values)
+        )
+
+    records = ledger.things(KEY, CELLS).values()
+    assert ledger.cell_counts(KEY) == Counter((r.bucket, r.status, r.cell) for r in records)
+    assert ledger.reasons(KEY) == Counter((r.reason, r.cell) for r in records if r.reason)
+    assert ledger.vouched(KEY) == Counter(
+        (r.bucket, r.vouched, r.cell) for r in records if r.vouched is not None
+    )

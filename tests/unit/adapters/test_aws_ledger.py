@@ -15,6 +15,7 @@ from tidegate.adapters.aws import ledger_table
 from tidegate.adapters.aws.ledger import (
     ENDED_DAYS,
     RECORD_DAYS,
+    REPORT_DAYS,
     REREADS_MAX,
     SHARDS,
     STEPS_AT_ONCE,
@@ -24,6 +25,7 @@ from tidegate.adapters.aws.ledger import (
 from tidegate.adapters.aws.ledger_items import (
     address,
     bucket_of_sk,
+    cell_counter,
     count_sk,
     decision_sk,
     encoded_members,
@@ -31,12 +33,13 @@ from tidegate.adapters.aws.ledger_items import (
     rollout_pk,
     total_sk,
 )
+from tidegate.adapters.aws.ledger_soaking import NOTE_ATTEMPTS_MAX, NOTES_AT_ONCE
 from tidegate.adapters.aws.ledger_table import BATCH_ATTEMPTS_MAX, BATCH_KEYS_MAX
 from tidegate.adapters.aws.ledger_writes import CONFLICT_ATTEMPTS_MAX, PAUSE_SECONDS
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.outcomes import UNPLACED
+from tidegate.domain.outcomes import UNPLACED, ThingRecord, Transition, Vouched, deltas
 from tidegate.domain.rollout import (
     AbortRequest,
     Ending,
@@ -48,8 +51,9 @@ from tidegate.domain.rollout import (
     Step,
     Tripwires,
 )
+from tidegate.domain.things import Connected
 from tidegate.errors import Contention, Refused, RetryLater, Superseded
-from tidegate.ports import Tagged
+from tidegate.ports import Soaking, Tagged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -525,3 +529,206 @@ def test_many_steps_take_several_transactions(ledger: DynamoLedger, dynamodb: Sc
     dynamodb.answer("put_item", None, {})
 
     ledger.note_steps(KEY, [Step(NOW, "Told", f"{n}") for n in range(STEPS_AT_ONCE + 1)])
+
+
+def soaked(**marks: Any) -> dict[str, Any]:  # noqa: ANN401 - plain JSON
+    """Return an answer of GetItem with how far soaks were looked through."""
+    return {"Item": {**address(rollout_pk(KEY), "soaked"), **encoded_members(marks)}}
+
+
+def succeeded(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - plain JSON
+    """Return the item of a device that succeeded."""
+    record = {"status": "SUCCEEDED", "at": 1, "execution_number": 1, "bucket": 3, **more}
+    return {**address(rollout_pk(KEY), f"thing#{name}"), **encoded_members(record)}
+
+
+def pointer(name: str, until: float) -> dict[str, Any]:
+    """Return what leads to a device when its soak ends."""
+    members = {"thing_name": name, "since": 1.0, "until": until}
+    place = address(rollout_pk(KEY), f"soak#{int(until * 1000):015d}#{name}")
+    return {**place, **encoded_members(members)}
+
+
+def test_a_look_begins_where_all_before_is_settled(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """A look says first how far it goes, reads consistently from the mark on, and moves it."""
+    mark = {"settled_before": "soak#000000000004000", "asked_until_ms": 5000}
+    dynamodb.answer("get_item", None, soaked(**mark))
+    dynamodb.answer("update_item", moved("asked_until_ms", 9500), {})
+    dynamodb.answer(
+        "query",
+        {
+            "TableName": "ledger",
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": rollout_pk(KEY)},
+                ":first": {"S": "soak#000000000004000"},
+                ":last": {"S": "soak#000000000009500$"},
+            },
+            "ConsistentRead": True,
+            "ScanIndexForward": True,
+            "Limit": BATCH_KEYS_MAX,
+        },
+        {"Items": [pointer("a", 6.0), pointer("b", 7.0)]},
+    )
+    seen = [succeeded("a", soak_until=6.0, vouched="DARK"), succeeded("b", soak_until=7.0)]
+    dynamodb.answer("batch_get_item", None, unanswered(0, seen))
+    dynamodb.answer("update_item", moved("settled_before", "soak#000000000007000#b"), {})
+
+    assert ledger.soaking(KEY, until=9.5, limit=9) == [Soaking("b", 1.0, 7.0)]
+
+
+def moved(name: str, to: int | str) -> dict[str, Any]:
+    """Return the request that moves a mark forward."""
+    values = encoded_members({f":set_{name}": to, ":below_0": to})
+    return {
+        "TableName": "ledger",
+        "Key": address(rollout_pk(KEY), "soaked"),
+        "UpdateExpression": f"SET #{name} = :set_{name}",
+        "ConditionExpression": f"(attribute_not_exists(#{name}) OR #{name} < :below_0)",
+        "ExpressionAttributeNames": {f"#{name}": name},
+        "ExpressionAttributeValues": values,
+    }
+
+
+def test_a_mark_that_others_moved_further_stays(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Two looks at once are no error, and none takes back what the other has found."""
+    dynamodb.answer("get_item", None, {})
+    dynamodb.refuse("update_item", "ConditionalCheckFailedException")
+    dynamodb.answer("query", None, {"Items": []})
+    dynamodb.refuse("update_item", "ConditionalCheckFailedException")
+
+    assert ledger.soaking(KEY, until=9.5, limit=9) == []
+
+
+def test_a_soak_goes_by_itself(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """The record says when a soak ends, in one transaction with a pointer that expires with it."""
+    dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded("a", soak_until=5)]))
+    ends = {
+        "Update": {
+            "TableName": "ledger",
+            "Key": address(rollout_pk(KEY), "thing#a"),
+            "UpdateExpression": "SET #soak_until = :set_soak_until",
+            "ConditionExpression": "attribute_exists(pk) AND #soak_until = :where_0",
+            "ExpressionAttributeNames": {"#soak_until": "soak_until"},
+            "ExpressionAttributeValues": encoded_members({":set_soak_until": 6.0, ":where_0": 5}),
+        }
+    }
+    leads = pointer("a", 6.0)
+    leads["expires_at"] = {"N": str(1_700_000_000 + RECORD_DAYS * 86_400)}
+    put = {"Put": {"TableName": "ledger", "Item": leads}}
+    dynamodb.answer("transact_write_items", {"TransactItems": [ends, put]}, {})
+    dynamodb.answer("get_item", None, soaked(asked_until_ms=6000))
+
+    ledger.note_soaking(KEY, [Soaking("a", 1.0, 6.0)])
+
+
+def test_a_soak_that_is_always_overtaken_is_told(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who notes a device while others note others again and again is told to try again."""
+    for _ in range(NOTE_ATTEMPTS_MAX):
+        dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded("a")]))
+        canceled(dynamodb, "ConditionalCheckFailed", "None")
+    dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded("a")]))
+
+    with pytest.raises(Contention, match="firmware-7"):
+        ledger.note_soaking(KEY, [Soaking("a", 1.0, 6.0)])
+
+
+def test_a_soak_that_is_always_looked_past_is_told(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who comes too late for one look after another is told to try again; nothing is lost then."""
+    dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded("a")]))
+    dynamodb.answer("transact_write_items", None, {})
+    for attempt in range(NOTE_ATTEMPTS_MAX):
+        dynamodb.answer("get_item", None, soaked(asked_until_ms=7000 + attempt))
+        dynamodb.answer("put_item", None, {})
+
+    with pytest.raises(Contention, match="firmware-7"):
+        ledger.note_soaking(KEY, [Soaking("a", 1.0, 6.0)])
+
+
+def test_many_soaks_take_several_transactions(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """DynamoDB takes a limited number of writes at once: two for each device."""
+    names = [f"t{each:02d}" for each in range(NOTES_AT_ONCE + 1)]
+    dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded(each) for each in names]))
+    for number in (NOTES_AT_ONCE, 1):
+        actions = [ANY] * (2 * number)
+        dynamodb.answer("transact_write_items", {"TransactItems": actions}, {})
+        dynamodb.answer("get_item", None, {})
+
+    ledger.note_soaking(KEY, [Soaking(each, 1.0, 6.0) for each in names])
+
+
+def test_endless_looks_at_connections_end(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Who is always overtaken is told to try again, and has changed nothing."""
+    for _ in range(REREADS_MAX):
+        dynamodb.answer("get_item", None, state())
+        dynamodb.refuse("update_item", "ConditionalCheckFailedException")
+
+    with pytest.raises(Contention, match="firmware-7"):
+        ledger.note_connected(KEY, Connected(7))
+
+
+def test_settled_reports_go_by_themselves(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """What is remembered of reports expires, later than the bus forgets their events."""
+    expires = {"expires_at": 1_700_000_000 + REPORT_DAYS * 86_400}
+    settled = {
+        "TableName": "ledger",
+        "Item": {
+            **address("report#6a7e8feb", "settled"),
+            **encoded_members({"settled_at": NOW, **expires}),
+        },
+        "ConditionExpression": "attribute_not_exists(pk)",
+    }
+    advanced = {
+        "TableName": "ledger",
+        "Item": {
+            **address("reports#firmware-7", "thing#gateway:1"),
+            **encoded_members({"reported_at": NOW, **expires}),
+        },
+        "ConditionExpression": "attribute_not_exists(pk) OR reported_at <= :at",
+        "ExpressionAttributeValues": {":at": {"N": repr(NOW)}},
+    }
+    dynamodb.answer("put_item", settled, {})
+    dynamodb.answer("put_item", advanced, {})
+
+    assert ledger.settle_report("6a7e8feb", at=NOW)
+    assert ledger.advance_reports("gateway:1", "firmware-7", at=NOW)
+
+
+def test_a_record_from_before_cells_has_none(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """What a record of an earlier version lacks is unknown, and a condition of its change."""
+    old = ThingRecord(ExecutionStatus.SUCCEEDED, 1, 1, 3)
+    dynamodb.answer("batch_get_item", None, unanswered(0, [succeeded("a")]))
+    condition = " AND ".join(
+        [
+            *(
+                f"#{name} = :where_{index}"
+                for index, name in enumerate(["status", "at", "execution_number", "bucket"])
+            ),
+            *(f"attribute_not_exists(#{name})" for name in ["cell", "reason", "vouched"]),
+        ]
+    )
+
+    assert ledger.things(KEY, ["a"]) == {"a": old}
+    assert conditions_of(ledger, Transition("a", old, replace(old, cell=4))) == [condition, None]
+
+
+def conditions_of(ledger: DynamoLedger, change: Transition) -> list[str | None]:
+    """Return the conditions under which a change is written."""
+    asked: list[str | None] = []
+
+    def note(operation: str, *actions: dict[str, Any]) -> None:
+        asked.extend(each["Update"].get("ConditionExpression") for each in actions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger._table, "write", note)
+        ledger.commit(KEY, [change], deltas([change]))
+    return asked
+
+
+@pytest.mark.parametrize("kind", [ExecutionStatus, Vouched])
+def test_counters_of_cells_are_told_apart(kind: type[ExecutionStatus | Vouched]) -> None:
+    """Short as their names are, no two statuses share one, nor has any the name of a status."""
+    names = {cell_counter(3, each) for each in kind}
+
+    assert len(names) == len(kind)
+    assert not names.intersection(ExecutionStatus)
