@@ -1,12 +1,15 @@
 """AWS IoT Jobs device by device: rates, abort criteria, timers and retries, either way."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.executions import MemoryExecutions
+from tidegate.domain.executions import ExecutionUpdate
 from tidegate.domain.jobs import TERMINAL, ExecutionStatus, JobCounts, JobStatus
 from tidegate.domain.review import FENCE_REASON_CODE
 from tidegate.domain.settings import (
@@ -723,3 +726,45 @@ def test_events_can_be_switched_off() -> None:
     assert account.told("JOB_EXECUTION") == ["succeeded"]
     assert len({each["eventId"] for each in account.events}) == len(account.events) == 2
     assert {ExecutionStatus(each["status"]) for each in account.events[:1]} <= TERMINAL
+
+
+def test_whoever_speaks_for_a_device_is_heard_like_it() -> None:
+    """An update by another ends, retries and completes as a report of the device's own does."""
+    account = Account(things=2, retries=(RetryCriterion(FailureType.FAILED, 1),))
+    executions = MemoryExecutions(account.jobs, account.clock)
+    account.run_to_batch(1)
+    first, second = account.notices
+    executions.update(ExecutionUpdate(JOB, second.thing_name, FAILED, {"reason": "stuck"}))
+    again = account.notices[-1]
+    told = executions.describe(second.thing_name, JOB)
+
+    for name in (first.thing_name, second.thing_name):
+        executions.update(ExecutionUpdate(JOB, name, SUCCEEDED))
+
+    assert again == replace(second, retry_attempt=1)
+    assert (told.status, told.version_number) == (ExecutionStatus.QUEUED, 1)
+    assert account.jobs.describe(JOB).status is JobStatus.COMPLETED
+    details = [event["statusDetails"] for event in account.events if "thingArn" in event]
+    assert details == [{"reason": "stuck"}, {}, {}]
+
+
+def test_whoever_begins_for_a_device_starts_its_timer() -> None:
+    """A device that somebody reports IN_PROGRESS times out like one that says so itself."""
+    account = Account(things=1, timeout_minutes=5)
+    executions = MemoryExecutions(account.jobs, account.clock)
+    account.run_to_batch(1)
+    executions.update(ExecutionUpdate(JOB, account.notices[0].thing_name, IN_PROGRESS))
+
+    account.run(5.5)
+
+    assert account.jobs.describe(JOB).counts == JobCounts(timed_out=1)
+
+
+def test_a_device_may_say_why() -> None:
+    """What it reports beside its status is in the event of its outcome."""
+    account = Account(things=1)
+    account.run_to_batch(1)
+
+    account.jobs.device_reports(account.notices[0], FAILED, {"reason": "power"})
+
+    assert account.events[0]["statusDetails"] == {"reason": "power"}
