@@ -48,7 +48,12 @@ class Bus(Construct):
         handler.may("events:PutEvents", on=[self.bus.event_bus_arn])
 
     def deliver(
-        self, construct_id: str, inbox: Inbox, *, source: str, detail_types: Sequence[str] = ()
+        self,
+        construct_id: str,
+        inbox: Inbox,
+        *,
+        source: Sequence[str],
+        detail_types: Sequence[str] = (),
     ) -> None:
         """
         Send events to an inbox.
@@ -59,7 +64,7 @@ class Bus(Construct):
         Args:
             construct_id: The rule's id.
             inbox: Where they go.
-            source: Their source.
+            source: Their sources, or what matches them.
             detail_types: Which of them; all by default.
         """
         target = SqsQueue(inbox.queue, dead_letter_queue=inbox.dead_letters)
@@ -91,12 +96,12 @@ class Bus(Construct):
             message=RuleTargetInput.from_text(text),
             dead_letter_queue=undelivered,
         )
-        self._rule(construct_id, "tidegate", detail_types, cast("IRuleTarget", target), detail)
+        self._rule(construct_id, ["tidegate"], detail_types, cast("IRuleTarget", target), detail)
 
     def _rule(
         self,
         construct_id: str,
-        source: str,
+        source: Sequence[str],
         detail_types: Sequence[str],
         target: IRuleTarget,
         detail: Mapping[str, Any] | None = None,
@@ -106,7 +111,7 @@ class Bus(Construct):
             construct_id,
             event_bus=self.bus,
             event_pattern=EventPattern(
-                source=[source],
+                source=source,
                 detail_type=list(detail_types) if detail_types else None,
                 detail=detail,
             ),

@@ -3,6 +3,7 @@
 from aws_cdk import Aws, Stack
 from constructs import Construct
 
+from infra.acknowledgement import acknowledge
 from infra.handler import Handler
 
 #: A job is Tidegate's own if it carries the tag that enrolls it, whatever its policy.
@@ -45,4 +46,40 @@ def let_count_things(handler: Handler) -> None:
         "iot:ListThingsInThingGroup",
         on=[any_of_iot(handler, "thinggroup")],
         wildcard="A job names its groups when it comes; the size of the fleet is theirs.",
+    )
+
+
+def let_read_things(handler: Handler) -> None:
+    """Let a Lambda read what things are: attributes, type and groups."""
+    handler.may(
+        "iot:DescribeThing",
+        "iot:ListThingGroupsForThing",
+        on=[any_of_iot(handler, "thing")],
+        wildcard="Any device may get a job; what it is tells which cohort it belongs to.",
+    )
+
+
+def let_update_executions(handler: Handler) -> None:
+    """
+    Let a Lambda act for devices: read and update executions.
+
+    AWS's data plane knows nothing of a job's tags, and its actions are on things: that only
+    executions of enrolled jobs are acted upon is kept in code.
+    """
+    handler.may(
+        "iotjobsdata:DescribeJobExecution",
+        "iotjobsdata:UpdateJobExecution",
+        on=[any_of_iot(handler, "thing")],
+        wildcard="Any device may get a job.",
+    )
+    handler.may(
+        "iot:DescribeJobExecution",
+        on=[any_of_iot(handler, "job"), any_of_iot(handler, "thing")],
+        wildcard=f"{ANY_JOB}; any device may get one.",
+    )
+    handler.may("iot:DescribeEndpoint", on=["*"])
+    acknowledge(
+        handler,
+        "IAM5[Resource::*]",
+        "The account's addresses, fleet indexing's figures, and X-Ray, know no resources but *.",
     )

@@ -1,8 +1,9 @@
-"""What events on the bus set off: the Lambdas ``record`` and ``signal``."""
+"""What events on the bus set off: the Lambdas ``record``, ``relay`` and ``signal``."""
 
 from collections.abc import Sequence
 from typing import cast
 
+from aws_cdk import Stack
 from aws_cdk.aws_events import EventPattern, IRuleTarget, Match, Rule
 from aws_cdk.aws_events_targets import SqsQueue
 from constructs import Construct
@@ -10,7 +11,13 @@ from constructs import Construct
 from infra.bus import Bus
 from infra.handler import Common, Handler
 from infra.inbox import Inbox
-from infra.jobs import let_count_things, let_describe_enrolled, let_read_tags
+from infra.jobs import (
+    let_count_things,
+    let_describe_enrolled,
+    let_read_tags,
+    let_read_things,
+    let_update_executions,
+)
 from infra.ledger import Ledger
 from infra.policies import Policies
 from infra.workflow import Machine
@@ -34,7 +41,7 @@ class Reaction(Construct):
         bus: Bus,
         name: str,
         description: str,
-        source: str,
+        source: Sequence[str],
         detail_types: Sequence[str] = (),
         batch_size: int,
         window_seconds: int,
@@ -77,7 +84,7 @@ class Record(Reaction):
             bus=bus,
             name="record",
             description="Counts what devices report, and wakes the workflow past a tripwire.",
-            source="tidegate.iot",
+            source=["tidegate.iot"],
             detail_types=["Job Execution Status Change", "Job Status Change"],
             # The larger a batch, the fewer transactions; the fewer at once, the less they contend.
             batch_size=100,
@@ -86,6 +93,61 @@ class Record(Reaction):
         )
         ledger.give_to(self.handler)
         machine.let_wake(self.handler)
+        let_read_things(self.handler)
+        self.handler.knows(TIDEGATE_MINUTE_SECONDS=f"{common.settings.minute_seconds:g}")
+
+
+class Relay(Reaction):
+    """
+    What gateways and other systems report for devices that do not speak Jobs themselves.
+
+    Events may come from any source but Tidegate's own, since which source may report for which
+    devices is a list of its own: IAM's condition ``events:source`` keeps one from speaking as
+    another.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        common: Common,
+        *,
+        bus: Bus,
+        ledger: Ledger,
+        reporter_prefix: str,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            common,
+            bus=bus,
+            name="relay",
+            description="Updates executions for devices that others report for.",
+            source=Match.any_of(
+                Match.anything_but_prefix("tidegate"), Match.exact_string("tidegate.device")
+            ),
+            detail_types=["Device Execution Report"],
+            batch_size=10,
+            window_seconds=0,
+            # AWS lets an account update 200 executions a second; devices do so themselves too.
+            concurrency_max=2,
+        )
+        ledger.give_to(self.handler)
+        bus.give_to(self.handler)
+        let_update_executions(self.handler)
+        let_read_things(self.handler)
+        self.handler.knows(TIDEGATE_REPORTER_PREFIX=reporter_prefix)
+        self.handler.may(
+            "ssm:GetParameter",
+            on=[
+                Stack.of(self).format_arn(
+                    service="ssm",
+                    resource=f"parameter{reporter_prefix.rstrip('/')}",
+                    resource_name="*",
+                )
+            ],
+            wildcard="Each source has a parameter of its own; people add some at any time.",
+        )
 
 
 class Signal(Reaction):
@@ -114,7 +176,7 @@ class Signal(Reaction):
             bus=bus,
             name="signal",
             description="Does what people ask for: launches, holds, answers, aborts.",
-            source="tidegate.operator",
+            source=["tidegate.operator"],
             # Few and urgent: nobody waits for a batch to fill.
             batch_size=10,
             window_seconds=0,

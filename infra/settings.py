@@ -64,7 +64,7 @@ ENVIRONMENT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 ENVIRONMENT_LENGTH_MAX = 20
 
 #: ``/tidegate/policies/policies/`` would lie inside what the nameless environment may read.
-ENVIRONMENT_RESERVED = "policies"
+ENVIRONMENT_RESERVED = ("policies", "reporters")
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -108,6 +108,11 @@ class Settings:
         """What the names of the policies' parameters begin with."""
         return "/".join(filter(None, ("/tidegate", self.environment, "policies/")))
 
+    @property
+    def reporter_prefix(self) -> str:
+        """What the names of the parameters begin with that say who may report for devices."""
+        return "/".join(filter(None, ("/tidegate", self.environment, "reporters/")))
+
     def name_of(self, *parts: str) -> str:
         """Return the physical name of a resource of this environment."""
         return "-".join(filter(None, ("tidegate", self.environment, *parts)))
@@ -131,7 +136,7 @@ class Settings:
                 parse_environment,
                 "",
                 f"give at most {ENVIRONMENT_LENGTH_MAX} lower-case letters, digits and single "
-                f"hyphens, a letter first; {ENVIRONMENT_RESERVED!r} is taken",
+                f"hyphens, a letter first; {' and '.join(ENVIRONMENT_RESERVED)} are taken",
             ),
             target=target,
             minute_seconds=read(
@@ -191,7 +196,7 @@ def read(
 def parse_environment(text: str) -> str:
     """Return the environment's name; raises ValueError."""
     fits = ENVIRONMENT.fullmatch(text) and len(text) <= ENVIRONMENT_LENGTH_MAX
-    if not fits or text == ENVIRONMENT_RESERVED:
+    if not fits or text in ENVIRONMENT_RESERVED:
         raise ValueError(text)
     return text
 

@@ -14,7 +14,7 @@ from infra.intake import Intake
 from infra.ledger import Ledger
 from infra.package import REPOSITORY, Platform, code_for
 from infra.policies import Policies
-from infra.reactions import Record, Signal
+from infra.reactions import Record, Relay, Signal
 from infra.settings import Settings
 from infra.sweep import Sweep
 from infra.workflow import Machine, Steps, Workflow
@@ -65,6 +65,14 @@ class TidegateStack(Stack):
         signal = Signal(
             self, "Signal", common, bus=bus, ledger=ledger, policies=policies, machine=machine
         )
+        relay = Relay(
+            self,
+            "Relay",
+            common,
+            bus=bus,
+            ledger=ledger,
+            reporter_prefix=settings.reporter_prefix,
+        )
         steps = Steps(
             self, "Steps", common, bus=bus, ledger=ledger, policies=policies, machine=machine
         )
@@ -79,7 +87,7 @@ class TidegateStack(Stack):
         announcements = Announcements(
             self, "Announcements", settings, bus=bus, alarms=alarms.topic, key=alarms.key
         )
-        inboxes = (intake.inbox, record.inbox, signal.inbox)
+        inboxes = (intake.inbox, record.inbox, signal.inbox, relay.inbox)
         for inbox in inboxes:
             alarms.watch_inbox(inbox)
         alarms.watch_dead_end(
@@ -110,6 +118,7 @@ class TidegateStack(Stack):
             intake.handler,
             record.handler,
             signal.handler,
+            relay.handler,
             *steps.all,
             sweep.handler,
             account_events.handler,
@@ -125,6 +134,8 @@ class TidegateStack(Stack):
             "NewsTopicArn": announcements.news.topic_arn,
             "PolicyPrefix": policies.prefix,
             "RecordDeadLettersUrl": record.inbox.dead_letters.queue_url,
+            "RelayDeadLettersUrl": relay.inbox.dead_letters.queue_url,
+            "ReporterPrefix": settings.reporter_prefix,
             "RuleErrorsUrl": intake.rule_errors.queue_url,
             "SignalDeadLettersUrl": signal.inbox.dead_letters.queue_url,
             "StateMachineArn": workflow.state_machine.state_machine_arn,

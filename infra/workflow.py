@@ -26,6 +26,8 @@ from infra.jobs import (
     let_count_things,
     let_describe_enrolled,
     let_read_tags,
+    let_read_things,
+    let_update_executions,
 )
 from infra.ledger import Ledger
 from infra.policies import Policies
@@ -85,6 +87,7 @@ class Steps(Construct):
         enroll: Claims a rollout and prepares its job.
         review: Reads the evidence and decides.
         steer: Applies a decision to the job.
+        attend: Looks after single devices: stuck, gone dark, left out.
         roll_back: Launches the job that undoes a stopped release.
         park: Keeps the task token of the waiting workflow.
     """
@@ -128,6 +131,15 @@ class Steps(Construct):
             description="Applies a decision to the job.",
             timeout_seconds=60,
         )
+        self.attend = Handler(
+            self,
+            "Attend",
+            common,
+            name="attend",
+            description="Looks after devices that are stuck, went dark, or are left out.",
+            memory_mb=512,
+            timeout_seconds=120,
+        )
         self.roll_back = Handler(
             self,
             "RollBack",
@@ -146,7 +158,7 @@ class Steps(Construct):
         )
         for handler in self.all:
             ledger.give_to(handler)
-        for handler in (self.enroll, self.review, self.steer, self.roll_back):
+        for handler in (self.enroll, self.review, self.steer, self.attend, self.roll_back):
             bus.give_to(handler)
         policies.give_to(self.enroll)
         machine.let_look(self.enroll)
@@ -156,12 +168,13 @@ class Steps(Construct):
         self._allow_enroll()
         self._allow_review()
         self._allow_steer()
+        self._allow_attend()
         self._allow_roll_back()
 
     @property
     def all(self) -> tuple[Handler, ...]:
         """All steps."""
-        return (self.enroll, self.review, self.steer, self.roll_back, self.park)
+        return (self.enroll, self.review, self.steer, self.attend, self.roll_back, self.park)
 
     def _iot(self, kind: str, name: str = "*") -> str:
         return any_of_iot(self, kind, name)
@@ -224,6 +237,25 @@ class Steps(Construct):
         )
         self._let_find_out(self.steer)
         self._let_pass_presign_roles(self.steer)
+
+    def _allow_attend(self) -> None:
+        attend = self.attend
+        attend.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
+        let_describe_enrolled(attend)
+        self._let_find_out(attend)
+        let_read_things(attend)
+        let_update_executions(attend)
+        attend.may(
+            "iot:CancelJobExecution",
+            on=[self._iot("job"), self._iot("thing")],
+            wildcard=f"{ANY_JOB}; which devices are left out shows as they report.",
+        )
+        attend.may(
+            "iot:GetIndexingConfiguration",
+            "iot:GetStatistics",
+            "iot:SearchIndex",
+            on=["*"],
+        )
 
     def _allow_roll_back(self) -> None:
         roll_back, own_groups = self.roll_back, self._iot("thinggroup", OWN_GROUPS)
@@ -304,6 +336,7 @@ class Workflow(Construct):
             definition_body=DefinitionBody.from_string(definition.read_text(encoding="utf-8")),
             definition_substitutions={
                 "Partition": Aws.PARTITION,
+                "AttendFunctionArn": steps.attend.function.function_arn,
                 "BusName": bus.bus.event_bus_name,
                 "EnrollFunctionArn": steps.enroll.function.function_arn,
                 "ParkFunctionArn": steps.park.function.function_arn,

@@ -127,6 +127,8 @@ def test_outputs_name_what_people_and_tools_look_for(aws: Synthesized) -> None:
         "NewsTopicArn": "<Announcements/News>",
         "PolicyPrefix": "/tidegate/policies/",
         "RecordDeadLettersUrl": "<Record/Inbox/DeadLetters>",
+        "RelayDeadLettersUrl": "<Relay/Inbox/DeadLetters>",
+        "ReporterPrefix": "/tidegate/reporters/",
         "RuleErrorsUrl": "<Intake/RuleErrors>",
         "SignalDeadLettersUrl": "<Signal/Inbox/DeadLetters>",
         "StateMachineArn": "<Workflow/StateMachine>",

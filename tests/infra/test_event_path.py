@@ -309,10 +309,11 @@ def test_what_the_bus_cannot_deliver_is_set_aside_too(aws: Synthesized) -> None:
         for target in rule["Targets"]
         if "Queue" in target["Arn"]
     ]
-    assert len(rules) == 2 + len(ACCOUNT_EVENTS)
+    assert len(rules) == 3 + len(ACCOUNT_EVENTS)
 
     assert {(rule["Arn"], rule["DeadLetterConfig"]["Arn"]) for rule in rules} == {
         ("<Record/Inbox/Queue.Arn>", "<Record/Inbox/DeadLetters.Arn>"),
+        ("<Relay/Inbox/Queue.Arn>", "<Relay/Inbox/DeadLetters.Arn>"),
         ("<Signal/Inbox/Queue.Arn>", "<Signal/Inbox/DeadLetters.Arn>"),
     }
 
@@ -347,6 +348,7 @@ def test_only_rules_of_ours_may_send_to_a_queue(aws: Synthesized) -> None:
     }
     rules = {
         "Record/Inbox": ["Bus/ToRecord"],
+        "Relay/Inbox": ["Bus/ToRelay"],
         "Signal/Inbox": [
             "Bus/ToSignal",
             "Signal/ToAlarmChange",
@@ -366,3 +368,22 @@ def test_only_rules_of_ours_may_send_to_a_queue(aws: Synthesized) -> None:
         ("<Announcements/Undelivered>", "events.amazonaws.com", f"<Bus/{rule}.Arn>")
         for rule in tellers
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [
+        ("lorawan.bridge", True),
+        ("tidegate.device", True),
+        ("tidegate", False),
+        ("tidegate.operator", False),
+        ("tidegate.iot", False),
+    ],
+)
+def test_reports_for_devices_come_from_any_source_but_our_own(
+    aws: Synthesized, *, source: str, taken: bool
+) -> None:
+    """Gateways report under names of their own; nobody reports in Tidegate's."""
+    event = BusEvent("Device Execution Report", {}, source=source)
+
+    assert ("<Relay/Inbox/Queue.Arn>" in targets_of(aws, event)) is taken

@@ -15,17 +15,20 @@ MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:tidegate-rollout"
 BUS = {"TIDEGATE_BUS_NAME": "<Bus/Bus>"}
 LEDGER = {"TIDEGATE_LEDGER_TABLE": "<Ledger/Table>"}
 JOBS = {"TIDEGATE_ACCOUNT_ID": ACCOUNT_ID, "TIDEGATE_PARTITION": "aws"}
+MINUTE = {"TIDEGATE_MINUTE_SECONDS": "60"}
 POLICIES = {"TIDEGATE_POLICY_PREFIX": "/tidegate/policies/"}
 WORKFLOW = {"TIDEGATE_STATE_MACHINE_ARN": MACHINE}
 
 #: What each Lambda is told besides its own name, by module.
 VARIABLES = {
     "account_events": {},
+    "attend": {**BUS, **JOBS, **LEDGER, **MINUTE},
     "enroll": {**BUS, **JOBS, **LEDGER, **POLICIES, **WORKFLOW},
     "intake": BUS,
     "park": LEDGER,
-    "record": LEDGER,
-    "review": {**BUS, **JOBS, **LEDGER, "TIDEGATE_MINUTE_SECONDS": "60"},
+    "record": {**LEDGER, **MINUTE},
+    "relay": {**BUS, **LEDGER, "TIDEGATE_REPORTER_PREFIX": "/tidegate/reporters/"},
+    "review": {**BUS, **JOBS, **LEDGER, **MINUTE},
     "roll_back": {**BUS, **JOBS, **LEDGER, **WORKFLOW},
     "signal": {**BUS, **JOBS, **LEDGER, **POLICIES, **WORKFLOW},
     "steer": {**BUS, **JOBS, **LEDGER},
@@ -35,7 +38,8 @@ VARIABLES = {
         **LEDGER,
         **WORKFLOW,
         "TIDEGATE_DEAD_LETTER_URLS": "<Intake/Events/DeadLetters> <Record/Inbox/DeadLetters> "
-        "<Signal/Inbox/DeadLetters> <Intake/RuleErrors> <Announcements/Undelivered>",
+        "<Signal/Inbox/DeadLetters> <Relay/Inbox/DeadLetters> <Intake/RuleErrors> "
+        "<Announcements/Undelivered>",
     },
 }
 
@@ -49,6 +53,7 @@ ANSWERS = {
     "ledger": "TIDEGATE_LEDGER_TABLE",
     "minute_seconds": "TIDEGATE_MINUTE_SECONDS",
     "policies": "TIDEGATE_POLICY_PREFIX",
+    "reporters": "TIDEGATE_REPORTER_PREFIX",
 }
 
 

@@ -48,6 +48,20 @@ COUNTING_THINGS = each(f"{IOT}:thinggroup/*", "iot:ListThingsInThingGroup")
 POLICIES = each(
     f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/policies/*", "ssm:GetParameter"
 )
+REPORTERS = each(
+    f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/reporters/*", "ssm:GetParameter"
+)
+READING_THINGS = each(f"{IOT}:thing/*", "iot:DescribeThing", "iot:ListThingGroupsForThing")
+ACTING_FOR_DEVICES = (
+    each(
+        f"{IOT}:thing/*",
+        "iot:DescribeJobExecution",
+        "iotjobsdata:DescribeJobExecution",
+        "iotjobsdata:UpdateJobExecution",
+    )
+    | each(f"{IOT}:job/*", "iot:DescribeJobExecution")
+    | each("*", "iot:DescribeEndpoint")
+)
 LOOKING = each(f"{STATES}:execution:tidegate-rollout:*", "states:DescribeExecution")
 OWN_GROUPS = f"{IOT}:thinggroup/tidegate-*"
 
@@ -71,7 +85,15 @@ ROLES = {
     "Record/Handler/Role": basics("Record/Handler")
     | LEDGER
     | consumes("Record/Inbox/Queue")
+    | READING_THINGS
     | each(MACHINE, "states:SendTaskSuccess"),
+    "Relay/Handler/Role": basics("Relay/Handler")
+    | LEDGER
+    | BUS
+    | consumes("Relay/Inbox/Queue")
+    | REPORTERS
+    | READING_THINGS
+    | ACTING_FOR_DEVICES,
     "Signal/Handler/Role": basics("Signal/Handler")
     | LEDGER
     | BUS
@@ -111,6 +133,16 @@ ROLES = {
     | BUS
     | FINDING_OUT
     | each(f"{IOT}:job/*", "iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob", when=ENROLLED),
+    "Steps/Attend/Role": basics("Steps/Attend")
+    | LEDGER
+    | BUS
+    | FINDING_OUT
+    | READING_ENROLLED
+    | READING_THINGS
+    | ACTING_FOR_DEVICES
+    | each(f"{IOT}:job/*", "iot:CancelJobExecution")
+    | each(f"{IOT}:thing/*", "iot:CancelJobExecution")
+    | each("*", "iot:GetIndexingConfiguration", "iot:GetStatistics", "iot:SearchIndex"),
     "Steps/RollBack/Role": basics("Steps/RollBack")
     | LEDGER
     | BUS
@@ -147,6 +179,7 @@ ROLES = {
             "Intake/Events/DeadLetters",
             "Intake/RuleErrors",
             "Record/Inbox/DeadLetters",
+            "Relay/Inbox/DeadLetters",
             "Signal/Inbox/DeadLetters",
         )
     },
@@ -155,6 +188,7 @@ ROLES = {
     | each("*", "iot:UpdateEventConfigurations"),
     "Workflow/Role": TRACES
     | BUS
+    | each("<Steps/Attend/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Enroll/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Park/Function.Arn>", "lambda:InvokeFunction")
     | each("<Steps/Review/Function.Arn>", "lambda:InvokeFunction")
@@ -176,7 +210,15 @@ ROLES = {
     ),
 }
 
-LAMBDAS = ("AccountEvents/", "Intake/Handler/", "Record/", "Signal/", "Steps/", "Sweep/")
+LAMBDAS = (
+    "AccountEvents/",
+    "Intake/Handler/",
+    "Record/",
+    "Relay/",
+    "Signal/",
+    "Steps/",
+    "Sweep/",
+)
 
 #: Modules of ``adapters/aws`` that call AWS, with IAM's name of the service.
 ADAPTERS = {
@@ -184,11 +226,25 @@ ADAPTERS = {
     "bus.py": "events",
     "calendars.py": "ssm",
     "dead_letters.py": "sqs",
+    "executions.py": "iot",
     "jobs.py": "iot",
     "ledger_table.py": "dynamodb",
     "policies.py": "ssm",
+    "presences.py": "iot",
+    "reporters.py": "ssm",
+    "session.py": "iot",
+    "things.py": "iot",
     "workflow.py": "states",
 }
+
+#: What clients are called in the adapters, with IAM's name of the service where it is another.
+CLIENTS = {
+    "data": "iotjobsdata",
+    "self._client": None,
+    "self._control": "iot",
+    'client("iot")': None,
+}
+CALL = re.compile(rf"({'|'.join(map(re.escape, CLIENTS))})\.(\w+)\(")
 IN_TRANSACTIONS = re.compile(r'"(Put|Update|Delete|ConditionCheck)": ?')
 
 #: What a Lambda may do without calling it: AWS does it on its behalf, or it goes with a call.
@@ -199,8 +255,12 @@ ON_ENROLLED_JOBS_ONLY = ("iot:CancelJob", "iot:DescribeJob", "iot:UpdateJob")
 
 #: AWS checks these against no resource: https://docs.aws.amazon.com/service-authorization/.
 WITHOUT_RESOURCE = (
+    "iot:DescribeEndpoint",
     "iot:DescribeEventConfigurations",
+    "iot:GetIndexingConfiguration",
+    "iot:GetStatistics",
     "iot:ListJobs",
+    "iot:SearchIndex",
     "iot:UpdateEventConfigurations",
     "xray:",
 )
@@ -247,11 +307,13 @@ def calls_of_the_adapters() -> set[str]:
     actions = set()
     for name, service in ADAPTERS.items():
         source = (REPOSITORY / "tidegate" / "adapters" / "aws" / name).read_text()
-        called = set(re.findall(r"self\._client\.(\w+)\(", source))
-        if "transact_write_items" in called:
-            called.remove("transact_write_items")
-            called |= {f"{kind.lower()}_item" for kind in IN_TRANSACTIONS.findall(source)}
-        actions |= {f"{service}:{call.title().replace('_', '')}" for call in called}
+        called = {(CLIENTS[client] or service, call) for client, call in CALL.findall(source)}
+        if (service, "transact_write_items") in called:
+            called.remove((service, "transact_write_items"))
+            called |= {
+                (service, f"{kind.lower()}_item") for kind in IN_TRANSACTIONS.findall(source)
+            }
+        actions |= {f"{each}:{call.title().replace('_', '')}" for each, call in called}
     return actions
 
 
@@ -342,12 +404,23 @@ def test_all_resources_are_open_only_to_actions_that_know_none(aws: Synthesized)
 
 
 def test_nothing_of_aws_iot_can_be_deleted_or_switched_off(aws: Synthesized) -> None:
-    """No role may delete a job or an execution, nor deal with devices."""
+    """No role may delete a job or an execution."""
     allowed = {grant.action for of_role in grants(aws).values() for grant in of_role}
 
     assert not {action for action in allowed if action.startswith("iot:Delete")}
-    assert not {action for action in allowed if action.startswith("iotjobsdata:")}
     assert not {action for action in allowed if "*" in action}
+
+
+def test_only_attend_and_relay_act_for_devices(aws: Synthesized) -> None:
+    """Whoever may speak for a device may end its update: no other function needs to."""
+    acting = {
+        role
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if grant.action.startswith(("iotjobsdata:", "iot:CancelJobExecution"))
+    }
+
+    assert acting == {"Relay/Handler/Role", "Steps/Attend/Role"}
 
 
 def test_presign_roles_are_passed_only_when_named(aws: Synthesized, local: Synthesized) -> None:
@@ -399,4 +472,5 @@ def test_environments_cannot_reach_each_other(local: Synthesized) -> None:
         f"{STATES}:stateMachine:tidegate-stage-rollout",
         f"{STATES}:execution:tidegate-stage-rollout:*",
         f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/stage/policies/*",
+        f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/tidegate/stage/reporters/*",
     }

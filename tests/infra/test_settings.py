@@ -59,7 +59,7 @@ def test_choices_are_read() -> None:
         ("environment", "-stage", "a letter first"),
         ("environment", "stage--2", "single hyphens"),
         ("environment", "a-name-that-is-too-long", "at most 20"),
-        ("environment", "policies", "is taken"),
+        ("environment", "policies", "are taken"),
         ("target", "azure", "aws or local"),
         ("minuteSeconds", "1", "target=local"),
         ("minuteSeconds", "61", "at most 60"),
