@@ -26,7 +26,7 @@ from tidegate.errors import Contention, NotFound
 from tidegate.ports import CELLS_MAX, UNJOINED_MAX, Soaking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tidegate.adapters.aws.ledger import DynamoLedger
     from tidegate.adapters.aws.ledger_items import Item
@@ -498,22 +498,26 @@ def test_a_device_noted_during_a_look_is_not_lost(
 
 
 @BOTH_TABLES
+@pytest.mark.parametrize("before", [[], [300.0]], ids=["new", "noted"])
+@pytest.mark.parametrize("rival", [400.0, 700.0])
 def test_a_device_noted_for_another_end_meanwhile_keeps_the_later(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    before: Sequence[float],
+    rival: float,
 ) -> None:
     """Of two that note a device at the same moment, the later end stands."""
-    for rival, stands in ((700.0, 700.0), (400.0, 500.0)):
-        ledger = table(request.getfixturevalue(kind).client("dynamodb"))
-        succeeded(ledger, "a")
-        ends = iter([soak("a", rival)])
+    ledger = table(request.getfixturevalue(kind).client("dynamodb"))
+    succeeded(ledger, "a")
+    ledger.note_soaking(KEY, [soak("a", each) for each in before])
+    noted = iter([[], [soak("a", rival)]])  # nothing before the other reads, this after it
+    during(monkeypatch, ledger, "get_all", lambda: ledger.note_soaking(KEY, next(noted)))
 
-        def note(ledger: DynamoLedger = ledger, ends: Iterable[Soaking] = ends) -> None:
-            ledger.note_soaking(KEY, list(ends))
+    ledger.note_soaking(KEY, [soak("a", 500)])
 
-        during(monkeypatch, ledger, "get_all", note)
-        ledger.note_soaking(KEY, [soak("a", 500)])
-
-        assert [each.until for each in ledger.soaking(KEY, until=999, limit=9)] == [stands]
+    assert next(noted, None) is None
+    assert [each.until for each in ledger.soaking(KEY, until=999, limit=9)] == [max(rival, 500)]
 
 
 def test_soaks_are_looked_at_in_any_order_of_events(ledger: Ledger) -> None:
