@@ -29,6 +29,8 @@ ASKED_AT = START + 100.5
 
 ACCOUNT = "eu-central-1:111122223333"
 
+COHORT = "thing.attributes.hardware=B"
+
 ADJUSTED: Mapping[str, Any] = {
     "name": "cautious",
     "harm": {"tolerated_rate": 0.02, "acceptable_rate": 0.02, "budget": 5},
@@ -86,12 +88,19 @@ def refusals(stage: Stage) -> list[Any]:
 
 
 def ask(stage: Stage, *, due_at: float | None = None) -> None:
-    """Let a gate and a proposal wait for answers."""
+    """Let a gate and a proposal wait for answers, and a cohort be set apart."""
     gate = Question("canary-approval", About.GATE_APPROVAL, "canary", ASKED_AT, due_at)
     about = Question("decision-1", About.DECISION, "speed_up", ASKED_AT, due_at)
     proposal = Proposal(about, Action.SPEED_UP, JobSettings(), revision=1)
     course = Course(questions=(gate,), proposal=proposal)
     stage.ledger.claim(replace(stage.rollout, course=course), previous=stage.rollout)
+    set_apart(stage)
+
+
+def set_apart(stage: Stage) -> None:
+    """Let the last review have set a cohort apart."""
+    apart = replace(stage.rollout, memory=replace(stage.rollout.memory, quarantined=(COHORT,)))
+    stage.ledger.claim(apart, previous=stage.rollout)
 
 
 def watch(stage: Stage, policy: Policy) -> None:
@@ -191,6 +200,7 @@ REQUESTS = [
     command("Resume Rollout", reason="fine"),
     command("Abort Rollout", reason="bricks"),
     command("Adjust Policy", reason="slower", policy=ADJUSTED),
+    command("Release Cohort", reason="slower", cohort=COHORT),
     answer("Approve Gate", "canary-approval"),
     answer("Reject Decision", "decision-1"),
 ]
@@ -663,6 +673,65 @@ def test_a_job_stays_in_its_namespace(stage: Stage) -> None:
 
 
 # workflows that do not run
+
+
+def release(event_id: str = "event-a", cohort: str = COHORT) -> dict[str, Any]:
+    """Return the command to release a cohort."""
+    return command("Release Cohort", event_id, cohort=cohort, reason="the probe was at fault")
+
+
+def test_a_released_cohort_is_noted_told_and_wakes(stage: Stage) -> None:
+    """The next review treats it like all others."""
+    set_apart(stage)
+    signals = stage.rollout.signals
+    send(stage, release())
+
+    assert stage.ledger.released(stage.key) == {COHORT}
+    assert stage.rollout.signals == signals + 1
+    assert len(stage.workflow.woken) == 1
+    told: Any
+    (told,) = stage.bus.details("Cohort Released")
+    assert (told["cohort"], told["by"], told["reason"]) == (
+        COHORT,
+        "night-shift",
+        "the probe was at fault",
+    )
+
+
+def test_the_same_release_again_is_one_release(stage: Stage) -> None:
+    """Also once a review has taken it in, so that it is set apart no more."""
+    set_apart(stage)
+    send(stage, release())
+    joined = replace(stage.rollout, memory=replace(stage.rollout.memory, quarantined=()))
+    stage.ledger.claim(joined, previous=stage.rollout)
+    send(stage, release())
+
+    assert len(stage.bus.details("Cohort Released")) == 1
+    assert refusals(stage) == []
+
+
+def test_a_release_that_the_bus_does_not_take_comes_again(stage: Stage) -> None:
+    """It is in force, and told when the command is delivered again."""
+    set_apart(stage)
+    stage.bus.refuses = lambda _: True
+    with pytest.raises(RetryLater):
+        send(stage, release())
+    stage.bus.refuses = lambda _: False
+    send(stage, release())
+
+    assert len(stage.bus.details("Cohort Released")) == 1
+    assert refusals(stage) == []
+
+
+def test_a_cohort_that_nobody_suspects_is_not_released(stage: Stage) -> None:
+    """A name that was mistyped is refused, with those that it could have been."""
+    set_apart(stage)
+    send(stage, release(cohort="thing.attributes.hardware=b"))
+
+    (refusal,) = refusals(stage)
+    assert "neither set apart nor suspected" in refusal["problem"]
+    assert COHORT in refusal["remedy"]
+    assert stage.ledger.released(stage.key) == frozenset()
 
 
 def test_a_request_to_a_dead_workflow_is_noted_and_heals(stage: Stage) -> None:
