@@ -52,6 +52,7 @@ def names(verdict: str, awaits: str, ending: str, outcome: str, left: int) -> di
         "decision": {
             "verdict": verdict,
             "awaits": awaits,
+            "attends": left > 1,
             "ending": ending,
             "revision": 7,
             "waitSeconds": 48,
@@ -177,15 +178,22 @@ def test_every_state_is_reached() -> None:
 
 
 def test_a_failure_of_tidegates_own_is_told_with_what_to_look_at() -> None:
-    """Every task that fails for good raises attention, with problem and remedy."""
+    """Every task that fails for good raises attention, with problem and remedy; Attend never."""
     for name, state in DEFINITION["States"].items():
-        if state["Type"] != "Task" or name == "RaiseAttention":
+        if state["Type"] != "Task" or name in ("RaiseAttention", "Attend"):
             continue
         last = state["Catch"][-1]
         assert last["ErrorEquals"] == ["States.ALL"]
         assert last["Next"] == "RaiseAttention"
         assert f"The state {name} failed" in last["Output"]["problem"]
         assert "$states.context.Execution.Id" in last["Output"]["remedy"]
+
+
+def test_the_rollout_goes_on_without_what_attend_could_not_do() -> None:
+    """Looking after single devices is never worth a rollout: a later pass makes up for it."""
+    last = DEFINITION["States"]["Attend"]["Catch"][-1]
+
+    assert (last["ErrorEquals"], last["Next"]) == (["States.ALL"], "Attended?")
 
 
 def test_a_week_of_waiting_for_its_turn_fits_into_one_history() -> None:
