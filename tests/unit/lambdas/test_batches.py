@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas import intake, record, signal
+from lambdas import intake, record, relay, signal
 from tests.unit.service.stage import JOB, START, Stage, outcome
 from tidegate.documents.commands import OPERATOR_SOURCE
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.things import Traits
 from tidegate.errors import RetryLater
 
 NO_EVENTS = ["", "null", "[]", "7", "{", '"text"', "[" * 100_000]
@@ -175,9 +176,32 @@ def test_signal_comes_again_where_aws_is_busy(stage: Stage, context: LambdaConte
     assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["plant-7"]
 
 
+def report(number: int, **members: object) -> str:
+    """Return a report on a thing in a queue, with an id of its own."""
+    detail = {"jobId": JOB, "thingName": f"thing-{number}", "status": "SUCCEEDED", **members}
+    event = {"id": f"event-{number}", "source": "com.example.gateway", "detail": detail}
+    return envelope({"detail-type": "Device Execution Report", **event})
+
+
+def test_relay_reports_for_devices(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be done is answered, what is busy comes again alone, as does garbage."""
+    stage.reporters.allowed["com.example.gateway"] = frozenset({"meters"})
+    for number in (1, 2):
+        stage.things.registered[f"thing-{number}"] = Traits(groups=frozenset({"meters"}))
+    stage.report(ExecutionStatus.QUEUED, 1, 2)
+    stage.things.faults.before("traits", RetryLater("throttled"))
+    answer = relay.handler(sqs(report(1), report(2), report(3), *NO_EVENTS), context)
+
+    assert failed(answer) == [0, *range(3, 3 + len(NO_EVENTS))]
+    assert stage.job.counts.succeeded == 1
+    assert metrics(capsys.readouterr().out) == {"ReportsApplied": 1, "ReportsRefused": 1}
+
+
 def test_an_empty_batch_is_no_failure(stage: Stage, context: LambdaContext) -> None:
     """Lambda never sends one, and nothing breaks if it does."""
     answers: Iterable[Mapping[str, Any]] = [
-        each.handler(sqs(), context) for each in (intake, record, signal)
+        each.handler(sqs(), context) for each in (intake, record, relay, signal)
     ]
     assert all(failed(answer) == [] for answer in answers)
