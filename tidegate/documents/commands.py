@@ -77,9 +77,9 @@ BY_LENGTH_MAX = 128
 REASON_LENGTH_MAX = 1024
 COMMENT_LENGTH_MAX = 1024
 
-#: Reviews of one workflow execution: at about 20 history events each, the most that stay under
+#: Reviews of one workflow execution: at some 30 history events each, the most that stay under
 #: the 25,000 that Step Functions keeps of an execution.
-REVIEWS_MAX = 1000
+REVIEWS_MAX = 750
 REVIEWS_DEFAULT = 500
 
 #: Epoch seconds: above, it would be milliseconds.

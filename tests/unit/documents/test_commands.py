@@ -535,7 +535,7 @@ def test_a_rollback_says_what_it_undoes() -> None:
         (
             {"jobId": "a", "policy": "p", "reviews": 0, "Policy": 1},
             (
-                'workflow input of job "a": reviews is 0: give a whole number from 1 to 1000; '
+                'workflow input of job "a": reviews is 0: give a whole number from 1 to 750; '
                 '"Policy" is unknown: jobId, launch, policy, resume, reviews, rollsBack are known'
             ),
         ),
