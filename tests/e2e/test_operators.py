@@ -64,8 +64,8 @@ def test_a_gate_opens_when_a_person_says_yes(stack: DeployedStack, bus: Overhear
     """It bakes, then asks in words for people and for machines, with the command to answer."""
     readable = stack.subscribe("ApprovalTopicArn")
     gate = {"name": "canary", "after": 5, "bake": "1m", "approval": "required"}
-    things = draw_things(40, prefix="gated")
-    _, arn = stack.group("gated", 40)
+    things = draw_things(24, prefix="gated")
+    _, arn = stack.group("gated", 24)
     with DeviceFleet(stack.cloud, things, {}):
         stack.launch("gated", [arn], {**POLICY, "gates": [gate]})
         asked = one(bus, "gated", "Approval Requested")
@@ -97,8 +97,8 @@ def test_a_question_outlives_the_execution_that_asked_it(
 ) -> None:
     """After five reviews a successor waits at the gate, and the answer still fits the question."""
     gate = {"name": "canary", "after": 4, "approval": "required"}
-    things = draw_things(20, prefix="patient")
-    _, arn = stack.group("patient", 20)
+    things = draw_things(12, prefix="patient")
+    _, arn = stack.group("patient", 12)
     stack.job("patient", [arn], rate=5)
     first = stack.start(jobId="patient", policy={**POLICY, "gates": [gate]}, reviews=5)
     stack.enrolled("patient")
@@ -132,8 +132,8 @@ def test_a_question_outlives_the_execution_that_asked_it(
 def test_an_alarm_holds_until_it_is_ok(stack: DeployedStack, bus: Overheard) -> None:
     """An alarm wakes the workflow by its event; while it lasts, AWS goes at its lowest rate."""
     stack.set_alarm("crashes", "OK")
-    things = draw_things(20, prefix="alarmed")
-    _, arn = stack.group("alarmed", 20)
+    things = draw_things(6, prefix="alarmed")
+    _, arn = stack.group("alarmed", 6)
     stack.job("alarmed", [arn], rate=2)
     stack.command(
         "Enroll Job", jobId="alarmed", policy={**POLICY, "freeze": {"alarms": ["crashes"]}}

@@ -64,7 +64,9 @@ POLICY = {
 _STYLES = {
     Verdict.PROCEED: "green",
     Verdict.HOLD: "yellow",
+    Verdict.GATE: "yellow",
     Verdict.ABORT: "red",
+    Verdict.ROLL_BACK: "red",
     Verdict.COMPLETE: "green",
     Verdict.ENDED: "red",
 }
