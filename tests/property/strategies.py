@@ -1,21 +1,43 @@
 """Policies, settings and situations as they may come, for Hypothesis to draw from."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from string import ascii_letters
 
 from hypothesis import strategies as st
 
 from tests.unit.domain.examples import job_counts_of, job_of, learned
 from tidegate.domain.cohorts import Tally
+from tidegate.domain.course import Answer, Course
+from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import Bucket
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import LATE, UNPLACED, CounterKey, Sighting
-from tidegate.domain.policy import Harm, JobDefaults, Pace, PaceMode, Policy
-from tidegate.domain.rollout import AbortRequest, Counts, Hold, HoldKind
+from tidegate.domain.policy import (
+    Action,
+    Asking,
+    Authorities,
+    Authority,
+    Completion,
+    Fallback,
+    Freeze,
+    Gate,
+    Harm,
+    JobDefaults,
+    OnAbort,
+    Overlap,
+    Pace,
+    PaceMode,
+    Policy,
+    Rollback,
+    Stragglers,
+)
+from tidegate.domain.review import ABORT_REASON_CODE, FENCE_REASON_CODE
+from tidegate.domain.rollout import AbortRequest, Counts, Hold, HoldKind, Lift
 from tidegate.domain.settings import (
     AbortCriterion,
     ExponentialRate,
@@ -26,6 +48,7 @@ from tidegate.domain.settings import (
     RolloutRate,
 )
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading, Standing
 
 FAILURES = (ExecutionStatus.FAILED, ExecutionStatus.REJECTED, ExecutionStatus.TIMED_OUT)
 #: Statuses of a device that took the job up.
@@ -159,6 +182,63 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
+askings = st.builds(
+    Asking,
+    within_minutes=st.sampled_from([0.5, 60.0, 1440.0]),
+    unanswered=st.sampled_from(Fallback),
+    refused=st.sampled_from([Fallback.HOLD, Fallback.ABORT]),
+)
+
+ALARMS = ("errors", "latency")
+CALENDARS = ("quarter-end",)
+
+
+@st.composite
+def gates(draw: st.DrawFn) -> tuple[Gate, ...]:
+    """Draw up to three gates, at numbers of devices and at shares of the fleet, in any order."""
+    drawn = draw(st.lists(st.integers(1, 400) | st.sampled_from([0.01, 0.3, 1.0]), max_size=3))
+    return tuple(
+        Gate(
+            name=f"gate-{number}",
+            after_devices=after if isinstance(after, int) else None,
+            after_share=None if isinstance(after, int) else after,
+            bake_minutes=draw(st.sampled_from([0.0, 30.0])),
+            alarms=draw(st.sampled_from([(), ALARMS[:1]])),
+            answer=draw(st.none() | askings),
+            approval=draw(st.none() | askings),
+        )
+        for number, after in enumerate(drawn, 1)
+    )
+
+
+@st.composite
+def operated_policies(draw: st.DrawFn) -> Policy:
+    """Draw a policy that lets people and other systems have their say."""
+    authority = st.sampled_from([Authority.AUTO, Authority.AUTO, *Authority])
+    rollback = Rollback(("document", "{}"), statuses=frozenset({ExecutionStatus.SUCCEEDED}))
+    return replace(
+        draw(policies()),
+        authority=draw(st.builds(Authorities, *[authority] * len(Action))),
+        approval=draw(askings),
+        gates=draw(gates()),
+        freeze=Freeze(
+            draw(st.sampled_from([(), ALARMS])),
+            missing_data_holds=draw(st.booleans()),
+            calendars=draw(st.sampled_from([(), CALENDARS])),
+        ),
+        complete=draw(
+            st.builds(
+                Completion,
+                st.sampled_from([0.01, 0.5, 0.95, 1.0]),
+                st.sampled_from(Stragglers),
+                st.sampled_from([0.0, 30.0]),
+            )
+        ),
+        overlap=draw(st.sampled_from(Overlap)),
+        on_abort=draw(st.builds(OnAbort, st.booleans(), st.none() | st.just(rollback))),
+    )
+
+
 #: Start buckets: not known, of devices that started at once, of those that started late.
 start_buckets = st.integers(UNPLACED, 6) | st.integers(LATE + 31, LATE + 34)
 
@@ -256,6 +336,128 @@ def situations(draw: st.DrawFn) -> Situation:
         abort_request=draw(st.none() | st.just(AbortRequest("on-call", "wrong image", 0))),
         aborting=draw(st.booleans()),
     )
+
+
+#: Nothing stands against going on.
+ALL_WELL = Standing(
+    alarms={name: AlarmReading(AlarmState.OK, 5.0) for name in ALARMS},
+    calendars={name: CalendarReading(is_open=True) for name in CALENDARS},
+)
+
+standings = st.just(ALL_WELL) | st.builds(
+    Standing,
+    alarms=st.dictionaries(
+        st.sampled_from(ALARMS),
+        st.builds(AlarmReading, st.sampled_from(AlarmState), st.sampled_from([0.0, 5.0])),
+    ),
+    calendars=st.dictionaries(
+        st.sampled_from(CALENDARS), st.builds(CalendarReading, st.booleans())
+    ),
+    unreadable=st.sampled_from([{}, {}, {"alarms": "throttled"}, {"rollouts": "throttled"}]),
+    overlapping=st.sampled_from([(), ("firmware-6",)]),
+    harmed_by_all=st.sampled_from([0.0, 99.0]),
+    account_budget=st.none() | st.just(50.0),
+)
+
+
+#: Counts of a release of which nothing bad is known.
+good_counts = st.dictionaries(
+    st.tuples(
+        st.integers(0, 6),
+        st.sampled_from([ExecutionStatus.SUCCEEDED] * 3 + [ExecutionStatus.IN_PROGRESS]),
+    ),
+    st.integers(1, 300),
+    min_size=1,
+    max_size=6,
+).map(Counts)
+
+#: How jobs stand: most run; those that are over were stopped, as a rule.
+_standing_jobs = st.sampled_from(
+    [
+        *[(JobStatus.IN_PROGRESS, None)] * 5,
+        (JobStatus.SCHEDULED, None),
+        (JobStatus.COMPLETED, None),
+        *[(JobStatus.CANCELED, ABORT_REASON_CODE)] * 2,
+        (JobStatus.CANCELED, FENCE_REASON_CODE),
+        (JobStatus.CANCELED, None),
+    ]
+)
+
+
+def _standing(is_well: bool) -> st.SearchStrategy[Standing]:  # noqa: FBT001 - it is drawn
+    return st.just(ALL_WELL) if is_well else standings
+
+
+@st.composite
+def operated_situations(draw: st.DrawFn) -> Situation:
+    """Draw a situation, most often of a good release, with what lies outside the evidence."""
+    situation = draw(running())
+    assert situation.job
+    if draw(st.integers(0, 3)):
+        known = draw(good_counts)
+        queued = draw(st.integers(0, 50))
+        situation = replace(
+            situation,
+            counts=known,
+            job=replace(
+                situation.job,
+                counts=job_counts_of(known, queued=queued),
+                settings=situation.job.settings.with_rate(draw(st.integers(1, 60))),
+                is_concurrent=draw(st.sampled_from([True, True, False])),
+            ),
+        )
+    assert situation.job
+    status, reason_code = draw(_standing_jobs)
+    return replace(
+        situation,
+        job=replace(
+            situation.job,
+            status=status,
+            reason_code=reason_code,
+            is_continuous=draw(st.booleans()),
+            starts_at=draw(st.none() | st.sampled_from([0.0, 60.0, 1e6])),
+        ),
+        readiness=draw(st.sampled_from([*[situation.readiness] * 5, *Readiness])),
+        holds=draw(st.sampled_from([(), (), (), (HOLD,)])),
+        aborting=not draw(st.integers(0, 9)),
+        fleet_size=draw(st.integers(1, 2000)),
+        standing=draw(st.sampled_from([True, True, False]).flatmap(_standing)),
+        installed=draw(st.none() | job_settings),
+        rolls_back=not draw(st.integers(0, 4)),
+        is_rolled_back=draw(st.booleans()),
+        review_minutes=draw(st.sampled_from([0.8, 0.8, 1.0, 3.0, 20.0])),
+        course=Course(is_guarding=not draw(st.integers(0, 9))),
+    )
+
+
+@st.composite
+def what_follows(draw: st.DrawFn, decision: Decision, situation: Situation) -> Situation:
+    """Draw what the next review sees: people have answered, resumed, or said nothing."""
+    at = decision.at
+    answers = [
+        Answer(each.question_id, draw(st.booleans()), "release-desk", "looks so", at + 1)
+        for each in decision.course.pending
+        if draw(st.booleans())
+    ]
+    later = replace(
+        situation,
+        revision=decision.revision + 1,
+        upper_bound=decision.evidence.upper_bound,
+        memory=decision.memory,
+        course=Course.from_document(json.loads(json.dumps(decision.course.to_document()))),
+        aborting=situation.aborting or decision.verdict is Verdict.ABORT,
+        answers=(*situation.answers, *answers),
+        lift=draw(st.sampled_from([situation.lift, Lift("on-call", "go on", at + 2)])),
+        standing=draw(st.sampled_from([situation.standing, ALL_WELL]) | standings),
+    )
+    if later.job is None or not draw(st.booleans()):
+        return later
+    members = {
+        each.name: value
+        for each in fields(JobSettings)
+        if (value := getattr(decision.settings, each.name)) is not None
+    }
+    return replace(later, job=replace(later.job, settings=replace(later.job.settings, **members)))
 
 
 #: Reports of one thing, from events and lists, that may contradict each other.
