@@ -21,7 +21,9 @@ from tidegate.domain.pace import (
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Hold
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings
-from tidegate.domain.situation import REVIEW_MINUTES, Situation
+from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
+from tidegate.domain.stuck import after_minutes
+from tidegate.domain.timeouts import Suggested, at_work_minutes, suggested
 from tidegate.domain.weigh import FENCE_SHARE, Weighed
 
 #: A device that has said nothing for so long is taken not to come back, where a job has no timeout.
@@ -29,6 +31,8 @@ TIMEOUT_MINUTES = 1440.0
 #: While a release is not known to be acceptable, no rate is chosen at which it could harm more
 #: budgets than this if it failed as often as it still may and Tidegate never came back.
 UNATTENDED_BUDGETS = 100
+#: Minutes between two passes over single devices, at least.
+ATTEND_MINUTES = 2.0
 _NEXT_TO_NOTHING = 1e-12
 
 
@@ -85,6 +89,37 @@ def all_notified(case: Case) -> bool:
     """Whether AWS creates no more executions: its flag alone is also false before it begins."""
     job = case.situation.job
     return job is not None and not job.is_concurrent and case.evidence.started > 0
+
+
+def timeout_suggested(case: Case) -> Suggested | None:
+    """Return the in-progress time-out that devices' delays suggest, None if the one there fits."""
+    situation, within, job = case.situation, case.policy.timeout, case.situation.job
+    if within is None or job is None or situation.readiness is not Readiness.COMPLETE:
+        return None
+    now_minute = (case.now - job.created_at) / situation.minute_seconds
+    return suggested(
+        case.weighed.memory.delays,
+        within,
+        standing_minutes=case.standing.timeout_minutes or case.policy.job.timeout_minutes,
+        in_progress_minutes=at_work_minutes(situation.counts.by_bucket, now_minute),
+    )
+
+
+def needs_attending(case: Case) -> bool:
+    """Whether it is time to look at devices one by one, and there are some to be looked at."""
+    situation, job = case.situation, case.situation.job
+    before = situation.course.attended_at
+    if job is None or (
+        before is not None and case.now < before + ATTEND_MINUTES * situation.minute_seconds
+    ):
+        return False
+    stuck, memory = case.policy.stuck, case.weighed.memory
+    knows_stuck = stuck is not None and after_minutes(stuck, memory.delays) is not None
+    return (
+        situation.unsettled
+        or (knows_stuck and job.counts.in_progress > 0)
+        or (bool(memory.quarantined) and job.counts.queued > 0)
+    )
 
 
 def unfinished(case: Case) -> int:

@@ -104,6 +104,8 @@ class Course:
         rollback_until: How long devices at work are waited for, to be rolled back too.
         share_reached_at: When as many devices had an outcome as the policy asks for.
         is_guarding: The initial rollout of a CONTINUOUS job is done; late joiners are guarded.
+        attended_at: When devices were last looked at one by one.
+        timeout_minutes: The in-progress time-out that Tidegate took from the devices' delays.
     """
 
     gates_passed: tuple[str, ...] = ()
@@ -117,6 +119,8 @@ class Course:
     rollback_until: float | None = None
     share_reached_at: float | None = None
     is_guarding: bool = False
+    attended_at: float | None = None
+    timeout_minutes: int | None = None
 
     @property
     def pending(self) -> tuple[Question, ...]:
@@ -168,6 +172,8 @@ class Course:
             rollback_until=document["rollback_until"],
             share_reached_at=document["share_reached_at"],
             is_guarding=document["is_guarding"],
+            attended_at=document["attended_at"],
+            timeout_minutes=document["timeout_minutes"],
         )
 
 

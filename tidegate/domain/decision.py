@@ -159,6 +159,7 @@ class Decision:
         cancels_stragglers: With the verdict ``complete``: the job is canceled, for the devices
             that have no outcome.
         starts_guarding: The initial rollout of a CONTINUOUS job is done by this decision.
+        attends: Whether devices are looked at one by one once it is applied.
         course: What gates and questions have come to; kept with the rollout, as is memory.
         memory: What the next review need not compute again; kept with the rollout, not with the
             decision.
@@ -186,6 +187,7 @@ class Decision:
     forces: bool = False
     cancels_stragglers: bool = False
     starts_guarding: bool = False
+    attends: bool = False
     course: Course = field(default_factory=Course, compare=False, repr=False)
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
@@ -234,6 +236,7 @@ class Decision:
             "forces": self.forces,
             "cancels_stragglers": self.cancels_stragglers,
             "starts_guarding": self.starts_guarding,
+            "attends": self.attends,
         }
 
     @classmethod
@@ -272,6 +275,7 @@ class Decision:
             forces=document["forces"],
             cancels_stragglers=document["cancels_stragglers"],
             starts_guarding=document["starts_guarding"],
+            attends=document["attends"],
         )
 
 

@@ -10,9 +10,11 @@ from tidegate.domain.case import (
     harm_by_evidence,
     harm_of_a_turn,
     harm_unattended,
+    timeout_suggested,
 )
 from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.delays import brake_at
+from tidegate.domain.failures import top
 from tidegate.domain.fence import Fence
 from tidegate.domain.gates import instant
 from tidegate.domain.jobs import REPORTED
@@ -20,6 +22,9 @@ from tidegate.domain.pace import native_rate
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import Hold
 from tidegate.domain.situation import Readiness
+
+#: Reasons of devices that one decision repeats.
+REASONS_TOLD = 5
 
 
 def why_stop(case: Case) -> tuple[Reason, ...]:
@@ -172,6 +177,41 @@ def on_cohorts_apart(case: Case) -> list[Reason]:
     """Return which cohorts are left out, if any."""
     apart = case.weighed.memory.quarantined
     return [reason(ReasonCode.COHORT_APART, cohorts=", ".join(apart))] if apart else []
+
+
+def on_new_apart(case: Case) -> list[Reason]:
+    """Return how the cohorts fail that are set apart by this decision."""
+    before = case.situation.memory.quarantined
+    return [
+        on_suspect(each)
+        for each in case.weighed.suspects
+        if each.remedy is Remedy.QUARANTINE and each.cohort not in before
+    ]
+
+
+def on_failures(case: Case) -> list[Reason]:
+    """Return why devices say that they failed, the most frequent reasons first."""
+    told = top(case.situation.reasons, REASONS_TOLD) if case.evidence.harmed else ()
+    if not told:
+        return []
+    texts = (f"{text} ({number})" for text, number in told)
+    return [reason(ReasonCode.FAILURE_REASONS, reasons=", ".join(texts))]
+
+
+def on_timeout(case: Case) -> list[Reason]:
+    """Return the time-out that devices' delays suggest, where it is another than the one there."""
+    found, within = timeout_suggested(case), case.policy.timeout
+    if found is None or within is None:
+        return []
+    standing = case.standing.timeout_minutes or case.policy.job.timeout_minutes
+    return [
+        reason(
+            ReasonCode.TIMEOUT_SET if within.sets else ReasonCode.TIMEOUT_PROPOSED,
+            finished=found.finished_minutes,
+            minutes=found.minutes,
+            standing="none" if standing is None else standing,
+        )
+    ]
 
 
 def on_turn(case: Case, rate: int) -> list[Reason]:

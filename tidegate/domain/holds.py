@@ -27,6 +27,7 @@ def holds_in_force(
         *_by_calendars(policy.freeze, standing),
         *_by_what_is_unreadable(standing),
         *_by_others(policy, situation),
+        *_by_outage(standing),
     ]
     timed = [_timed(each, since, now) for each in found]
     kept = {_name(each): each.since for each in timed}
@@ -106,3 +107,8 @@ def _by_others(policy: Policy, situation: Situation) -> Iterator[Hold]:
             f"all rollouts of the account together have spent their budget of {budget:g} devices",
             0.0,
         )
+
+
+def _by_outage(standing: Standing) -> Iterator[Hold]:
+    if standing.outage is not None:
+        yield Hold(HoldKind.OUTAGE, "connectivity", standing.outage[:_REASON_LENGTH_MAX], 0.0)

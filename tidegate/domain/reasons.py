@@ -52,6 +52,9 @@ class ReasonCode(StrEnum):
     TURN_WOULD_HARM = "TURN_WOULD_HARM"
     COHORT_SUSPECT = "COHORT_SUSPECT"
     COHORT_APART = "COHORT_APART"
+    FAILURE_REASONS = "FAILURE_REASONS"
+    TIMEOUT_PROPOSED = "TIMEOUT_PROPOSED"
+    TIMEOUT_SET = "TIMEOUT_SET"
     FENCE_INSTALLED = "FENCE_INSTALLED"
     JOB_SCHEDULED = "JOB_SCHEDULED"
     SHARE_REACHED = "SHARE_REACHED"
@@ -156,6 +159,15 @@ _SENTENCES: Mapping[ReasonCode, str] = {
         "{limit:.2f}, that of all others {others:.2f}; remedy: {remedy}"
     ),
     ReasonCode.COHORT_APART: "set apart, so not notified any more: {cohorts}",
+    ReasonCode.FAILURE_REASONS: "why devices say that they failed: {reasons}",
+    ReasonCode.TIMEOUT_PROPOSED: (
+        "all but 1 in 1,000 devices have an outcome within {finished} minutes: a time-out of "
+        "{minutes} minutes is proposed, in place of {standing}"
+    ),
+    ReasonCode.TIMEOUT_SET: (
+        "all but 1 in 1,000 devices have an outcome within {finished} minutes: the time-out is set "
+        "to {minutes} minutes, in place of {standing}"
+    ),
     ReasonCode.FENCE_INSTALLED: (
         "without Tidegate, AWS itself stops the job at {criteria}: ratios that a tolerable release "
         "of up to {exposed_up_to} devices reaches with a probability of at most {risk:.2%}; at "

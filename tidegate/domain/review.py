@@ -17,7 +17,9 @@ from tidegate.domain.case import (
     cap_of,
     fence_behind,
     guarded,
+    needs_attending,
     reachable,
+    timeout_suggested,
     unfinished,
     what_stands_before,
 )
@@ -28,10 +30,13 @@ from tidegate.domain.explain import (
     on_doubt,
     on_drift,
     on_evidence,
+    on_failures,
     on_fence,
     on_hold,
     on_leak,
+    on_new_apart,
     on_suspect,
+    on_timeout,
     on_turn,
     why_go,
     why_stall,
@@ -89,7 +94,8 @@ EVENTS_REMEDY = (
     '--event-configurations \'{"JOB":{"Enabled":true},"JOB_EXECUTION":{"Enabled":true}}\''
 )
 SUSPECT_REMEDY = (
-    "Look at what these devices have in common. To go on, adjust the policy or abort the rollout."
+    "Look at what these devices have in common. To go on with them, release the cohort; else "
+    "adjust the policy or abort the rollout."
 )
 DRIFT_REMEDY = (
     "Nothing to do: the settings are put back. To steer the job by hand, adjust the policy's "
@@ -107,10 +113,12 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
         now: Epoch seconds.
     """
     case = _case(policy, situation, now)
-    wished = _judged(case)
-    return authorized(
+    judged = _judged(case)
+    wished = replace(judged, reasons=(*judged.reasons, *on_failures(case)))
+    decision = authorized(
         case, wished, instead=_instead(case, wished), settings_at=partial(_settings_at, case)
     )
+    return _attending(case, decision)
 
 
 def _case(policy: Policy, situation: Situation, now: float) -> Case:
@@ -122,7 +130,25 @@ def _case(policy: Policy, situation: Situation, now: float) -> Case:
         stands = without_gates(policy, situation, course, now)
     else:
         stands = passage(policy, situation, course, case.evidence.exposed, now)
-    return replace(case, holds=holds, passage=stands)
+    return _with_timeout(replace(case, holds=holds, passage=stands))
+
+
+def _with_timeout(case: Case) -> Case:
+    """Return the case with the time-out to set, where the policy has it set."""
+    found, within = timeout_suggested(case), case.policy.timeout
+    if found is None or within is None or not within.sets:
+        return case
+    course = replace(case.passage.course, timeout_minutes=found.minutes)
+    return replace(case, passage=replace(case.passage, course=course))
+
+
+def _attending(case: Case, decision: Decision) -> Decision:
+    """Return the decision with a look at single devices, where the rollout goes on and needs it."""
+    goes_on = decision.verdict in (Verdict.PROCEED, Verdict.HOLD, Verdict.GATE)
+    if not goes_on or not needs_attending(case):
+        return decision
+    course = replace(decision.course, attended_at=case.now)
+    return replace(decision, attends=True, course=course)
 
 
 def _judged(case: Case) -> Decision:
@@ -443,7 +469,9 @@ def _steering(
         on_evidence(case, ReasonCode.EVIDENCE_BELOW_ABORT),
         *on_doubt(case),
         on_fence(case, behind, rate),
+        *on_new_apart(case),
         *on_cohorts_apart(case),
+        *on_timeout(case),
         *on_turn(case, rate),
         *on_drift(case),
     ]
@@ -458,9 +486,7 @@ def _steering(
     notes = [each for each in notes if each not in reasons]
     return replace(
         _standing(case, verdict, (*reasons, *notes)),
-        settings=_settings(
-            case.policy, rate, behind, case.standing, label=labelled(case, verdict, reasons[0])
-        ),
+        settings=_settings_behind(case, rate, behind, label=labelled(case, verdict, reasons[0])),
         tripwires=tripwires(case),
         wait_seconds=case.seconds(shared if minutes is None else max(minutes, shared)),
         attention=_attention(case),
@@ -481,7 +507,16 @@ def _attention(case: Case) -> Attention | None:
 def _settings_at(case: Case, rate: int) -> JobSettings:
     """Return the settings at a rate, with the fence behind it."""
     behind = fence_behind(case.policy, what_stands_before(case, rate))
-    return _settings(case.policy, rate, behind, case.standing, label=case.standing.description)
+    return _settings_behind(case, rate, behind, label=case.standing.description)
+
+
+def _settings_behind(case: Case, rate: int, behind: Fence, *, label: str | None) -> JobSettings:
+    """Return the settings at a rate with that fence, and the time-out taken from delays, if any."""
+    settings = _settings(case.policy, rate, behind, case.standing, label=label)
+    within, minutes = case.policy.timeout, case.passage.course.timeout_minutes
+    if within is None or not within.sets or minutes is None:
+        return settings
+    return replace(settings, timeout_minutes=minutes)
 
 
 def _settings(

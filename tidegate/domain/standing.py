@@ -48,6 +48,7 @@ class Standing:
         harmed_by_all: Devices harmed beyond what is acceptable by all active rollouts, this one
             included as its last decision had it.
         account_budget: How many all may harm together; None if nothing limits them.
+        outage: Why so many things are gone that it cannot be the release; None if they are not.
     """
 
     alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
@@ -56,3 +57,4 @@ class Standing:
     overlapping: tuple[str, ...] = ()
     harmed_by_all: float = 0.0
     account_budget: float | None = None
+    outage: str | None = None

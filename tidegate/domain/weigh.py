@@ -135,7 +135,9 @@ def _by_counters(harm: Harm, situation: Situation, totals: Evidence) -> Weighed:
         upper_bound=_bound(buckets, alpha, situation),
         counters_only=True,
     )
-    return Weighed(evidence, None, buckets, alpha, 0.0, math.inf, (), {}, situation.memory)
+    apart = [each for each in situation.memory.quarantined if each not in situation.released]
+    memory = replace(situation.memory, quarantined=tuple(apart))
+    return Weighed(evidence, None, buckets, alpha, 0.0, math.inf, (), {}, memory)
 
 
 def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) -> Weighed:

@@ -35,6 +35,7 @@ from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import LATE, UNPLACED
 from tidegate.domain.pace import LEAK_MINUTES
 from tidegate.domain.policy import (
+    AdaptiveTimeout,
     Asking,
     Authorities,
     Authority,
@@ -722,6 +723,14 @@ def outlived() -> Iterable[tuple[Policy, Situation]]:
     )
 
 
+def told_by_devices() -> Iterable[tuple[Policy, Situation]]:
+    """Yield situations in which devices say why they fail and how long they need."""
+    yield POLICY, replace(situation_of(ONE_IN_50), reasons={("battery low", 2): 8})
+    quick = replace(situation_of(CLEAN), memory=Memory(delays=learned(cleared_after=9)))
+    yield replace(POLICY, timeout=AdaptiveTimeout()), quick
+    yield replace(POLICY, timeout=AdaptiveTimeout(sets=True)), quick
+
+
 def test_every_code_is_given_in_some_situation() -> None:
     """No sentence is out of reach: each one is the answer to a situation of these."""
     going = situation_of(GOING_WELL)
@@ -750,6 +759,7 @@ def test_every_code_is_given_in_some_situation() -> None:
         *((POLICY, each) for each in (*situations, *strained())),
         *operated(),
         *outlived(),
+        *told_by_devices(),
     )
 
     given = {code for policy, situation in under for code in codes(decide(situation, policy))}
