@@ -69,6 +69,15 @@ class Announcements(Construct):
             undelivered=self.undelivered,
         )
         bus.announce(
+            "CohortSuspect",
+            self.news,
+            detail_types=["Cohort Suspect"],
+            text=f"Tidegate: {of('jobId')}: devices of {of('cohort')} fail, {of('harmed')} of "
+            f"{of('started')}. What is done: {of('remedy')}. To have them treated like all others, "
+            "send Release Cohort.",
+            undelivered=self.undelivered,
+        )
+        bus.announce(
             "Ended",
             self.news,
             detail_types=["Rollout Aborted", "Rollout Completed"],

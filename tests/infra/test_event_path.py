@@ -67,6 +67,9 @@ OTHERS_EVENTS = {
 
 #: What announcements for people carry, all of it.
 ANY_DETAIL = {
+    "cohort": "thing.type=pump",
+    "harmed": 9,
+    "started": 20,
     "jobId": "pump-2-8-0",
     "problem": "it broke.",
     "remedy": "Mend it.",
@@ -174,6 +177,8 @@ def test_people_are_told_in_plain_words(aws: Synthesized) -> None:
         "ApprovalRequested": '"Tidegate: pump-2-8-0 asks for a yes or a no: canary. Answer by '
         "2026-11-23T12:00:00Z with the command Approve Gate or Reject Gate, correlationId "
         'canary-approval, your name and a comment. -- Why it asks: All agrees."',
+        "CohortSuspect": '"Tidegate: pump-2-8-0: devices of thing.type=pump fail, 9 of 20. What is '
+        'done: Mend it.. To have them treated like all others, send Release Cohort."',
         "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced): All agrees."',
     }
 
@@ -208,7 +213,7 @@ def text_of(rule: dict[str, Any], detail: dict[str, Any]) -> str:
         value: Any = event
         for member in path.removeprefix("$.").split("."):
             value = value[member]
-        text = text.replace(f"<{name}>", value)
+        text = text.replace(f"<{name}>", str(value))
     return text
 
 
@@ -357,7 +362,13 @@ def test_only_rules_of_ours_may_send_to_a_queue(aws: Synthesized) -> None:
             "Signal/ToWorkflowFailed",
         ],
     }
-    tellers = ("NeedsAttention", "CommandRefused", "ApprovalRequested", "Ended")
+    tellers = (
+        "NeedsAttention",
+        "CommandRefused",
+        "ApprovalRequested",
+        "CohortSuspect",
+        "Ended",
+    )
 
     assert admitted == {
         (f"<{inbox}/{queue}>", "events.amazonaws.com", f"<{rule}.Arn>")
