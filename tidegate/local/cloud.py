@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from tidegate.local.errors import LocalCloudError
 from tidegate.local.ministack_launcher import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,6 +40,9 @@ MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private folder 
 MEMORY_FREE_BYTES_MIN = 4 * 1024**3
 
 LOOPBACK = "127.0.0.1"
+MQTT_HOST = "localhost"
+"""The name in the certificate that devices check."""
+
 # Below the range from which systems take the local ports of outgoing connections.
 CANDIDATE_PORTS = range(20_000, 30_000)
 PORT_ATTEMPTS = 50
@@ -46,6 +51,9 @@ START_POLL_SECONDS = 0.05
 STOP_LIMIT_SECONDS = 3.0
 CLIENT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 15
+
+TLS_MODULES = ("cryptography", "_cffi_backend")
+"""What the cloud's MQTT imports, and its own environment does not have."""
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """All that the cloud sees of its starter's environment: no credentials, profiles or proxies."""
@@ -62,6 +70,7 @@ class EmbeddedCloud:
         port: Port to serve on; a free one by default.
         minute_seconds: Real seconds that a minute of AWS IoT Jobs takes.
         enforce_iam: Whether requests are held against IAM policies.
+        mqtt: Whether devices can connect by MQTT over TLS, with certificates of this cloud.
         account_id: The account, 12 digits; also the access key of its root user.
         region: The region.
         python: Interpreter of the environment that holds MiniStack.
@@ -71,6 +80,7 @@ class EmbeddedCloud:
         region: As given.
         minute_seconds: As given.
         directory: A private folder, there while the cloud runs.
+        mqtt_port: Where MQTT is spoken, on `MQTT_HOST`; 0 if it is not.
 
     Raises:
         LocalCloudError: On entering, if MiniStack is missing, the port is in use, or the cloud
@@ -83,6 +93,7 @@ class EmbeddedCloud:
         port: int | None = None,
         minute_seconds: float = MINUTE_SECONDS,
         enforce_iam: bool = False,
+        mqtt: bool = False,
         account_id: str = ACCOUNT_ID,
         region: str = REGION,
         python: Path = CLOUD_PYTHON,
@@ -91,9 +102,11 @@ class EmbeddedCloud:
         self.region = region
         self.minute_seconds = minute_seconds
         self.directory = Path()
+        self.mqtt_port = 0
         self._wanted_port = port
         self._port = 0
         self._enforce_iam = enforce_iam
+        self._mqtt = mqtt
         self._python = python
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -112,17 +125,25 @@ class EmbeddedCloud:
         """The URL that stands for every AWS service."""
         return f"http://{LOOPBACK}:{self._port}"
 
+    @property
+    def ca_path(self) -> Path:
+        """The certificate that devices trust, as PEM; there if MQTT is spoken."""
+        return self.directory / "ca.pem"
+
     def __enter__(self) -> Self:
         if not self._python.is_file():
             message = f"{self._python} is missing: run `make setup`"
             raise LocalCloudError(message)
         self._port = free_port() if self._wanted_port is None else self._wanted_port
         require_free(self._port)
+        self.mqtt_port = free_port() if self._mqtt else 0
         self.directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=scratch_parent()))
         self.temporary_directory.mkdir()
         try:
             self._process = self._launch()
             self._wait_until_healthy(self._process)
+            if self._mqtt:
+                self.ca_path.write_bytes(self._get("/_ministack/iot/ca.pem"))
         except BaseException as failure:
             self._end(failure)
             raise
@@ -215,6 +236,7 @@ class EmbeddedCloud:
             *("--parent", str(os.getpid())),
             *("--scratch", str(self.directory)),
             *(["--enforce-iam"] if self._enforce_iam else []),
+            *(self._mqtt_options() if self._mqtt else []),
         ]
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {
@@ -233,6 +255,12 @@ class EmbeddedCloud:
                 start_new_session=True,  # its workers share its process group and end with it
             )
 
+    def _mqtt_options(self) -> list[str]:
+        packages = self.directory / "packages"
+        packages.mkdir()
+        lend(TLS_MODULES, packages)
+        return ["--mqtt-port", str(self.mqtt_port), "--packages", str(packages)]
+
     def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_LIMIT_SECONDS
         while time.monotonic() < deadline:
@@ -245,15 +273,23 @@ class EmbeddedCloud:
         raise LocalCloudError(self._obituary(missed))
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=START_LIMIT_SECONDS)
         try:
-            connection.request("GET", "/_ministack/health")
-            health = json.loads(connection.getresponse().read())
+            health = json.loads(self._get("/_ministack/health"))
         except (OSError, http.client.HTTPException, ValueError):
             return False
+        return (
+            isinstance(health, dict)
+            and health.get("edition") == self.directory.name
+            and (not self._mqtt or health.get("iot_mtls") == "listening")
+        )
+
+    def _get(self, path: str) -> bytes:
+        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=START_LIMIT_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read()
         finally:
             connection.close()
-        return isinstance(health, dict) and health.get("edition") == self.directory.name
 
     def _obituary(self, what: str) -> str:
         if not self.log_path.is_file():
@@ -285,6 +321,28 @@ def scratch_parent() -> Path | None:
     except OSError:
         return None
     return MEMORY_FOLDER if plenty and os.access(MEMORY_FOLDER, os.W_OK) else None
+
+
+def lend(modules: Sequence[str], folder: Path) -> None:
+    """
+    Let another environment of the same Python import modules of this one.
+
+    Args:
+        modules: Names of top-level modules.
+        folder: Where links to them are put.
+
+    Raises:
+        LocalCloudError: If a module is missing here.
+    """
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            message = f"the Python module {name} is missing: run `make setup`"
+            raise LocalCloudError(message)
+        place = Path(spec.origin)
+        if spec.submodule_search_locations:
+            place = place.parent
+        (folder / place.name).symlink_to(place)
 
 
 def free_port() -> int:

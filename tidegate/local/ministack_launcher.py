@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MINISTACK_VERSION = "1.5.33"
+LOOPBACK = "127.0.0.1"
 SECONDS_PER_MINUTE = 60
 MILLISECONDS_PER_SECOND = 1000
 LONGEST_TASK_TIMEOUT_SECONDS = 99_999_999
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.parent is not None:
             end_with_parent(options.parent, options.scratch)
         os.environ.update(settings(options))
+        if options.packages is not None:
+            sys.path.append(options.packages)
         app = importlib.import_module("ministack.app")
         wrap(app, options)
     except (UnsupportedMiniStackError, importlib.metadata.PackageNotFoundError) as refusal:
@@ -102,6 +105,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="real seconds that a minute of AWS IoT Jobs takes",
     )
     parser.add_argument("--enforce-iam", action="store_true", help="enforce IAM policies")
+    parser.add_argument("--mqtt-port", type=int, help="port for MQTT over TLS, on loopback")
+    parser.add_argument("--packages", help="folder of further packages to import from")
     parser.add_argument("--parent", type=int, help="stop when this process is gone")
     parser.add_argument("--scratch", help="folder to delete when the parent is gone")
     parser.add_argument("--check", action="store_true", help="wrap everything, then exit")
@@ -120,8 +125,9 @@ def settings(options: argparse.Namespace) -> dict[str, str]:
     """
     return {
         "GATEWAY_PORT": str(options.port),
-        "BIND_HOST": "127.0.0.1",
-        "IOT_MTLS_ENABLED": "0",  # its listener would bind all interfaces
+        "BIND_HOST": LOOPBACK,
+        "IOT_MTLS_ENABLED": "0" if options.mqtt_port is None else "1",
+        "IOT_MTLS_PORT": str(options.mqtt_port or ""),
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent/docker.sock",  # it would reap containers not ours
         "MINISTACK_ACCOUNT_ID": options.account,
@@ -155,6 +161,7 @@ def wrap(app: ModuleType, options: argparse.Namespace) -> None:
     compress_minutes(iot, options.minute_seconds)
     queue_each_thing_once(iot)
     expire_executions(app, iot, responses, options)
+    keep_mqtt_on_loopback(iot, options.mqtt_port)
     compress_waits(stepfunctions, options.minute_seconds)
     evaluate_task_timeouts(stepfunctions)
     fail_parked_tasks_with_their_function(stepfunctions)
@@ -319,6 +326,31 @@ def expire_executions(
             expiring.cancel()
 
     vars(app).update(_handle_lifespan=serve_lifespan_and_expire)
+
+
+# --- MQTT -----------------------------------------------------------------------------------
+
+
+def keep_mqtt_on_loopback(iot: ModuleType, port: int | None) -> None:
+    """
+    Let MQTT over TLS listen on loopback, where it would listen on all interfaces.
+
+    Args:
+        iot: MiniStack's IoT service.
+        port: The port; None if nothing is to listen.
+    """
+    acceptor = require(iot, "_MtlsAcceptor")
+    is_listening = require(iot, "mtls_is_listening")
+    require(iot, "_mtls_start_locked")
+
+    async def start_on_loopback() -> None:
+        if port is None or is_listening():
+            return
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(acceptor, host=LOOPBACK, port=port)
+        vars(iot).update(_mtls_server=server, _mtls_loop=loop)
+
+    vars(iot).update(_mtls_start_locked=start_on_loopback)
 
 
 # --- Step Functions -------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
 from types import ModuleType
 
@@ -49,6 +51,30 @@ def test_settings_keep_the_cloud_on_loopback_and_off_docker(enforce: list[str], 
     assert settings["IOT_MTLS_ENABLED"] == "0"
     assert settings["DOCKER_HOST"] == "unix:///nonexistent/docker.sock"
     assert settings["AUTH"] == auth
+
+
+def test_mqtt_listens_where_it_is_told_and_on_loopback_alone() -> None:
+    """The listener's own start, which takes all interfaces, is never used."""
+    settings = launcher.settings(launcher.parse([*OPTIONS, "--mqtt-port", "28883"]))
+    assert (settings["IOT_MTLS_ENABLED"], settings["IOT_MTLS_PORT"]) == ("1", "28883")
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    iot: ModuleType = module(
+        _MtlsAcceptor=asyncio.Protocol,
+        _mtls_server=None,
+        mtls_is_listening=lambda: vars(iot)["_mtls_server"] is not None,
+        _mtls_start_locked=lambda: pytest.fail("all interfaces"),
+    )
+    launcher.keep_mqtt_on_loopback(iot, port)
+
+    async def start_twice() -> list[tuple[str, int]]:
+        await vars(iot)["_mtls_start_locked"]()
+        await vars(iot)["_mtls_start_locked"]()
+        async with vars(iot)["_mtls_server"] as server:
+            return [listener.getsockname() for listener in server.sockets]
+
+    assert asyncio.run(start_twice()) == [("127.0.0.1", port)]
 
 
 @pytest.mark.parametrize(("configured", "expected"), [(30, 0.5), (None, None)])
