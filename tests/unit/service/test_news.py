@@ -1,6 +1,7 @@
 """What people are told of decisions, and the timeline that comes of it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,11 @@ GATED = replace(
 def told(stage: Stage) -> list[str]:
     """Return the types of everything told, oldest first."""
     return [each.detail_type for each in stage.bus.published]
+
+
+def details(stage: Stage, detail_type: str) -> list[Any]:
+    """Return what was told of a type, oldest first."""
+    return [each.detail for each in stage.bus.published if each.detail_type == detail_type]
 
 
 def step(stage: Stage, seconds: float = 60.0) -> Decision:
@@ -76,7 +82,7 @@ def test_a_hold_is_told_once_and_its_end_too() -> None:
         "Rollout Resumed",
         "Rollout Steered",
     ]
-    (resumed,) = stage.bus.details("Rollout Resumed")
+    (resumed,) = details(stage, "Rollout Resumed")
     assert (resumed["by"], resumed["reason"]) == ("plant-7", "fine")
     assert [each["by"] for each in resumed["lifted"]] == ["night-shift"]
 
@@ -114,7 +120,7 @@ def test_an_alarm_that_is_over_was_lifted_by_nobody() -> None:
     stage.alarms.readings["crashes"] = AlarmReading(AlarmState.OK, now)
     step(stage)
 
-    (resumed,) = stage.bus.details("Rollout Resumed")
+    (resumed,) = details(stage, "Rollout Resumed")
     assert "by" not in resumed
 
 
@@ -122,7 +128,7 @@ def test_a_gate_is_told_when_it_is_reached_asked_and_passed() -> None:
     """People hear that exposure has stopped, what is asked of them, and that it goes on."""
     stage = at_gate()
     assert told(stage) == ["Gate Reached", "Approval Requested", "Rollout Steered"]
-    (asked,) = stage.bus.details("Approval Requested")
+    (asked,) = details(stage, "Approval Requested")
     assert asked["correlationId"] == "canary-approval"
     step(stage)
     assert len(told(stage)) == 3
@@ -132,7 +138,7 @@ def test_a_gate_is_told_when_it_is_reached_asked_and_passed() -> None:
 
     assert decision.verdict is Verdict.PROCEED
     assert told(stage)[3:] == ["Gate Passed", "Rollout Steered"]
-    (passed,) = stage.bus.details("Gate Passed")
+    (passed,) = details(stage, "Gate Passed")
     assert [each["by"] for each in passed["answers"]] == ["release-desk"]
 
 
@@ -183,11 +189,11 @@ def test_observe_tells_what_it_would_have_done_once() -> None:
     step(stage)
 
     assert stage.sent == []
-    (proposed,) = stage.bus.details("Decision Proposed")
+    (proposed,) = details(stage, "Decision Proposed")
     assert proposed["authority"] == "observe"
     assert proposed["settings"]["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 10}
     assert "correlationId" not in proposed
-    assert stage.bus.details("Approval Requested") == []
+    assert details(stage, "Approval Requested") == []
 
 
 @pytest.mark.parametrize(
@@ -251,7 +257,7 @@ def test_a_rollout_completes_at_its_share_and_leaves_stragglers() -> None:
 
     assert stage.rollout.ending is Ending.COMPLETED
     assert stage.job.status is JobStatus.IN_PROGRESS
-    (completed,) = stage.bus.details("Rollout Completed")
+    (completed,) = details(stage, "Rollout Completed")
     record = completed["record"]
     assert (record["outcome"], record["succeeded"], record["exposed"]) == ("completed", 9, 10)
     assert record["timeline"][0]["what"] == "Rollout Steered"
