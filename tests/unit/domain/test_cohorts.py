@@ -1,6 +1,7 @@
 """Which cohorts a release is bad for, and what is to be done about each."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from tidegate.domain.cohorts import (
     Remedy,
     Suspect,
     Tally,
+    choices_of,
+    cohort_name,
     concentrated,
     limit_of_each,
     suspects,
+    suspects_by_key,
     worth_a_look,
 )
 from tidegate.domain.evidence import log_e_above, log_e_totals
@@ -26,6 +30,7 @@ def found(
     *,
     remedy: Remedy = Remedy.QUARANTINE,
     apart: frozenset[str] = frozenset(),
+    released: frozenset[str] = frozenset(),
 ) -> tuple[Suspect, ...]:
     """Return the cohorts that fail."""
     return suspects(
@@ -35,6 +40,7 @@ def found(
         risk_of_others=RISK_OF_OTHERS,
         remedy=remedy,
         apart=apart,
+        released=released,
     )
 
 
@@ -119,6 +125,133 @@ def test_the_risk_is_shared_out_among_the_cohorts(cohorts: int) -> None:
     fewest = next(harmed for harmed in range(1, 50) if found({**tallies, "old": Tally(60, harmed)}))
     assert log_e_above(fewest, 60, TOLERATED) >= math.log(cohorts / RISK)
     assert log_e_above(fewest - 1, 60, TOLERATED) < math.log(cohorts / RISK)
+
+
+def test_a_cohort_with_a_share_of_its_own_is_held_against_it() -> None:
+    """Where it came up late, more is needed; the others without it are held against it too."""
+    tallies = {"old": Tally(40, 20, share=1 / 64), "north": replace(FINE, share=1 / 16)}
+    (suspect,) = found(tallies)
+
+    assert suspect.limit == limit_of_each(RISK, 64)
+
+
+def test_a_released_cohort_counts_with_the_others() -> None:
+    """It is no suspect, however it fares; what it harms speaks against the release."""
+    tallies = {"old": Tally(40, 20), "new": Tally(40, 20), "fine": FINE}
+
+    assert found(tallies, released=frozenset({"old", "new"})) == ()
+    (suspect,) = found(tallies, released=frozenset({"old"}))
+    assert suspect.cohort == "new"
+    assert suspect.log_e_of_others == log_e_totals(29, 940, TOLERATED)
+
+
+@pytest.mark.parametrize("value", ["(unknown)", "(rest)"])
+def test_who_cannot_be_kept_out_is_held_for(value: str) -> None:
+    """Nobody knows which devices they are: people decide."""
+    name = cohort_name("thing.type", value)
+    (suspect,) = found({name: Tally(40, 20), "thing.type=pump": FINE})
+
+    assert suspect.remedy is Remedy.HOLD
+
+
+# Several keys
+
+
+def found_by_key(
+    tallies: dict[str, dict[str, Tally]],
+    *,
+    remedy: Remedy = Remedy.QUARANTINE,
+    apart: frozenset[str] = frozenset(),
+) -> list[tuple[str, Remedy]]:
+    """Return the cohorts that fail, and what is done about them."""
+    return [
+        (each.cohort, each.remedy)
+        for each in suspects_by_key(
+            tallies,
+            tolerated_rate=TOLERATED,
+            risk=RISK,
+            risk_of_others=RISK_OF_OTHERS,
+            remedy=remedy,
+            apart=apart,
+        )
+    ]
+
+
+#: Old devices fail wherever they are.
+REVISIONS = {"old": Tally(100, 60), "new": Tally(900, 9)}
+REGIONS = {"north": Tally(500, 34), "south": Tally(500, 35)}
+
+
+@pytest.mark.parametrize("remedy", [Remedy.QUARANTINE, Remedy.HOLD])
+def test_a_cohort_that_fails_explains_what_is_seen_under_other_keys(remedy: Remedy) -> None:
+    """All regions fail, for the old devices in them: that is no reason to stop the release."""
+    tallies = {"region": REGIONS, "revision": REVISIONS}
+
+    assert found_by_key({"region": REGIONS}) == [
+        ("south", Remedy.ABORT),
+        ("north", Remedy.ABORT),
+    ]
+    assert found_by_key(tallies, remedy=remedy) == [("old", remedy)]
+
+
+def test_where_no_key_explains_it_the_release_is_stopped() -> None:
+    """It is bad for all, whatever they are told apart by."""
+    every = {"old": Tally(500, 40), "new": Tally(500, 42)}
+
+    assert {remedy for _, remedy in found_by_key({"region": REGIONS, "revision": every})} == {
+        Remedy.ABORT
+    }
+
+
+def test_one_key_at_a_time_sets_cohorts_apart() -> None:
+    """Two names for the same devices: without them, nothing is left of the second."""
+    models = {"valve": Tally(110, 59), "pump": Tally(890, 10)}
+    tallies = {"model": models, "revision": REVISIONS}
+
+    assert found_by_key(tallies) == [("old", Remedy.QUARANTINE)]
+    # People who decide are told of both.
+    assert found_by_key(tallies, remedy=Remedy.HOLD) == [
+        ("old", Remedy.HOLD),
+        ("valve", Remedy.HOLD),
+    ]
+
+
+def test_what_is_set_apart_stays_so_while_another_key_explains_the_rest() -> None:
+    """The others of its key fail for a reason that is found under the other one."""
+    revisions = {"old": Tally(100, 60), "new": Tally(900, 90)}
+    regions = {"north": Tally(100, 85), "south": Tally(800, 5)}
+    apart = frozenset({"old"})
+
+    alone = found_by_key({"revision": revisions}, apart=apart)
+    assert alone == [("old", Remedy.ABORT), ("new", Remedy.ABORT)]
+    assert found_by_key({"revision": revisions, "region": regions}, apart=apart) == [
+        ("north", Remedy.QUARANTINE),
+        ("old", Remedy.QUARANTINE),
+    ]
+
+
+def test_keys_share_the_risk_before_cohorts_do() -> None:
+    """A key under which all devices are alike has its part all the same."""
+    (suspect,) = suspects_by_key(
+        {"region": {}, "revision": REVISIONS},
+        tolerated_rate=TOLERATED,
+        risk=RISK,
+        risk_of_others=RISK_OF_OTHERS,
+        remedy=Remedy.HOLD,
+    )
+
+    assert suspect.limit == pytest.approx(limit_of_each(RISK, 2 * 2))
+    assert found_by_key({}) == []
+
+
+def test_each_way_of_choosing_who_is_left_takes_its_part() -> None:
+    """As many as there are cohorts of all keys; more for one that came up late."""
+    late = {**REVISIONS, "older": Tally(3, 3, share=1 / 64)}
+
+    assert choices_of({"revision": REVISIONS}, {"old"}) == 2
+    assert choices_of({"revision": REVISIONS, "region": REGIONS}, {"old"}) == 4
+    assert choices_of({"revision": late}, {"old", "older"}) == 64
+    assert choices_of({}, {"old"}) == 1
 
 
 # Prefixes

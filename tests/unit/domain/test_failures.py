@@ -1,0 +1,60 @@
+"""Why devices failed, in words that can be counted."""
+
+import pytest
+
+from tidegate.domain.failures import OTHER, REASONS_MAX, bounded, reason_of, top
+from tidegate.domain.policy import Failures
+
+FAILURES = Failures(keys=("reason", "error", "message"), never_stored=("error",))
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"message": "flash is full", "reason": "no space"}, "no space"),
+        ({"message": "flash is full", "reason": " \n"}, "flash is full"),
+        ({"error": "owner is at home"}, ""),
+        ({"error": "owner is at home", "message": "aborted"}, "aborted"),
+        ({"other": "x"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_first_key_that_says_something_counts(details: dict[str, str], reason: str) -> None:
+    """Never one whose values are not to be stored."""
+    assert reason_of(details, FAILURES) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("checksum of part 7123 is 99887766", "checksum of part # is #"),
+        ("exit code 127", "exit code 127"),
+        ("line one\nline\ttwo \x00", "line one line two"),
+        ("a" * 200, "a" * 80),
+        ("b" * 79 + " c", "b" * 79),
+    ],
+)
+def test_like_reasons_are_made_alike(text: str, reason: str) -> None:
+    """Serial numbers and line breaks are left out, and long ones are cut."""
+    assert reason_of({"reason": text}, FAILURES) == reason
+
+
+def test_there_are_only_so_many_reasons() -> None:
+    """Those known go on being counted; new ones beyond are counted together."""
+    known = [f"reason {letter}{digit}" for letter in "abcde" for digit in range(10)]
+    assert len(known) == REASONS_MAX
+
+    assert bounded("new", known[:-1]) == "new"
+    assert bounded("new", known) == OTHER
+    assert bounded("new", [*known[:-1], OTHER]) == "new"
+    assert bounded(known[3], [*known, OTHER]) == known[3]
+    assert bounded("", known) == ""
+
+
+def test_the_most_frequent_reasons_come_first() -> None:
+    """Whatever cells the devices are of; counters that are back at nothing tell nothing."""
+    reasons = {("full", 2): 3, ("hot", 2): 4, ("full", 3): 2, ("gone", 3): 0, ("cold", 1): 4}
+
+    assert top(reasons, 3) == (("full", 5), ("cold", 4), ("hot", 4))
+    assert top(reasons, 9)[-1] == ("hot", 4)
+    assert top({}, 3) == ()
