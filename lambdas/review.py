@@ -43,6 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         summary=decision.summary,
         ending=decision.ending.value if decision.ending else "",
         awaits=decision.awaits.value,
+        attends=decision.attends,
     )
 
 
@@ -54,6 +55,7 @@ def _result(
     wait_seconds: int = 1,
     ending: str = "",
     awaits: str = "",
+    attends: bool = False,
 ) -> dict[str, Any]:
     return {
         "verdict": verdict,
@@ -62,4 +64,5 @@ def _result(
         "summary": summary[:SUMMARY_LENGTH_MAX],
         "ending": ending,
         "awaits": awaits,
+        "attends": attends,
     }

@@ -52,6 +52,7 @@ class Watching:
             overlapping=self._overlapping(rollout),
             harmed_by_all=sum(each.harmed_beyond for each in active),
             account_budget=self.account_budget,
+            outage=rollout.connected.outage,
         )
 
     def _overlapping(self, rollout: Rollout) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas import enroll, park, review, roll_back, steer
+from lambdas import attend, enroll, park, review, roll_back, steer
 from tests.scenario.machine import DEFINITION
 from tests.unit.service.stage import JOB, POLICY, START, Stage
 from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
-from tidegate.domain.policy import OnAbort, Rollback
+from tidegate.domain.policy import OnAbort, Rollback, Soak, Stuck
 from tidegate.domain.rollout import Ending, Hold, HoldKind
 from tidegate.errors import RetryLater
 from tidegate.service.steer import Outcome
@@ -134,6 +134,7 @@ def test_review_answers_with_the_decision_s_summary(stage: Stage, context: Lambd
         "summary": "nothing is known yet: starting at 10 per minute",
         "ending": "",
         "awaits": "evidence",
+        "attends": False,
     }
     assert stage.rollout.revision == 1
 
@@ -227,6 +228,34 @@ def test_park_sends_an_old_owner_on(stage: Stage, context: LambdaContext) -> Non
     assert token == "token"
     assert "generation" in answer["cause"]
     assert stage.rollout.park is None
+
+
+def test_attend_looks_after_devices(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was done is counted; the outcome is for those who read the history."""
+    policy = replace(POLICY, stuck=Stuck(after_minutes=5))
+    stage.ledger.claim(replace(stage.rollout, policy=policy), previous=stage.rollout)
+    stage.report(ExecutionStatus.IN_PROGRESS, 1)
+    stage.clock.advance(600)
+
+    assert attend.handler({"rollout": rollout(), "revision": 0}, context) == {"outcome": "attended"}
+    assert stage.job.counts.failed == 1
+    assert "DevicesReaped" in capsys.readouterr().out
+
+
+def test_attend_answers_what_it_left_undone(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A chore that fails is no failure of the function: the rollout goes on without it."""
+    policy = replace(POLICY, soak=Soak(30))
+    stage.ledger.claim(replace(stage.rollout, policy=policy), previous=stage.rollout)
+    stage.presences.faults.before("connected", RetryLater("throttled"))
+
+    assert attend.handler({"rollout": rollout(), "revision": 0}, context) == {
+        "outcome": "incomplete"
+    }
+    assert "ChoresUndone" in capsys.readouterr().out
 
 
 # what the definition knows
