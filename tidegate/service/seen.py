@@ -80,8 +80,14 @@ def _as_soaked(
 
 
 def _is_unsettled(rollout: Rollout, ledger: Ledger, now: float) -> bool:
-    """Whether a device is to be looked at: what it is, or if it is still there."""
+    """Whether it is time to look at devices: what they are, or if they are still there."""
     policy, key = rollout.policy, rollout.key
     if policy.cohorts.keys and ledger.unjoined(key, limit=1):
         return True
-    return policy.soak is not None and bool(ledger.soaking(key, until=now, limit=1))
+    if policy.soak is None:
+        return False
+    # How many things are connected is to be known before the release can disconnect any, and for
+    # as long as too many are gone.
+    if not rollout.connected.highest or rollout.connected.outage is not None:
+        return True
+    return bool(ledger.soaking(key, until=now, limit=1))

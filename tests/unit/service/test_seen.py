@@ -9,7 +9,7 @@ from tests.unit.service.stage import POLICY, Stage, outcome
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNPLACED, Vouched
 from tidegate.domain.policy import Cohorts, Soak
-from tidegate.domain.things import Traits
+from tidegate.domain.things import Connected, Traits
 from tidegate.ports import TOTALS_BUCKET
 from tidegate.service.folding import change_things
 from tidegate.service.seen import Seen, seen_of, totals_seen
@@ -163,6 +163,7 @@ def test_without_a_soak_totals_are_as_they_are(stage: Stage) -> None:
 def test_devices_to_be_looked_at_are_seen(stage: Stage) -> None:
     """Those whose traits are not known yet, and those whose soak is over."""
     under(stage, soak=Soak(30), cohorts=Cohorts((KEY,)))
+    stage.ledger.note_connected(stage.key, Connected(5))
     assert not see(stage).unsettled
     stage.record(outcome(0))
     assert not see(stage).unsettled
@@ -171,5 +172,16 @@ def test_devices_to_be_looked_at_are_seen(stage: Stage) -> None:
     vouch(stage, 0, Vouched.PRESENT)
     assert not see(stage).unsettled
     take_up(stage, 1)
+
+    assert see(stage).unsettled
+
+
+def test_how_many_are_connected_is_asked_first_and_all_through_an_outage(stage: Stage) -> None:
+    """Later the release itself may be why some are not; and an outage does not end unseen."""
+    under(stage, soak=Soak(30))
+    assert see(stage).unsettled
+    stage.ledger.note_connected(stage.key, Connected(5))
+    assert not see(stage).unsettled
+    stage.ledger.note_connected(stage.key, Connected(5, outage="most are gone"))
 
     assert see(stage).unsettled
