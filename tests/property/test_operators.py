@@ -217,7 +217,7 @@ def test_aws_takes_whatever_is_decided_and_keeps_what_its_owner_wrote(
     policy: Policy, situation: Situation, data: st.DataObject
 ) -> None:
     """Settings are within its limits and only of a job that runs; the description stays in them."""
-    own = policy.job.description or own_description(standing(situation).description or "")
+    own = own_description(standing(situation).description or "")
     for before, decision in reviews(data, policy, situation):
         assert refusals(decision.settings, standing(before)) == ()
         assert decision.wait_seconds >= 1
@@ -226,4 +226,6 @@ def test_aws_takes_whatever_is_decided_and_keeps_what_its_owner_wrote(
         if before.job is None or before.job.status is not JobStatus.IN_PROGRESS:
             assert not decision.settings
         if decision.settings.description is not None:
-            assert own_description(decision.settings.description) == own
+            # The policy's comes in its place, but not with a raise that is withheld.
+            known = (policy.job.description or own, own)
+            assert own_description(decision.settings.description) in known
