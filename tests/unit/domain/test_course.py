@@ -42,6 +42,8 @@ COURSE = Course(
     rollback_until=NOW + 3600,
     share_reached_at=NOW - 5,
     is_guarding=True,
+    attended_at=NOW - 90.5,
+    timeout_minutes=35,
 )
 
 

@@ -68,6 +68,7 @@ DECISION = Decision(
     forces=True,
     cancels_stragglers=True,
     starts_guarding=True,
+    attends=True,
     course=Course(gates_passed=("lab",), gate="canary", gate_reached_at=NOW),
     memory=Memory(delays=learned(cleared_after=5), quarantined=("old",)),
 )

@@ -149,6 +149,52 @@ def test_a_cohort_is_told_with_the_others() -> None:
     }
 
 
+def test_a_cohort_is_told_with_its_evidence_as_it_is_set_apart() -> None:
+    """Once, by the decision that does it; later ones only say that it is."""
+    situation = replace(
+        situation_of({FAILED: 9, SUCCEEDED: 991}),
+        tallies={"revision": {"old": Tally(15, 9), "new": Tally(985, 0)}},
+        can_quarantine=True,
+    )
+    first = decide(situation)
+    later = decide(replace(situation, memory=first.memory))
+
+    assert given(first, ReasonCode.COHORT_SUSPECT).values["remedy"] == "quarantine"
+    assert ReasonCode.COHORT_SUSPECT not in {each.code for each in later.reasons}
+    assert given(later, ReasonCode.COHORT_APART).values == {"cohorts": "old"}
+
+
+def test_a_released_cohort_is_told_no_more() -> None:
+    """Neither set apart nor suspected, in either order of evidence."""
+    situation = replace(
+        situation_of({FAILED: 9, SUCCEEDED: 991}),
+        tallies={"revision": {"old": Tally(15, 9), "new": Tally(985, 0)}},
+        can_quarantine=True,
+        memory=Memory(quarantined=("old",)),
+        released=frozenset({"old"}),
+    )
+
+    for each in (situation, replace(situation, readiness=Readiness.UNPLACED)):
+        decision = decide(each)
+        assert decision.memory.quarantined == ()
+        assert decision.suspects == ()
+        assert ReasonCode.COHORT_APART not in {reason.code for reason in decision.reasons}
+
+
+def test_why_devices_failed_is_told_with_the_most_frequent_first() -> None:
+    """At a stop too; where nothing was harmed, what devices say is of no interest."""
+    reasons = {("flash is full", 2): 2, ("too hot", 3): 4, ("flash is full", 3): 3}
+    reasons |= {(f"rare {number}", 2): 1 for number in range(5)}
+    going = replace(situation_of({SUCCEEDED: 990, FAILED: 9}), reasons=reasons)
+    stopped = replace(situation_of({FAILED: 20, SUCCEEDED: 5}), reasons=reasons)
+    told = "flash is full (5), too hot (4), rare 0 (1), rare 1 (1), rare 2 (1)"
+
+    for situation in (going, stopped):
+        assert given(decide(situation), ReasonCode.FAILURE_REASONS).values == {"reasons": told}
+    fine = decide(replace(situation_of({SUCCEEDED: 90}), reasons=reasons))
+    assert ReasonCode.FAILURE_REASONS not in {each.code for each in fine.reasons}
+
+
 def test_cohorts_apart_are_all_named() -> None:
     """In the order of their names, with every decision."""
     situation = replace(

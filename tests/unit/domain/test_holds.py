@@ -177,6 +177,15 @@ def test_what_all_rollouts_may_harm_together_holds_once_it_is_spent(
     assert held(replace(standing, account_budget=None)) == ()
 
 
+def test_an_outage_holds_until_it_is_over() -> None:
+    """Nobody can tell what a release does to devices that are gone with many others."""
+    (hold,) = held(replace(ALL_WELL, outage="600 things of the account are gone"))
+
+    assert (hold.kind, hold.by, hold.since) == (HoldKind.OUTAGE, "connectivity", NOW)
+    assert hold.reason == "600 things of the account are gone"
+    assert held(ALL_WELL) == ()
+
+
 def test_holds_stack_and_are_lifted_one_by_one() -> None:
     """Resuming lifts the operators' holds; an alarm that is OK again lifts no other."""
     ringing = replace(

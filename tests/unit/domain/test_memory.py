@@ -169,7 +169,7 @@ def test_the_memory_of_a_million_devices_is_small() -> None:
     """It is read and written at each review, with the rollout's state."""
     row = [Bucket(999, 12, 987)] * 1001
     _, folded = weigh_buckets(Folded(), row, TOLERATED)
-    delays = Delays((MILLION,) * AGES, (MILLION,) * AGES, 10_080 + 1 / 3)
+    delays = Delays(*((MILLION,) * AGES,) * 2, 10_080 + 1 / 3, (MILLION,) * AGES)
     cohorts = tuple(f"hardware-revision-{number:02}" for number in range(50))
 
     stored = json.dumps(Memory(folded, delays, cohorts).to_document())

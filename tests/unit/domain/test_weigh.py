@@ -31,7 +31,7 @@ from tidegate.domain.jobs import ExecutionStatus, JobCounts
 from tidegate.domain.memory import OPEN_BUCKETS, Folded, Memory
 from tidegate.domain.outcomes import LATE, UNPLACED
 from tidegate.domain.pace import doubt
-from tidegate.domain.policy import Policy
+from tidegate.domain.policy import Policy, Soak
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts
 from tidegate.domain.situation import Readiness, Situation
@@ -320,7 +320,32 @@ def test_more_devices_apart_than_counted_leave_none() -> None:
     assert weighed(situation).buckets == [Bucket(0, 0, 0)]
 
 
+def test_who_is_left_is_chosen_among_cohorts_of_all_keys() -> None:
+    """Each choice there was takes part of the risk."""
+    situation = apart_after(with_cohorts((20, 20), (3, 900)), (20, 20))
+    keys = {**situation.tallies, "region": {}}
+    found = weighed(replace(situation, tallies=keys))
+
+    assert found.evidence.abort_at == pytest.approx(limit_of_each(RISK * OTHERS_SHARE, 4))
+    assert found.bound_alpha == pytest.approx(0.05 / 8)
+
+
 # Without the order of starts
+
+
+def test_a_success_that_has_to_soak_is_not_believed_to_aws() -> None:
+    """AWS counts it at once; harm that AWS counts is believed all the same."""
+    counts = {(UNPLACED, FAILED): 1, (UNPLACED, SUCCEEDED): 10, (0, IN_PROGRESS): 50}
+    situation = replace(with_counts(situation_of(), counts), readiness=Readiness.UNPLACED)
+    assert situation.job
+    by_aws = JobCounts(succeeded=58, failed=3)
+    situation = replace(situation, job=replace(situation.job, counts=by_aws))
+    soaking = weighed(situation, replace(POLICY, soak=Soak(minutes=60))).evidence
+    plain = weighed(situation).evidence
+
+    assert (soaking.succeeded, soaking.cleared, soaking.harmed) == (10, 10, 3)
+    assert (plain.succeeded, plain.cleared, plain.harmed) == (58, 58, 3)
+    assert soaking.in_flight == soaking.started - 13
 
 
 def test_totals_are_weighed_by_halves() -> None:
