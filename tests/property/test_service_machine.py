@@ -9,6 +9,7 @@ its way. What must always hold is audited at every UpdateJob and CancelJob, and 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,24 +25,29 @@ from tests.scenario.schemas import CheckedBus
 from tidegate.adapters.memory.alarms import MemoryAlarms
 from tidegate.adapters.memory.calendars import MemoryCalendars
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.dead_letters import MemoryDeadLetters
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.documents.commands import OPERATOR_SOURCE
 from tidegate.documents.events import sighting_from_detail
+from tidegate.domain.course import About, Answer, Question
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import TERMINAL, ExecutionStatus, ExecutionSummary, Job, JobStatus
 from tidegate.domain.outcomes import CounterKey, ThingRecord
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings, RolloutRate
+from tidegate.domain.standing import AlarmReading, AlarmState
 from tidegate.errors import Refused, RetryLater, Superseded
 from tidegate.service.enroll import Enrolling
 from tidegate.service.intake import take_in
 from tidegate.service.record import record
 from tidegate.service.review import Reviewing
+from tidegate.service.roll_back import RollingBack
 from tidegate.service.signal import Signaling
 from tidegate.service.standing import Watching
 from tidegate.service.steer import Outcome, Steering
+from tidegate.service.sweep import Sweeping
 from tidegate.service.waiting import park
 
 JOB = "release-7"
@@ -50,11 +56,44 @@ START = 1_790_000_000.0
 MINUTE_SECONDS = 60.0
 THINGS = [f"thing-{number:02}" for number in range(12)]
 TARGETS = ["arn:aws:iot:eu-central-1:111122223333:thinggroup/fleet"]
-POLICY = {
+ALARM = "checkout-errors"
+POLICY: Mapping[str, Any] = {
     "name": "firmware",
     "harm": {"budget": 20},
     "pace": {"start_per_minute": 3, "max_per_minute": 50},
 }
+#: What rollouts begin under, or are adjusted to.
+POLICIES: Mapping[str, Mapping[str, Any]] = {
+    "firmware": POLICY,
+    "gated": {
+        **POLICY,
+        "name": "gated",
+        "freeze": {"alarms": [ALARM]},
+        "gates": [
+            {
+                "after": 4,
+                "answer": {"within": "5m", "unanswered": "pass"},
+                "approval": {"within": "5m", "refused": "hold"},
+            },
+            {"after": 8, "bake": "3m", "alarms": [ALARM], "approval": {"unanswered": "abort"}},
+        ],
+    },
+    "asking": {
+        **POLICY,
+        "name": "asking",
+        "authority": {"speed_up": "approve", "abort": "recommend", "slow_down": "recommend"},
+        "approval": {"within": "5m"},
+    },
+    "watching": {**POLICY, "name": "watching", "authority": "observe"},
+    "undone": {
+        **POLICY,
+        "name": "undone",
+        "on_abort": {"in_flight": "force", "rollback": {"document": {"operation": "downgrade"}}},
+        "complete": {"at": "50%", "stragglers": "cancel", "grace": "2m"},
+    },
+}
+#: A rollout under ``watching`` is not touched before one of these.
+TOUCHING = ("Hold Rollout", "Abort Rollout", "Adjust Policy", "Enroll Job")
 
 #: Where a service can be stopped.
 CALLS = [
@@ -82,7 +121,19 @@ CALLS = [
     ("ledger", "park"),
     ("ledger", "unpark"),
     ("ledger", "conclude"),
+    ("ledger", "active"),
+    ("ledger", "answers"),
+    ("ledger", "give_answer"),
+    ("ledger", "adjust"),
+    ("ledger", "note_heal"),
+    ("ledger", "link_rollback"),
+    ("ledger", "note_steps"),
+    ("ledger", "raise_alert"),
+    ("jobs", "create"),
+    ("jobs", "add_to_group"),
     ("workflow", "wake"),
+    ("workflow", "start"),
+    ("alarms", "read"),
     ("bus", "publish"),
 ]
 
@@ -97,6 +148,7 @@ RACES = [
     ("ledger", "store_decision"),
     ("ledger", "commit"),
     ("ledger", "totals"),
+    ("alarms", "read"),
 ]
 
 calls = st.sampled_from(CALLS)
@@ -125,7 +177,7 @@ class Execution:
     One execution of the workflow.
 
     Attributes:
-        phase: What it does next: enroll, review, steer, park, wait; or over.
+        phase: What it does next: enroll, review, steer, roll_back, park, wait; or over.
     """
 
     arn: str
@@ -189,8 +241,16 @@ class ServiceMachine(RuleBasedStateMachine):
         self.jobs.publishes(self._published)
         self.workflow = MemoryWorkflow()
         self.bus = CheckedBus(self.violations)
-        self.policies = MemoryPolicies({"firmware": json.dumps(POLICY)})
+        self.policies = MemoryPolicies(
+            {name: json.dumps(policy) for name, policy in POLICIES.items()}
+        )
+        self.alarms, self.calendars = MemoryAlarms(), MemoryCalendars()
+        self.alarms.faults = Interference()
+        self.alarms.readings[ALARM] = AlarmReading(AlarmState.OK, START)
+        self.policy = "firmware"
         self.executions: list[Execution] = []
+        self.answered: dict[tuple[RolloutKey, str], Answer] = {}
+        self.is_touched = False
         self.events: list[Mapping[str, Any]] = []
         self.commands: list[Mapping[str, Any]] = []
         self.unfinished: set[str] = set()
@@ -206,6 +266,7 @@ class ServiceMachine(RuleBasedStateMachine):
         scheduled=st.sampled_from([False, False, False, False, True]),
         continuous=st.booleans(),
         cancel_seconds=st.sampled_from([0.0, 200.0]),
+        policy=st.sampled_from(["firmware", "gated", *POLICIES]),
     )
     def begin(
         self,
@@ -213,9 +274,11 @@ class ServiceMachine(RuleBasedStateMachine):
         scheduled: bool,  # noqa: FBT001 - drawn
         continuous: bool,  # noqa: FBT001 - drawn
         cancel_seconds: float,
+        policy: str,
     ) -> None:
         """Somebody creates a job and has it enrolled."""
         self.jobs.cancel_seconds = cancel_seconds
+        self.policy = policy
         self.jobs.add(
             JOB,
             targets=TARGETS,
@@ -223,7 +286,7 @@ class ServiceMachine(RuleBasedStateMachine):
             status=JobStatus.SCHEDULED if scheduled else JobStatus.IN_PROGRESS,
             is_continuous=continuous,
         )
-        self._start({"jobId": JOB, "policy": "firmware"})
+        self._start({"jobId": JOB, "policy": self.policy})
         self.step(0)
 
     # AWS and its devices
@@ -352,6 +415,40 @@ class ServiceMachine(RuleBasedStateMachine):
         """Somebody asks to abort."""
         self._tell(self._command("Abort Rollout", "release-manager"))
 
+    @rule(place=places, yes=st.sampled_from([True, True, False]))
+    @precondition(lambda self: self._pending())
+    def somebody_answers(self, place: int, yes: bool) -> None:  # noqa: FBT001 - drawn
+        """A person or a system answers a question; perhaps it is answered already."""
+        question = self._pending()[place % len(self._pending())]
+        about = "Decision" if question.about is About.DECISION else "Gate"
+        command = self._command(f"{'Approve' if yes else 'Reject'} {about}", "release-desk")
+        detail = {"jobId": JOB, "by": "release-desk", "comment": "as seen on site"}
+        detail["correlationId"] = question.question_id
+        self._tell({**command, "detail": detail})
+
+    @rule(steps=st.integers(3, 6))
+    @precondition(lambda self: self._pending())
+    def everybody_agrees(self, steps: int) -> None:
+        """Whatever is asked now, and next, is answered with yes."""
+        for _ in range(steps):
+            if self._pending():
+                self.somebody_answers(-1, yes=True)
+            self.step(-1)
+
+    @rule(policy=st.sampled_from([*POLICIES]))
+    def somebody_adjusts(self, policy: str) -> None:
+        """Somebody gives the rollout another policy."""
+        command = self._command("Adjust Policy", "release-desk")
+        self._tell({**command, "detail": {**command["detail"], "policy": policy}})
+
+    @rule(state=st.sampled_from([*AlarmState, AlarmState.OK]), told=st.booleans())
+    def alarm_changes(self, state: AlarmState, told: bool) -> None:  # noqa: FBT001 - drawn
+        """An alarm changes its state; the event that tells may be lost."""
+        self.alarms.readings[ALARM] = AlarmReading(state, self.clock.now())
+        if told:
+            event = self._command("CloudWatch Alarm State Change", "")
+            self._tell({**event, "source": "aws.cloudwatch", "detail": {"alarmName": ALARM}})
+
     @rule(place=places)
     @precondition(lambda self: self.commands)
     def command_comes_again(self, place: int) -> None:
@@ -405,7 +502,31 @@ class ServiceMachine(RuleBasedStateMachine):
         for _ in range(steps):
             self.step(-1)
 
+    @rule(place=places)
+    def workflow_dies(self, place: int) -> None:
+        """An execution ends by a mishap that nobody tells of."""
+        living = [each for each in self.executions if each.phase != "over"]
+        if living:
+            execution = living[place % len(living)]
+            self.workflow.give_up(execution.token)
+            self._end(execution)
+
     # the workflow
+
+    @rule()
+    def sweep(self) -> None:
+        """A minute's sweep finds what stands still."""
+        sweeping = Sweeping(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            dead_letters=MemoryDeadLetters(),
+            bus=self.bus,
+            clock=self.clock,
+        )
+        with suppress(Crash):
+            sweeping.sweep()
+        self._adopt()
 
     @rule(place=places)
     def step(self, place: int) -> None:
@@ -418,6 +539,7 @@ class ServiceMachine(RuleBasedStateMachine):
             "enroll": self._enroll,
             "review": self._review,
             "steer": self._steer,
+            "roll_back": self._roll_back,
             "park": self._park,
             "wait": self._time_out,
         }
@@ -428,7 +550,8 @@ class ServiceMachine(RuleBasedStateMachine):
         except Refused:
             assert execution.phase == "review"  # The job went away in the middle of it.
         if execution.phase == "over":
-            self.workflow.end(execution.arn)
+            self._end(execution)
+        self._adopt()
 
     @rule()
     def take_over(self) -> None:
@@ -438,7 +561,7 @@ class ServiceMachine(RuleBasedStateMachine):
             known = owners[-1].rollout
             self._start(
                 {
-                    "jobId": JOB,
+                    "jobId": known.key.job_id,
                     "resume": {
                         "createdAt": known.key.created_at,
                         "generation": known.generation,
@@ -449,15 +572,16 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def successor_enrolls(self) -> None:
         """Hand over, and let the successor claim the rollout at once."""
+        before = len(self.executions)
         self.take_over()
-        if self.executions[-1].phase == "enroll":
-            self.executions[-1].phase = self._enroll(self.executions[-1])
+        for execution in self.executions[before:]:
+            execution.phase = self._enroll(execution)
 
     @rule()
     def enroll_again(self) -> None:
         """Somebody enrolls the job, be it enrolled or not, the same or another."""
         if len(self.executions) < 8:
-            self._start({"jobId": JOB, "policy": "firmware"})
+            self._start({"jobId": JOB, "policy": self.policy})
 
     # what must always hold
 
@@ -475,6 +599,19 @@ class ServiceMachine(RuleBasedStateMachine):
     def others_are_left_alone(self) -> None:
         """The job that was never enrolled was never touched."""
         assert BYSTANDER not in {call.job_id for call in self.jobs.calls}
+
+    @invariant()
+    def what_is_observed_only_is_left_alone(self) -> None:
+        """Nothing was changed at AWS before people asked for something."""
+        if self.policy == "watching" and not self.is_touched:
+            assert {call.operation for call in self.jobs.calls} <= {"tag"}
+
+    @invariant()
+    def a_question_is_answered_once(self) -> None:
+        """The first answer to a question stands for good, and settles it."""
+        for key, answers in self.ledger._answers.items():
+            for question_id, answer in answers.items():
+                assert self.answered.setdefault((key, question_id), answer) == answer
 
     @invariant()
     def things_count_once(self) -> None:
@@ -525,10 +662,12 @@ class ServiceMachine(RuleBasedStateMachine):
         """Let all mishaps end: what the ledger counts becomes what AWS has."""
         if not self.executions:
             return
-        for port in (self.ledger, self.jobs, self.workflow, self.bus):
+        for port in (self.ledger, self.jobs, self.workflow, self.bus, self.alarms):
             port.faults = Interference()
         for _ in range(12):
-            self.clock.advance(MINUTE_SECONDS)
+            # Within an hour, even a workflow that died again and again is started once more.
+            self.clock.advance(400.0)
+            self.sweep()
             for place in range(len(self.executions)):
                 self.step(place)
         self._record(list(self.events), again=False)
@@ -554,7 +693,19 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _start(self, given: Mapping[str, Any]) -> None:
         name = f"execution-{len(self.executions)}"
-        self.executions.append(Execution(self.workflow.start(name, given), given))
+        with undisturbed(self.workflow):
+            self.executions.append(Execution(self.workflow.start(name, given), given))
+
+    def _adopt(self) -> None:
+        """Take up executions that a service has started."""
+        known = {each.arn for each in self.executions}
+        for name, given in self.workflow.started.items():
+            if self.workflow.arn(name) not in known:
+                self.executions.append(Execution(self.workflow.arn(name), given))
+
+    def _end(self, execution: Execution) -> None:
+        execution.phase = "over"
+        self.workflow.end(execution.arn)
 
     def _enroll(self, execution: Execution) -> str:
         enrolling = Enrolling(
@@ -574,10 +725,11 @@ class ServiceMachine(RuleBasedStateMachine):
     def _review(self, execution: Execution) -> str:
         assert execution.rollout is not None
         self.jobs.listed.clear()
+        ordered = self._ordered()
         reviewing = Reviewing(
             jobs=self.jobs,
             ledger=self.ledger,
-            watching=Watching(MemoryAlarms(), MemoryCalendars(), self.ledger),
+            watching=Watching(self.alarms, self.calendars, self.ledger),
             bus=self.bus,
             clock=self.clock,
             minute_seconds=MINUTE_SECONDS,
@@ -588,16 +740,19 @@ class ServiceMachine(RuleBasedStateMachine):
             )
         except Superseded:
             return "over"
-        for key, row in self.jobs.listed:
+        # What AWS or the ledger was too busy for is made up for by a later review.
+        noted = self.jobs.listed if self._ordered() == ordered else []
+        for key, row in noted:
             if row.status is not ExecutionStatus.QUEUED:
                 listed = ThingRecord(row.status, int(row.updated_at), row.execution_number, 0)
                 self.told[key, row.thing_name].append(listed.order)
-        return "steer"
+        return "roll_back" if execution.decision.verdict is Verdict.ROLL_BACK else "steer"
 
     def _steer(self, execution: Execution) -> str:
         assert execution.rollout is not None
         assert execution.decision is not None
-        key, before, ordered = execution.rollout.key, self._rate(), self._ordered()
+        key, ordered = execution.rollout.key, self._ordered()
+        before = self._rate(key.job_id)
         steering = Steering(jobs=self.jobs, ledger=self.ledger, bus=self.bus, clock=self.clock)
         outcome = steering.steer(
             key,
@@ -606,12 +761,29 @@ class ServiceMachine(RuleBasedStateMachine):
         )
         if self._ordered() == ordered:
             with undisturbed(self.ledger):
-                assert not self.ledger.holds(key) or self._rate() <= before
+                assert not self.ledger.holds(key) or self._rate(key.job_id) <= before
         if execution.decision.verdict is Verdict.ABORT:
             return "park"
         if outcome is Outcome.CONCLUDED:
             return "over"
         return "review" if outcome in {Outcome.SUPERSEDED, Outcome.JOB_OVER} else "park"
+
+    def _roll_back(self, execution: Execution) -> str:
+        assert execution.rollout is not None
+        assert execution.decision is not None
+        rolling_back = RollingBack(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            bus=self.bus,
+            clock=self.clock,
+        )
+        outcome = rolling_back.roll_back(
+            execution.rollout.key,
+            generation=execution.rollout.generation,
+            revision=execution.decision.revision,
+        )
+        return "review" if outcome is Outcome.MORE else "park"
 
     def _park(self, execution: Execution) -> str:
         assert execution.rollout is not None
@@ -686,6 +858,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     def _tell(self, command: Mapping[str, Any]) -> None:
         self.commands.append(command)
+        self.is_touched = self.is_touched or command["detail-type"] in TOUCHING
         try:
             Signaling(
                 ledger=self.ledger,
@@ -699,15 +872,20 @@ class ServiceMachine(RuleBasedStateMachine):
             self.unfinished.add(json.dumps(command))
         else:
             self.unfinished.discard(json.dumps(command))
+        self._adopt()
 
     # looking inside, past all faults
 
     def _job(self) -> Job | None:
         return self.jobs._described(JOB) if JOB in self.jobs._jobs else None
 
-    def _rate(self) -> int:
-        job = self._job()
+    def _rate(self, job_id: str) -> int:
+        job = self.jobs._jobs.get(job_id)
         return 0 if job is None else job.settings.rate_per_minute
+
+    def _pending(self) -> tuple[Question, ...]:
+        key = self._current_key()
+        return () if key is None else self.ledger._rollouts[key].course.pending
 
     def _rows(self) -> list[ExecutionSummary]:
         rows = self.jobs._executions.get(JOB, {}).values()
@@ -723,7 +901,7 @@ class ServiceMachine(RuleBasedStateMachine):
         """Return how many faults are still ordered."""
         return sum(
             len(queue)
-            for port in (self.ledger, self.jobs, self.workflow, self.bus)
+            for port in (self.ledger, self.jobs, self.workflow, self.bus, self.alarms)
             for queues in (port.faults._before, port.faults._after)
             for queue in queues.values()
         )
