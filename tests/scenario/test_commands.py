@@ -29,7 +29,7 @@ def state(world: World) -> Mapping[str, object]:
     ledger = {
         name: copy.deepcopy(value)
         for name, value in vars(world.ledger).items()
-        if name not in {"faults", "_lock", "_alerts"}
+        if name not in {"faults", "_lock", "_alerts", "_commands"}
     }
     jobs = {name: copy.deepcopy(getattr(world.jobs, name)) for name in ("calls", "_jobs", "_tags")}
     return {**ledger, **jobs, "started": [*world.workflow.started]}
@@ -252,7 +252,7 @@ def test_a_late_event_after_the_end_changes_nothing(make_world: MakeWorld) -> No
 
 def test_an_adjusted_policy_is_steered_by_at_once(make_world: MakeWorld) -> None:
     """Slowed down midway, the very next settings keep to it; the old snapshot is replaced."""
-    world = make_world(things=3000)
+    world = make_world(things=1500)
     world.launch()
     world.run_until(lambda: bool(world.jobs.updates()) and world.rate > 100)
     sent = len(world.jobs.updates())
@@ -272,9 +272,9 @@ def test_an_adjusted_policy_is_steered_by_at_once(make_world: MakeWorld) -> None
 
 def test_a_gate_can_be_added_and_taken_away_midway(make_world: MakeWorld) -> None:
     """A gate ahead of those exposed holds from its devices on; without it, the pace is free."""
-    world = make_world(things=3000)
+    world = make_world(things=700)
     world.launch()
-    world.run_until(lambda: world.exposed() > 100 if world.is_enrolled() else False)
+    world.run_until(lambda: world.exposed() > 50 if world.is_enrolled() else False)
     after = world.exposed() + 150
     world.adjust({**POLICY, "gates": [{"name": "extra", "after": after, "approval": "required"}]})
     assert world.run_until(lambda: _waits(world), 60)

@@ -90,13 +90,13 @@ def test_an_alarm_that_says_nothing_holds(make_world: MakeWorld, state: AlarmSta
 
 def test_a_closed_calendar_freezes_and_its_opening_thaws(make_world: MakeWorld) -> None:
     """Closed over night, nothing but AWS's one a minute goes out; opened, it goes on."""
-    world = going(make_world, things=1500)
+    world = going(make_world, things=800)
     world.set_calendar(CALENDAR, is_open=False)
     world.run(0.1)
     exposed = world.exposed()
     assert held_by(world) == [("calendar", CALENDAR)]
-    world.run(600)
-    assert world.exposed() <= exposed + 601
+    world.run(300)
+    assert world.exposed() <= exposed + 301
     world.set_calendar(CALENDAR, is_open=True)
     world.run(0.1)
 

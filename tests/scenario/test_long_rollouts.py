@@ -38,7 +38,7 @@ def test_weeks_of_rollout_lose_nothing(make_world: MakeWorld) -> None:
     """Reviews by the thousand in many executions: each outcome counts, each history is short."""
     policy = {**POLICY, "harm": {"tolerated_rate": 0.05, "budget": 20}}
     world = make_world(
-        things=150, policy=policy, devices=days, delivery=Delivery(lost=0.05, doubled=0.1)
+        things=100, policy=policy, devices=days, delivery=Delivery(lost=0.05, doubled=0.1)
     )
     launched(world, 25)
     world.run_to_the_end(40 * DAY_MINUTES)

@@ -400,6 +400,8 @@ class World(People, Surroundings):
     # the workflow
 
     def _start(self) -> bool:
+        if len(self.workflow.started) == len(self.executions):
+            return False
         fresh = [name for name in self.workflow.started if name not in self.executions]
         for name in fresh:
             execution = Execution(
