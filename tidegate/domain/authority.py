@@ -98,7 +98,11 @@ def _within(case: Case, decision: Decision) -> Decision:
 
 
 def _proposed(wish: _Wish) -> Decision:
-    """Return the decision by what has come of the proposal, which is made if there is none."""
+    """
+    Return the decision by what has come of the proposal, which is made if there is none.
+
+    It stands although figures move: a yes puts no more in force than the evidence then allows.
+    """
     proposal = wish.decision.course.proposal
     if proposal is None or proposal.action is not wish.action:
         return _ask(wish)
@@ -113,9 +117,6 @@ def _proposed(wish: _Wish) -> Decision:
         return _granted(wish, proposal, why)
     if answer is not None:
         return _refused(wish, proposal, answer)
-    if _rate(wish.decision.settings) < _rate(proposal.settings):
-        # The evidence does not allow what was proposed any more.
-        return _ask(wish)
     due_at = proposal.question.due_at
     if due_at is None or wish.case.now < due_at:
         return _withheld(wish, wish.decision, (_asked(proposal),))

@@ -123,9 +123,12 @@ def needs_attending(case: Case) -> bool:
 
 
 def unfinished(case: Case) -> int:
-    """Return the executions that have no outcome yet, as AWS counts them."""
+    """Return the executions that have no outcome yet, devices that soak among them."""
     job = case.situation.job
-    return job.counts.queued + job.counts.in_progress if job else 0
+    if job is None:
+        return 0
+    soaking = case.evidence.in_flight if case.policy.soak else 0
+    return job.counts.queued + max(job.counts.in_progress, soaking)
 
 
 def cap_of(case: Case) -> float:

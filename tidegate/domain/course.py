@@ -101,6 +101,7 @@ class Course:
         agreement: What came of all proposals.
         held_since: When each hold that has no time of its own was first found.
         rolled_back: Devices that the last pass of rolling back was for.
+        soaked_until: How long devices that soak are waited for once AWS is done with the job.
         rollback_until: How long devices at work are waited for, to be rolled back too.
         share_reached_at: When as many devices had an outcome as the policy asks for.
         is_guarding: The initial rollout of a CONTINUOUS job is done; late joiners are guarded.
@@ -116,6 +117,7 @@ class Course:
     agreement: Agreement = field(default_factory=Agreement)
     held_since: Mapping[str, float] = field(default_factory=dict)
     rolled_back: int | None = None
+    soaked_until: float | None = None
     rollback_until: float | None = None
     share_reached_at: float | None = None
     is_guarding: bool = False
@@ -169,6 +171,7 @@ class Course:
             agreement=Agreement(**document["agreement"]),
             held_since=document["held_since"],
             rolled_back=document["rolled_back"],
+            soaked_until=document["soaked_until"],
             rollback_until=document["rollback_until"],
             share_reached_at=document["share_reached_at"],
             is_guarding=document["is_guarding"],

@@ -25,7 +25,7 @@ def holds_in_force(
     found = [
         *_by_alarms(policy.freeze, standing),
         *_by_calendars(policy.freeze, standing),
-        *_by_what_is_unreadable(standing),
+        *_by_what_is_unreadable(policy.freeze, standing),
         *_by_others(policy, situation),
         *_by_outage(standing),
     ]
@@ -83,15 +83,13 @@ def _closed(reading: CalendarReading | None) -> str | None:
     return None if reading.is_open else "the calendar is closed"
 
 
-def _by_what_is_unreadable(standing: Standing) -> Iterator[Hold]:
+def _by_what_is_unreadable(freeze: Freeze, standing: Standing) -> Iterator[Hold]:
+    """Hold for what cannot be read; a gate's own alarms keep that gate closed, no more."""
     kinds = {"alarms": HoldKind.ALARM, "calendars": HoldKind.CALENDAR}
     for what, why in standing.unreadable.items():
-        yield Hold(
-            kinds.get(what, HoldKind.ACCOUNT),
-            what,
-            f"not readable: {why}"[:_REASON_LENGTH_MAX],
-            0.0,
-        )
+        if what != "alarms" or freeze.alarms:
+            reason = f"not readable: {why}"[:_REASON_LENGTH_MAX]
+            yield Hold(kinds.get(what, HoldKind.ACCOUNT), what, reason, 0.0)
 
 
 def _by_others(policy: Policy, situation: Situation) -> Iterator[Hold]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tidegate.domain.decision import Decision, Evidence, Verdict
 from tidegate.domain.policy import Harm, Policy
-from tidegate.domain.rollout import Active, Rollout
+from tidegate.domain.rollout import Active, Ending, Rollout
 
 
 def decided(rollout: Rollout, decision: Decision) -> Rollout:
@@ -37,6 +37,12 @@ def adjusted(
         upper_bound=rollout.upper_bound if keeps_bound else 1.0,
         bound_from_signal=rollout.bound_from_signal if keeps_bound else signals,
     )
+
+
+def concluded(rollout: Rollout, ending: Ending, at: float) -> Rollout:
+    """Return the rollout once it has ended; said again, it still ended when it did at first."""
+    ended_at = at if rollout.ended_at is None else rollout.ended_at
+    return replace(rollout, ending=ending, ended_at=ended_at)
 
 
 def enlisted(rollout: Rollout) -> Active:

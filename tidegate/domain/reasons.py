@@ -60,6 +60,7 @@ class ReasonCode(StrEnum):
     SHARE_REACHED = "SHARE_REACHED"
     STRAGGLERS_LEFT = "STRAGGLERS_LEFT"
     GUARDING = "GUARDING"
+    SOAKING = "SOAKING"
     ROLLING_BACK = "ROLLING_BACK"
     ROLLED_BACK = "ROLLED_BACK"
     NOT_ROLLED_BACK = "NOT_ROLLED_BACK"
@@ -185,6 +186,10 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.GUARDING: (
         "the initial rollout is done; AWS notifies devices that join late at once, so the guard "
         "is to abort only"
+    ),
+    ReasonCode.SOAKING: (
+        "AWS is done with the job; {in_flight} devices are still to show that they are there, "
+        "{harmed} harmed so far"
     ),
     ReasonCode.ROLLING_BACK: (
         "{devices} devices took the release that was stopped: rolling them back; {in_flight} are "

@@ -88,6 +88,8 @@ GUARD_REVIEW_MINUTES = 15.0
 #: until the first settings are in, AWS goes at the job's own rate.
 SCHEDULED_REVIEW_MINUTES = 30.0
 START_REVIEW_MINUTES = 0.1
+#: Soaks that devices are waited for once AWS is done with the job.
+SOAKS_MAX = 4
 
 EVENTS_REMEDY = (
     "Switch JOB and JOB_EXECUTION events on again: aws iot update-event-configurations "
@@ -96,6 +98,10 @@ EVENTS_REMEDY = (
 SUSPECT_REMEDY = (
     "Look at what these devices have in common. To go on with them, release the cohort; else "
     "adjust the policy or abort the rollout."
+)
+TOO_LATE_REMEDY = (
+    "AWS had finished the job before this showed. Look at the devices; to undo the release, launch "
+    "a job that does, or ask for a rollback in the policy's on_abort."
 )
 DRIFT_REMEDY = (
     "Nothing to do: the settings are put back. To steer the job by hand, adjust the policy's "
@@ -245,11 +251,15 @@ def _ending(case: Case) -> tuple[Ending, Reason]:
 
 def _over(case: Case) -> Decision:
     """Return the end, or what is still to be done before it."""
+    if _still_soaks(case):
+        return _soaking(case)
     ending, ended = _ending(case)
     rollback, situation = case.policy.on_abort.rollback, case.situation
-    is_bad = ending in (Ending.ABORTED, Ending.FENCED)
+    is_bad_too_late = ending is Ending.COMPLETED and _is_bad(case)
+    is_bad = ending in (Ending.ABORTED, Ending.FENCED) or is_bad_too_late
     if rollback is None or not is_bad or situation.rolls_back:
-        return _ended(case, ending, (ended,))
+        end = _ended(case, ending, (ended,))
+        return _with_warning(case, end) if is_bad_too_late else end
     counts = situation.job.counts if situation.job else JobCounts()
     devices, at_work = situation.counts.of(*rollback.statuses), counts.in_progress
     course = case.passage.course
@@ -273,6 +283,38 @@ def _over(case: Case) -> Decision:
         tripwires=Tripwires(succeeded=later) if at_work else Tripwires(),
         course=replace(course, rolled_back=devices, rollback_until=until),
     )
+
+
+def _still_soaks(case: Case) -> bool:
+    """Whether AWS is done with the job, but not all of its devices are known to be there still."""
+    policy, job = case.policy, case.situation.job
+    if policy.soak is None or job is None or job.status is not JobStatus.COMPLETED:
+        return False
+    until = case.passage.course.soaked_until
+    return case.evidence.in_flight > 0 and (until is None or case.now < until)
+
+
+def _soaking(case: Case) -> Decision:
+    """Wait for devices to be there still, for as long as those that are seldom online may need."""
+    minutes = case.policy.soak.minutes if case.policy.soak else 0.0
+    course = case.passage.course
+    until = course.soaked_until or case.now + case.seconds(SOAKS_MAX * minutes)
+    why = reason(ReasonCode.SOAKING, in_flight=case.evidence.in_flight, harmed=case.evidence.harmed)
+    waiting = _standing(case, Verdict.HOLD, (why,))
+    return replace(
+        waiting,
+        wait_seconds=case.seconds(IDLE_REVIEW_MINUTES),
+        course=replace(course, soaked_until=until),
+    )
+
+
+def _with_warning(case: Case, end: Decision) -> Decision:
+    """Return the end of a release that turned out bad when its job was over already."""
+    why = why_stop(case)
+    if not why:
+        return end
+    attention = Attention("bad after all", why[0].text, TOO_LATE_REMEDY)
+    return replace(end, reasons=(*end.reasons, *why), attention=attention)
 
 
 #: While devices finish what they began, so many passes of rolling back for each halving or so.
@@ -303,12 +345,20 @@ def _ended(case: Case, ending: Ending, reasons: tuple[Reason, ...]) -> Decision:
 
 
 def _must_stop(case: Case) -> bool:
-    situation, evidence = case.situation, case.evidence
+    situation = case.situation
     return (
         situation.aborting
         or situation.abort_request is not None
         or case.passage.stop is not None
-        or evidence.log_e >= evidence.abort_at
+        or _is_bad(case)
+    )
+
+
+def _is_bad(case: Case) -> bool:
+    """Whether the evidence says so."""
+    evidence = case.evidence
+    return (
+        evidence.log_e >= evidence.abort_at
         or case.weighed.log_e_late >= case.weighed.late_limit
         or any(each.remedy is Remedy.ABORT for each in case.weighed.suspects)
     )

@@ -205,6 +205,7 @@ class Rollout:
         rolled_back_by: Id of the job that undoes this one.
         connected: How many things of the account are connected, where devices are to soak.
         ending: How it ended; None while it lives.
+        ended_at: When, in epoch seconds; None while it lives.
     """
 
     key: RolloutKey
@@ -230,6 +231,7 @@ class Rollout:
     rolled_back_by: str | None = None
     connected: Connected = field(default_factory=Connected)
     ending: Ending | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

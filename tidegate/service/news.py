@@ -131,8 +131,9 @@ def _gates(rollout: Rollout, decision: Decision, answers: Sequence[Answer]) -> I
     for name in decision.gates_passed:
         own = [each for each in answers if each.question_id.startswith(f"{name}-")]
         yield gate_passed(rollout.key, name, own, decision.at)
-    if decision.gate is not None and decision.gate.is_new:
-        yield gate_reached(rollout.key, decision.gate, decision, decision.at)
+    gate, asks = decision.gate, {each.about for each in decision.asked}
+    if gate is not None and (gate.is_new or About.GATE_ANSWER in asks):
+        yield gate_reached(rollout.key, gate, decision, decision.at)
 
 
 def _questions(rollout: Rollout, decision: Decision, before: Decision | None) -> Iterator[BusEvent]:

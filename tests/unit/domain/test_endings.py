@@ -22,7 +22,7 @@ from tests.unit.domain.examples import (
 from tidegate.domain.course import Course
 from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.domain.jobs import JobCounts, JobStatus
-from tidegate.domain.policy import Completion, OnAbort, Policy, Rollback, Stragglers
+from tidegate.domain.policy import Completion, OnAbort, Policy, Rollback, Soak, Stragglers
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import (
     ABORT_REASON_CODE,
@@ -31,10 +31,11 @@ from tidegate.domain.review import (
     GUARD_REVIEW_MINUTES,
     IDLE_REVIEW_MINUTES,
     SCHEDULED_REVIEW_MINUTES,
+    SOAKS_MAX,
     review,
 )
 from tidegate.domain.rollout import AbortRequest, Ending, Hold, HoldKind, Tripwires
-from tidegate.domain.settings import RolloutRate
+from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
 
 MINUTE = 60.0
@@ -421,3 +422,46 @@ def test_queued_devices_are_stragglers_too() -> None:
     situation = with_job(situation_of({SUCCEEDED: 99, QUEUED: 1}), is_concurrent=False)
 
     assert decide(situation, completing(0.99)).summary.startswith("complete: 99 of 100")
+
+
+# a soak beyond the job's end
+
+
+SOAKED = replace(POLICY, soak=Soak(60))
+
+
+def completed(*buckets: Starts) -> Situation:
+    """Return the situation of a job that AWS is done with."""
+    return with_job(situation_of(*buckets), status=JobStatus.COMPLETED, is_concurrent=False)
+
+
+def test_a_rollout_waits_for_devices_that_soak_when_its_job_is_complete() -> None:
+    """AWS counts a success at once; Tidegate when the device is still there."""
+    first = decide(completed({IN_PROGRESS: 5, SUCCEEDED: 95}), SOAKED)
+    assert (first.verdict, first.ending) == (Verdict.HOLD, None)
+    assert first.settings == JobSettings()
+    assert codes(first)[0] is ReasonCode.SOAKING
+
+    settled = next_situation(first, completed({SUCCEEDED: 100}))
+    assert decide(settled, SOAKED, NOW + 3600).ending is Ending.COMPLETED
+
+
+def test_devices_that_never_settle_are_not_waited_for_without_end() -> None:
+    """Some are switched off for good: after a few soaks the rollout ends all the same."""
+    first = decide(completed({IN_PROGRESS: 5, SUCCEEDED: 95}), SOAKED)
+    still = next_situation(first, completed({IN_PROGRESS: 5, SUCCEEDED: 95}))
+
+    assert decide(still, SOAKED, NOW + SOAKS_MAX * 3600 - 1).ending is None
+    assert decide(still, SOAKED, NOW + SOAKS_MAX * 3600).ending is Ending.COMPLETED
+
+
+def test_a_release_that_turns_out_bad_after_its_job_is_told_and_undone() -> None:
+    """Devices that took it went dark when AWS had finished: people hear, and it is rolled back."""
+    bad = completed({FAILED: 30, SUCCEEDED: 10})
+    told = decide(bad, SOAKED)
+    assert told.ending is Ending.COMPLETED
+    assert told.attention is not None
+    assert told.attention.subject == "bad after all"
+
+    undoing = replace(SOAKED, on_abort=OnAbort(rollback=Rollback(("document", "{}"))))
+    assert decide(bad, undoing).verdict is Verdict.ROLL_BACK

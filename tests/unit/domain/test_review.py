@@ -46,6 +46,7 @@ from tidegate.domain.policy import (
     OnAbort,
     Policy,
     Rollback,
+    Soak,
 )
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import (
@@ -726,6 +727,8 @@ def outlived() -> Iterable[tuple[Policy, Situation]]:
 def told_by_devices() -> Iterable[tuple[Policy, Situation]]:
     """Yield situations in which devices say why they fail and how long they need."""
     yield POLICY, replace(situation_of(ONE_IN_50), reasons={("battery low", 2): 8})
+    soaking = situation_of({IN_PROGRESS: 10, SUCCEEDED: 20})
+    yield replace(POLICY, soak=Soak(60)), with_job(soaking, status=JobStatus.COMPLETED)
     quick = replace(situation_of(CLEAN), memory=Memory(delays=learned(cleared_after=9)))
     yield replace(POLICY, timeout=AdaptiveTimeout()), quick
     yield replace(POLICY, timeout=AdaptiveTimeout(sets=True)), quick
