@@ -342,7 +342,12 @@ class Ledger(Protocol):
         """
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
-        """Mark the rollout as ended; raises Superseded if another generation owns it."""
+        """
+        Mark the rollout as ended, at first at ``at`` epoch seconds, and list it among those.
+
+        Raises:
+            Superseded: Another generation owns it.
+        """
 
     def adjust(
         self,
@@ -430,6 +435,19 @@ class Ledger(Protocol):
 
     def request_abort(self, key: RolloutKey, request: AbortRequest) -> None:
         """Note that somebody wants the rollout stopped; the first request stays."""
+
+    # what became of commands
+
+    def note_command(self, event_id: str, result: CommandResult, *, at: float) -> bool:
+        """
+        Note, for some months, what became of a command; the first note stays.
+
+        Returns:
+            Whether it was the first one.
+        """
+
+    def forget_command(self, event_id: str) -> None:
+        """Take the note back: nobody could be told of it, and the command comes again."""
 
     # outcomes
 

@@ -132,6 +132,7 @@ SEASONED = replace(
     rolled_back_by="firmware-7-rollback",
     connected=Connected(120_000, "119 000 fewer"),
     ending=Ending.ABORTED,
+    ended_at=NOW + 2 / 3,
 )
 
 

@@ -177,10 +177,11 @@ def test_a_rollout_is_concluded_by_its_owner(ledger: Ledger) -> None:
     """Only the generation that owns a rollout ends it, and may say so twice."""
     enrolled(ledger, generation=3)
 
-    for _ in range(2):
-        ledger.conclude(KEY, generation=3, ending=Ending.COMPLETED, at=NOW)
+    for later in (1 / 3, 60):
+        ledger.conclude(KEY, generation=3, ending=Ending.COMPLETED, at=NOW + later)
 
     assert ledger.rollout(KEY).ending is Ending.COMPLETED
+    assert ledger.rollout(KEY).ended_at == NOW + 1 / 3
     with pytest.raises(Superseded):
         ledger.conclude(KEY, generation=2, ending=Ending.ABORTED, at=NOW)
     with pytest.raises(NotFound):

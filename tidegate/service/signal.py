@@ -51,12 +51,13 @@ from tidegate.domain.rollout import (
     Rollout,
     RolloutKey,
 )
-from tidegate.errors import NotFound, Refused
+from tidegate.errors import NotFound, Refused, RetryLater
 from tidegate.ports import (
     POLICY_TAG,
     Bus,
     BusEvent,
     Clock,
+    CommandResult,
     Jobs,
     Ledger,
     Policies,
@@ -68,7 +69,7 @@ from tidegate.service.healing import HEALS_MAX, Heal, heal
 from tidegate.service.named_policy import read_policy
 from tidegate.service.names import execution_name
 from tidegate.service.observe import described
-from tidegate.service.telling import tell_once
+from tidegate.service.telling import tell, tell_once
 from tidegate.service.waiting import wake
 
 #: EventBridge's ids are UUIDs; they become part of an execution's name.
@@ -76,6 +77,8 @@ EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 
 #: How Step Functions calls the end of an execution that did what it was to do, as handing over.
 SUCCEEDED = "SUCCEEDED"
+
+_DONE = CommandResult()
 
 _SEND_ANOTHER = "Correct the command and send it again; nothing was changed."
 _COUNT_DEVICES = "Give budget and gates as numbers of devices; nothing was changed."
@@ -109,11 +112,6 @@ class _Sent:
 
     event_id: str
     at: float
-
-    @property
-    def mark(self) -> str:
-        """The name under which the ledger remembers that it was done, or refused."""
-        return f"command {self.event_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +149,21 @@ class Signaling:
             remedy = error.remedy if isinstance(error, Unaskable) else _SEND_ANOTHER
             refusal = refusal_of(event, str(error), remedy, self.clock.now())
             # Also where it was done before, and cannot be done again by now: that is no news.
-            self._tell_once(sent.mark, refusal)
+            told = refusal.detail
+            self._answer_once(sent, refusal, CommandResult(told["problem"], told["remedy"]))
 
-    def _tell_once(self, name: str, event: BusEvent) -> None:
-        tell_once(name, event, ledger=self.ledger, bus=self.bus, at=self.clock.now())
+    def _note_once(self, sent: _Sent, result: CommandResult) -> bool:
+        return self.ledger.note_command(sent.event_id, result, at=self.clock.now())
+
+    def _answer_once(self, sent: _Sent, event: BusEvent, result: CommandResult) -> None:
+        """Note what became of a command and tell of it, unless something is noted already."""
+        if not self._note_once(sent, result):
+            return
+        try:
+            tell(event, bus=self.bus)
+        except RetryLater:
+            self.ledger.forget_command(sent.event_id)
+            raise
 
     # commands
 
@@ -164,6 +173,7 @@ class Signaling:
             case LaunchRollout() | EnrollJob():
                 name = execution_name(command.job_id, sent.event_id)
                 self.workflow.start(name, command.enrolment().to_workflow_input())
+                self._note_once(sent, _DONE)
             case _:
                 rollout = self._note(command, sent)
                 cause = f"{command.by}: {_verb(command)}"
@@ -183,10 +193,10 @@ class Signaling:
             case GiveAnswer():
                 self._answer(command, rollout, sent.at)
             case AdjustPolicy():
-                self._tell_once(sent.mark, self._adjust(command, rollout, sent.at))
+                self._answer_once(sent, self._adjust(command, rollout, sent.at), _DONE)
             case ReleaseCohort():
-                self._tell_once(sent.mark, self._release(command, rollout, sent.at))
-        self.ledger.raise_alert(sent.mark, at=self.clock.now())
+                self._answer_once(sent, self._release(command, rollout, sent.at), _DONE)
+        self._note_once(sent, _DONE)
         return rollout
 
     def _hold_or_resume(
@@ -306,7 +316,13 @@ class Signaling:
         if active is None:
             return
         if self._heal(active, is_asked_for=True) is Heal.STARTED and active.heals >= HEALS_MAX:
-            self._tell_once(f"{sent.mark} unattended", _unattended(command, active, sent.at))
+            tell_once(
+                f"command {sent.event_id} unattended",
+                _unattended(command, active, sent.at),
+                ledger=self.ledger,
+                bus=self.bus,
+                at=self.clock.now(),
+            )
 
     def _heal(self, active: Active, *, is_asked_for: bool = False) -> Heal:
         return heal(

@@ -13,7 +13,9 @@ from tests.contract.samples import FRESH, KEY, POLICY, decision, fold_in, sighti
 from tests.unit.adapters.conftest import Script
 from tidegate.adapters.aws import ledger_table
 from tidegate.adapters.aws.ledger import (
+    COMMAND_DAYS,
     ENDED_DAYS,
+    ENDED_LIST_DAYS,
     RECORD_DAYS,
     REPORT_DAYS,
     REREADS_MAX,
@@ -29,6 +31,7 @@ from tidegate.adapters.aws.ledger_items import (
     count_sk,
     decision_sk,
     encoded_members,
+    point_members,
     rollout_members,
     rollout_pk,
     total_sk,
@@ -40,6 +43,7 @@ from tidegate.adapters.memory.clock import ManualClock
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNPLACED, ThingRecord, Transition, Vouched, deltas
+from tidegate.domain.points import point_of
 from tidegate.domain.rollout import (
     AbortRequest,
     Ending,
@@ -53,7 +57,7 @@ from tidegate.domain.rollout import (
 )
 from tidegate.domain.things import Connected
 from tidegate.errors import Contention, Refused, RetryLater, Superseded
-from tidegate.ports import Soaking, Tagged
+from tidegate.ports import CommandResult, Soaking, Tagged
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -393,7 +397,7 @@ def test_a_rollout_from_before_the_list_gets_into_it_by_its_next_decision(
     """A rollout without a policy's version is decided on all the same, and listed from then on."""
     each = decision(1)
     dynamodb.answer("get_item", None, state())
-    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY, listed(each)]}, {})
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY, ANY, listed(each)]}, {})
 
     ledger.store_decision(KEY, each, generation=1)
 
@@ -474,7 +478,11 @@ def test_a_decision_always_overtaken_is_not_stored(ledger: DynamoLedger, dynamod
 
 
 def test_what_ended_goes_from_the_list_by_itself(ledger: DynamoLedger, dynamodb: Script) -> None:
-    """Nothing is deleted: an ended rollout is marked, in one transaction, and expires in a day."""
+    """
+    Nothing is deleted: in one transaction an ended rollout is marked, for a day, and listed.
+
+    Its place among those that ended goes by itself too, after last year's.
+    """
     unlisted = {
         "Update": {
             "TableName": "ledger",
@@ -487,15 +495,103 @@ def test_what_ended_goes_from_the_list_by_itself(ledger: DynamoLedger, dynamodb:
             },
         }
     }
-    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, unlisted]}, {})
+    among_ended = {
+        "Put": {
+            "TableName": "ledger",
+            "Item": {
+                **address("ended", "001700000000750#firmware-7#1700000000"),
+                "job_id": {"S": "firmware-7"},
+                "created_at": {"N": "1700000000"},
+                "expires_at": {"N": str(1_700_000_000 + ENDED_LIST_DAYS * 86_400)},
+            },
+        }
+    }
+    dynamodb.answer("get_item", None, state())
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, unlisted, among_ended]}, {})
 
     ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW)
+
+
+def test_a_rollout_that_ended_meanwhile_is_listed_where_it_ended(
+    ledger: DynamoLedger, dynamodb: Script
+) -> None:
+    """Two that conclude it at once list it once, at the earlier one's time."""
+    earlier = NOW - 0.5
+    dynamodb.answer("get_item", None, state())
+    canceled(dynamodb, "ConditionalCheckFailed", "None", "None")
+    dynamodb.answer("get_item", None, state(ending=Ending.COMPLETED, ended_at=earlier))
+    item = {
+        **address("ended", "001700000000250#firmware-7#1700000000"),
+        "job_id": {"S": "firmware-7"},
+        "created_at": {"N": "1700000000"},
+        "expires_at": ANY,
+    }
+    again = {"Put": {"TableName": "ledger", "Item": item}}
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY, again]}, {})
+
+    ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW)
+
+
+def test_a_conclusion_always_overtaken_is_told(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Whoever concludes a rollout that keeps changing under it is told to try again."""
+    for _ in range(REREADS_MAX):
+        dynamodb.answer("get_item", None, state())
+        canceled(dynamodb, "ConditionalCheckFailed", "None", "None")
+
+    with pytest.raises(Contention, match="conclude"):
+        ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW)
+
+
+def test_what_became_of_a_command_goes_by_itself(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """It is kept longer than the bus keeps events to replay, each command in its own partition."""
+    item = {
+        **address("command#6a7e8feb", "result"),
+        **encoded_members(
+            {
+                "problem": "no rollout",
+                "remedy": "look",
+                "noted_at": NOW,
+                "expires_at": 1_700_000_000 + COMMAND_DAYS * 86_400,
+            }
+        ),
+    }
+    condition = "attribute_not_exists(noted_at)"
+    put = {"TableName": "ledger", "Item": item, "ConditionExpression": condition}
+    dynamodb.answer("put_item", put, {})
+
+    assert ledger.note_command("6a7e8feb", CommandResult("no rollout", "look"), at=NOW)
+
+
+def test_figures_stored_before_are_taken_from_the_decisions(
+    ledger: DynamoLedger, dynamodb: Script
+) -> None:
+    """Only what lacks figures of its own is read whole, and no more than was asked for."""
+    kept = [decision(4), decision(3)]
+    figures = [encoded_members(point_members(point_of(each))) for each in kept]
+    dynamodb.answer("query", None, {"Items": figures})
+    older = {"Keys": [address(rollout_pk(KEY), decision_sk(2))], "ConsistentRead": True}
+    request = {"RequestItems": {"ledger": older}}
+    dynamodb.answer("batch_get_item", request, unanswered(0, [stored(decision(2))["Item"]]))
+
+    points = ledger.points(KEY, limit=3)
+
+    assert points == [point_of(decision(revision)) for revision in (2, 3, 4)]
+
+
+def test_a_rollout_from_before_figures_has_some(ledger: DynamoLedger, dynamodb: Script) -> None:
+    """Where no decision has figures of its own, the rollout tells how many there are."""
+    documents = [stored(decision(revision))["Item"] for revision in (2, 1)]
+    dynamodb.answer("query", None, {"Items": []})
+    dynamodb.answer("get_item", None, state(revision=2))
+    dynamodb.answer("batch_get_item", None, unanswered(0, documents))
+
+    assert ledger.points(KEY, limit=9) == [point_of(decision(each)) for each in (1, 2)]
 
 
 def test_a_decision_after_the_end_lists_nothing(ledger: DynamoLedger, dynamodb: Script) -> None:
     """Even when the mark of its end has expired, a rollout that ended stays out of the list."""
     dynamodb.answer("get_item", None, state(ending=Ending.COMPLETED))
-    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY]}, {})
+    dynamodb.answer("transact_write_items", {"TransactItems": [ANY, ANY, ANY]}, {})
 
     ledger.store_decision(KEY, decision(1), generation=1)
 

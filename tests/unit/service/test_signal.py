@@ -15,7 +15,7 @@ from tidegate.domain.policy import Action, Freeze, Gate, Policy
 from tidegate.domain.rollout import Ending, Hold, HoldKind, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import RetryLater
-from tidegate.ports import POLICY_TAG
+from tidegate.ports import POLICY_TAG, CommandResult
 from tidegate.service.finding import NEW_JOB_GRACE_SECONDS
 from tidegate.service.healing import HEALS_MAX
 from tidegate.service.signal import Signaling
@@ -335,7 +335,7 @@ def test_a_command_without_a_time_fails(stage: Stage, time: object) -> None:
     ("port", "operation"),
     [
         ("ledger", "place_hold"),
-        ("ledger", "raise_alert"),
+        ("ledger", "note_command"),
         ("ledger", "rollout"),
         ("workflow", "wake"),
         ("ledger", "unpark"),
@@ -364,10 +364,38 @@ def test_a_refusal_that_the_bus_does_not_take_comes_again(stage: Stage) -> None:
     stage.bus.refuses = lambda _: True
     with pytest.raises(RetryLater, match="did not take 'Command Refused'"):
         send(stage, event)
+    assert stage.ledger.command("event-a") is None
     stage.bus.refuses = lambda _: False
     send(stage, event)
 
     assert len(refusals(stage)) == 1
+
+
+def test_whoever_sent_a_command_can_ask_what_became_of_it(stage: Stage) -> None:
+    """A refusal is kept with the words that the bus was told, a command that was done without."""
+    asked = {"jobId": "new", "policy": "firmware"}
+    send(stage, command("Hold Rollout", "event-a", reason="odd"))
+    send(stage, {**command("Enroll Job", "event-b"), "detail": asked})
+    send(stage, command("Adjust Policy", "event-c", policy=ADJUSTED, reason="late"))
+    send(stage, command("Hold Rollout", "event-d", jobId="unknown", reason="odd"))
+
+    (refusal,) = refusals(stage)
+    known = {name: stage.ledger.command(f"event-{name}") for name in "abcde"}
+    done, refused = CommandResult(), CommandResult(refusal["problem"], refusal["remedy"])
+    assert known == {"a": done, "b": done, "c": done, "d": refused, "e": None}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_enrolling_that_died_midway_is_done_when_it_comes_again(stage: Stage, when: str) -> None:
+    """However far it came, one workflow is started, and the command is known to be done."""
+    getattr(stage.ledger.faults, when)("note_command", RetryLater("throttled"))
+    event = {**command("Enroll Job"), "detail": {"jobId": "new", "policy": "firmware"}}
+    with pytest.raises(RetryLater):
+        send(stage, event)
+    send(stage, event)
+
+    assert len(starts(stage)) == 1
+    assert stage.ledger.command("event-a") == CommandResult()
 
 
 def test_enrolling_starts_a_workflow_named_by_its_event(stage: Stage) -> None:

@@ -19,9 +19,11 @@ from tidegate.adapters.aws.ledger_items import (
     COUNTS,
     CURRENT,
     DECISIONS,
+    ENDED,
     HOLDS,
     REASONS,
     RELEASES,
+    RESULT,
     ROLLOUTS,
     SETTLED,
     STATE,
@@ -36,20 +38,27 @@ from tidegate.adapters.aws.ledger_items import (
     bucket_of_sk,
     cell_counter,
     cell_counts_of,
+    command_pk,
     connected_members,
     count_sk,
+    decision_members,
+    decision_of,
     decision_sk,
     decoded,
     decoded_members,
+    ended_sk,
     hold_members,
     hold_of,
     hold_sk,
     job_pk,
+    key_members,
     lift_members,
     lift_of,
     lifted_sk,
     listing_members,
     park_members,
+    point_members,
+    point_sk,
     policy_sk,
     reason_counter,
     reason_counts_of,
@@ -60,6 +69,7 @@ from tidegate.adapters.aws.ledger_items import (
     release_sk,
     report_pk,
     reports_pk,
+    result_members,
     rollout_members,
     rollout_of,
     rollout_pk,
@@ -73,13 +83,14 @@ from tidegate.adapters.aws.ledger_items import (
     total_sk,
     vouched_of,
 )
+from tidegate.adapters.aws.ledger_records import Records
 from tidegate.adapters.aws.ledger_soaking import Soaks
 from tidegate.adapters.aws.ledger_table import IS_NEW, Table
 from tidegate.adapters.aws.ledger_writes import Change
-from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNJOINED
-from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
+from tidegate.domain.points import point_of
+from tidegate.domain.progress import adjusted, concluded, decided, enlisted, reviewed
 from tidegate.domain.rollout import Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
@@ -92,6 +103,7 @@ if TYPE_CHECKING:
 
     from tidegate.adapters.aws.ledger_items import Item
     from tidegate.domain.course import Answer
+    from tidegate.domain.decision import Decision
     from tidegate.domain.outcomes import (
         CellKey,
         CounterKey,
@@ -101,10 +113,11 @@ if TYPE_CHECKING:
         Transition,
         VouchedKey,
     )
+    from tidegate.domain.points import Point
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import AbortRequest, Active, Ending, Listing, Park, Step
     from tidegate.domain.things import Connected
-    from tidegate.ports import Clock, Soaking, Tagged
+    from tidegate.ports import Clock, CommandResult, Soaking, Tagged
 
 #: Shards of each counter. A shard takes one transaction at a time, some ten milliseconds long, so
 #: eight take hundreds of commits a second; each one more makes ``counts`` read more items.
@@ -124,6 +137,12 @@ ENDED_DAYS = 1
 ALERT_DAYS = 100
 TAGS_DAYS = 7
 
+#: What became of a command is kept so long for the same reason.
+COMMAND_DAYS = 100
+
+#: The list of rollouts that ended goes back for so long: last year's releases are in it.
+ENDED_LIST_DAYS = 400
+
 #: What was reported for devices goes after so long, for the same reason.
 REPORT_DAYS = 100
 
@@ -137,7 +156,8 @@ STEPS_AT_ONCE = 25
 
 _Key = TypeVar("_Key")
 
-#: Members of a rollout that a decision, and an adjustment, change.
+#: Members of a rollout that an end, a decision, and an adjustment, change.
+_CONCLUDED = ("ending", "ended_at")
 _DECIDED = ("revision", "upper_bound", "memory", "course", "aborting")
 _ADJUSTED = (
     "policy",
@@ -163,6 +183,7 @@ class DynamoLedger:
         self._table = Table(table_name, client)
         self._clock = clock
         self._cells = Cells(self._table)
+        self._records = Records(self._table)
         self._soaks = Soaks(self._table, lambda: self._expiry(RECORD_DAYS))
 
     # rollouts
@@ -202,7 +223,7 @@ class DynamoLedger:
         pointer = self._table.put(
             job_pk(key.job_id),
             CURRENT,
-            {"job_id": key.job_id, "created_at": key.created_at},
+            key_members(key),
             condition=f"{IS_NEW} OR created_at <= :created_at",
             values={"created_at": key.created_at},
         )
@@ -229,10 +250,26 @@ class DynamoLedger:
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
-        sets = {"ending": ending.value, "ended_at": at}
-        ended = self._state_change(key, Change(sets=sets, where={"generation": generation}))
-        unlisted = self._active_change(key, self._off_the_list())
-        self._write_owned(key, generation, f"conclude job {key.job_id}", ended, unlisted)
+        for _ in range(REREADS_MAX):
+            before = self._owned(key, generation)
+            after = concluded(before, ending, at)
+            unread = Change(
+                sets=_members_of(after, _CONCLUDED),
+                where={"generation": generation},
+                where_any=_members_of(after, ("ended_at",)),
+            )
+            try:
+                self._table.write(
+                    f"conclude job {key.job_id}",
+                    self._state_change(key, unread),
+                    self._active_change(key, self._off_the_list()),
+                    self._ended_put(after),
+                )
+            except ConditionFailed:
+                continue  # the next look tells who took it over, or when it ended before
+            return
+        message = f"job {key.job_id} changed in {REREADS_MAX} attempts to conclude it: try again"
+        raise Contention(message)
 
     def adjust(
         self,
@@ -303,12 +340,12 @@ class DynamoLedger:
         item = self._table.get(rollout_pk(key), decision_sk(revision))
         if item is None:
             raise _no_decision(key, revision)
-        return _decision_of(item)
+        return decision_of(item)
 
     def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
         """Return the newest decisions, newest first."""
         items = self._table.query(rollout_pk(key), DECISIONS, newest=limit)
-        return [_decision_of(item) for item in items]
+        return [decision_of(item) for item in items]
 
     def mark_applied(
         self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
@@ -391,6 +428,30 @@ class DynamoLedger:
         """Note that somebody wants the rollout stopped; the first request stays."""
         once = {"abort_request": abort_request_members(request)}
         self._update_state(key, Change(sets_once=once, adds={"signals": 1}))
+
+    # what became of commands
+
+    def note_command(self, event_id: str, result: CommandResult, *, at: float) -> bool:
+        """Note, for some months, what became of a command; the first note stays."""
+        expiry = {"noted_at": at, "expires_at": self._expiry(COMMAND_DAYS)}
+        put = self._table.put(
+            command_pk(event_id),
+            RESULT,
+            {**result_members(result), **expiry},
+            condition="attribute_not_exists(noted_at)",
+        )
+        try:
+            self._table.write(f"note command {event_id}", put)
+        except ConditionFailed:
+            return False
+        return True
+
+    def forget_command(self, event_id: str) -> None:
+        """Take the note back: one without its time is none, and goes by itself."""
+        forgotten = Change(sets={"expires_at": self._expiry(ENDED_DAYS)}, removes=("noted_at",))
+        note = self._table.change(command_pk(event_id), RESULT, forgotten)
+        with suppress(ConditionFailed):
+            self._table.write(f"forget command {event_id}", note)
 
     # outcomes
 
@@ -629,6 +690,28 @@ class DynamoLedger:
         with suppress(ConditionFailed):
             self._table.write(f"unpark job {key.job_id}", self._state_change(key, forgotten))
 
+    # what people look at
+
+    def ended(self, *, limit: int) -> Sequence[RolloutKey]:
+        """Return the rollouts that ended last, newest first."""
+        return self._records.ended(limit=limit)
+
+    def rollouts(self, keys: Sequence[RolloutKey]) -> dict[RolloutKey, Rollout]:
+        """Return those of these rollouts that exist."""
+        return self._records.rollouts(keys)
+
+    def last_decisions(self, rollouts: Iterable[Rollout]) -> dict[RolloutKey, Decision]:
+        """Return the last decision of each rollout that has one."""
+        return self._records.last_decisions(rollouts)
+
+    def points(self, key: RolloutKey, *, limit: int) -> Sequence[Point]:
+        """Return the rollout's decisions in figures, oldest first; of too many, the newest."""
+        return self._records.points(key, limit=limit)
+
+    def command(self, event_id: str) -> CommandResult | None:
+        """Return what became of a command; None if nothing has yet."""
+        return self._records.command(event_id)
+
     # underneath
 
     def _counters(self, key: RolloutKey, prefix: str) -> Counts:
@@ -667,6 +750,11 @@ class DynamoLedger:
     def _expiry(self, days: int) -> int:
         """Return when something goes that is to be kept for so many days, in epoch seconds."""
         return int(self._clock.now()) + days * _DAY_SECONDS
+
+    def _ended_put(self, rollout: Rollout) -> TransactWriteItemTypeDef:
+        members = {**key_members(rollout.key), "expires_at": self._expiry(ENDED_LIST_DAYS)}
+        place = ended_sk(rollout.key, rollout.ended_at or 0.0)
+        return self._table.put(ENDED, place, members)
 
     def _off_the_list(self) -> Change:
         sets = {"ended": True, "expires_at": self._expiry(ENDED_DAYS)}
@@ -707,13 +795,10 @@ class DynamoLedger:
             where_any={"policy_version": rollout.policy_version},
         )
         yield self._state_change(key, unread)
-        content = {
-            "verdict": decision.verdict.value,
-            "at": decision.at,
-            "document": json.dumps(decision.to_document()),
-        }
-        place = rollout_pk(key), decision_sk(decision.revision)
-        yield self._table.put(*place, content, condition=IS_NEW)
+        pk, revision = rollout_pk(key), decision.revision
+        content, figures = decision_members(decision), point_members(point_of(decision))
+        yield self._table.put(pk, decision_sk(revision), content, condition=IS_NEW)
+        yield self._table.put(pk, point_sk(revision), figures)
         if rollout.ending is None:
             listed = active_members(reviewed(enlisted(rollout), decision, rollout.policy))
             del listed["healed_at"]  # which only healing changes
@@ -795,10 +880,6 @@ def _statuses_of(item: Item) -> Iterator[tuple[ExecutionStatus, int]]:
 def _counting(counters: Mapping[_Key, int]) -> dict[_Key, int]:
     """Return the counters that count something."""
     return {key: number for key, number in counters.items() if number}
-
-
-def _decision_of(item: Item) -> Decision:
-    return Decision.from_document(json.loads(decoded(item["document"])))
 
 
 def _in_force(items: Iterable[Item]) -> list[Hold]:

@@ -10,6 +10,7 @@ pk                       sk                               what
 same                     ``tags#CREATED``                 the policy that its tag names
 ``rollout#JOB#CREATED``  ``state``                        the rollout
 same                     ``decision#00000001``            a decision, and what it came to
+same                     ``point#00000001``               that decision in figures
 same                     ``policy#00000001``              a policy before it was adjusted
 same                     ``hold#KIND#WHO``                a hold
 same                     ``hold#KIND``                    by whom and until when holds are lifted
@@ -25,7 +26,9 @@ same                     ``soak#MS#NAME``                 a device to be looked 
 same                     ``soaked``                       how far that was looked through
 same                     ``released#CHECK``               a cohort treated like all others again
 ``active``               ``rollout#JOB#CREATED``          a rollout that goes on
+``ended``                ``MS#JOB#CREATED``               a rollout that ended then
 ``alerts``               ``NAME``                         since when something is wrong
+``command#ID``           ``result``                       what became of a command
 ``report#ID``            ``settled``                      that a report for a device is done with
 ``reports#JOB``          ``thing#NAME``                   when the latest of a thing was made
 =======================  ===============================  =======================================
@@ -44,9 +47,11 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain.course import Answer, Course
+from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNJOINED, UNPLACED, ThingRecord, Vouched
+from tidegate.domain.points import Point
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import (
     AbortRequest,
@@ -63,7 +68,7 @@ from tidegate.domain.rollout import (
     Tripwires,
 )
 from tidegate.domain.things import Connected
-from tidegate.ports import Soaking, Tagged
+from tidegate.ports import CommandResult, Soaking, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
 CURRENT = "current"
 STATE = "state"
 DECISIONS = "decision#"
+POINTS = "point#"
 HOLDS = "hold#"
 ANSWERS = "answer#"
 STEPS = "step#"
@@ -85,10 +91,12 @@ CELLS = "cell#"
 RELEASES = "released#"
 SOAKED = "soaked"
 SETTLED = "settled"
+RESULT = "result"
 ROLLOUTS = "rollout#"
 
 #: Partitions of what concerns all rollouts.
 ACTIVE = "active"
+ENDED = "ended"
 ALERTS = "alerts"
 
 
@@ -110,6 +118,11 @@ def tags_sk(key: RolloutKey) -> str:
 def decision_sk(revision: int) -> str:
     """Return where a decision lies; they sort by revision."""
     return f"{DECISIONS}{revision:08d}"
+
+
+def point_sk(revision: int) -> str:
+    """Return where a decision's figures lie; they sort by revision."""
+    return f"{POINTS}{revision:08d}"
 
 
 def policy_sk(version: int) -> str:
@@ -195,6 +208,16 @@ def soaks_until(milliseconds: int) -> str:
 def release_sk(cohort: str) -> str:
     """Return where it lies that a cohort was released: its name may be longer than a key."""
     return f"{RELEASES}{_check_of(cohort)}"
+
+
+def ended_sk(key: RolloutKey, ended_at: float) -> str:
+    """Return where a rollout lies among those that ended; they sort by time."""
+    return f"{round(ended_at * 1000):015d}#{key.job_id}#{key.created_at}"
+
+
+def command_pk(event_id: str) -> str:
+    """Return the partition of a command."""
+    return f"command#{event_id}"
 
 
 def report_pk(report_id: str) -> str:
@@ -329,6 +352,7 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         "rolled_back_by": rollout.rolled_back_by,
         "connected": connected_members(rollout.connected),
         "ending": None if rollout.ending is None else rollout.ending.value,
+        "ended_at": rollout.ended_at,
     }
 
 
@@ -377,7 +401,53 @@ def rollout_of(item: Item) -> Rollout:
             outage=members.get("connected", {}).get("outage"),
         ),
         ending=Ending(members["ending"]) if "ending" in members else None,
+        ended_at=float(members["ended_at"]) if "ended_at" in members else None,
     )
+
+
+def key_members(key: RolloutKey) -> dict[str, Any]:
+    """Return a rollout's key as plain JSON."""
+    return {"job_id": key.job_id, "created_at": key.created_at}
+
+
+def key_of(item: Item) -> RolloutKey:
+    """Read what ``key_members`` wrote."""
+    return RolloutKey(decoded(item["job_id"]), decoded(item["created_at"]))
+
+
+def decision_members(decision: Decision) -> dict[str, Any]:
+    """Return a decision as plain JSON, with what is looked for apart."""
+    return {
+        "verdict": decision.verdict.value,
+        "at": decision.at,
+        "document": json.dumps(decision.to_document()),
+    }
+
+
+def decision_of(item: Item) -> Decision:
+    """Read what ``decision_members`` wrote."""
+    return Decision.from_document(json.loads(decoded(item["document"])))
+
+
+def point_members(point: Point) -> dict[str, Any]:
+    """Return a decision's figures as plain JSON; some of them may be infinite, which a text is."""
+    return {"document": json.dumps(point.to_document())}
+
+
+def point_from(item: Item) -> Point:
+    """Read what ``point_members`` wrote."""
+    return Point.from_document(json.loads(decoded(item["document"])))
+
+
+def result_members(result: CommandResult) -> dict[str, Any]:
+    """Return what became of a command as plain JSON."""
+    return {"problem": result.problem, "remedy": result.remedy}
+
+
+def result_of(item: Item) -> CommandResult:
+    """Read what ``result_members`` wrote."""
+    members = decoded_members(item)
+    return CommandResult(members.get("problem"), members.get("remedy"))
 
 
 def active_members(active: Active) -> dict[str, Any]:

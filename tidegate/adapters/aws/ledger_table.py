@@ -85,11 +85,13 @@ class Table:
         message = f"{operation}: {len(keys)} were not answered in {BATCH_ATTEMPTS_MAX} attempts"
         raise RetryLater(message)
 
-    def query(self, pk: str, prefix: str, *, newest: int | None = None) -> Iterator[Item]:
+    def query(self, pk: str, prefix: str = "", *, newest: int | None = None) -> Iterator[Item]:
         """Yield the items whose sort key begins so; ``newest``: only so many, the last first."""
+        # DynamoDB takes no empty text in a condition on a key.
+        begins, values = " AND begins_with(sk, :prefix)", {":prefix": {"S": prefix}}
         request = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+            "KeyConditionExpression": "pk = :pk" + (begins if prefix else ""),
+            "ExpressionAttributeValues": {":pk": {"S": pk}, **(values if prefix else {})},
             "ScanIndexForward": newest is None,
         }
         return self._pages(f"{prefix} of {pk}", request, most=newest, page=newest)

@@ -23,8 +23,9 @@ from tidegate.domain.outcomes import (
     Transition,
     VouchedKey,
 )
+from tidegate.domain.points import Point, point_of
 from tidegate.domain.policy import Policy
-from tidegate.domain.progress import adjusted, decided, enlisted, reviewed
+from tidegate.domain.progress import adjusted, concluded, decided, enlisted, reviewed
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
@@ -46,6 +47,7 @@ from tidegate.ports import (
     CHANGES_MAX,
     TOTALS_BUCKET,
     UNJOINED_MAX,
+    CommandResult,
     Soaking,
     Tagged,
 )
@@ -90,6 +92,7 @@ class MemoryLedger:
         self._steps: dict[RolloutKey, dict[_StepPlace, Step]] = {}
         self._tagged: dict[RolloutKey, Tagged] = {}
         self._alerts: set[str] = set()
+        self._commands: dict[str, CommandResult] = {}
 
     # rollouts
 
@@ -135,9 +138,8 @@ class MemoryLedger:
 
     def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
         """Mark the rollout as ended; raises Superseded if another generation owns it."""
-        del at  # nobody asks for it, and nothing else is done with it in memory
         with self.faults.around("conclude"), self._lock:
-            self._rollouts[key] = replace(self._owned(key, generation), ending=ending)
+            self._rollouts[key] = concluded(self._owned(key, generation), ending, at)
 
     def adjust(
         self,
@@ -280,6 +282,21 @@ class MemoryLedger:
             self._signal(key)
             rollout = self._rollouts[key]
             self._rollouts[key] = replace(rollout, abort_request=rollout.abort_request or request)
+
+    # what became of commands
+
+    def note_command(self, event_id: str, result: CommandResult, *, at: float) -> bool:
+        """Note what became of a command; the first note stays."""
+        del at  # nobody asks for it
+        with self.faults.around("note_command"), self._lock:
+            is_first = event_id not in self._commands
+            self._commands.setdefault(event_id, result)
+            return is_first
+
+    def forget_command(self, event_id: str) -> None:
+        """Take the note back."""
+        with self.faults.around("forget_command"), self._lock:
+            self._commands.pop(event_id, None)
 
     # outcomes
 
@@ -510,6 +527,41 @@ class MemoryLedger:
             rollout = self._rollouts.get(key)
             if rollout is not None and rollout.park is not None and rollout.park.token == token:
                 self._rollouts[key] = replace(rollout, park=None)
+
+    # what people look at
+
+    def ended(self, *, limit: int) -> Sequence[RolloutKey]:
+        """Return the rollouts that ended last, newest first."""
+        with self.faults.around("ended"), self._lock:
+            known = self._rollouts.values()
+            ends = {each.key: each.ended_at for each in known if each.ended_at is not None}
+            newest_first = sorted(ends, key=lambda key: (ends[key], key), reverse=True)
+            return newest_first[: max(0, limit)]
+
+    def rollouts(self, keys: Sequence[RolloutKey]) -> dict[RolloutKey, Rollout]:
+        """Return those of these rollouts that exist."""
+        with self.faults.around("rollouts"), self._lock:
+            return {key: self._rollouts[key] for key in keys if key in self._rollouts}
+
+    def last_decisions(self, rollouts: Iterable[Rollout]) -> dict[RolloutKey, Decision]:
+        """Return the last decision of each rollout that has one."""
+        with self.faults.around("last_decisions"), self._lock:
+            return {
+                each.key: self._decision(each.key, each.revision)
+                for each in rollouts
+                if each.revision in self._decisions.get(each.key, {})
+            }
+
+    def points(self, key: RolloutKey, *, limit: int) -> Sequence[Point]:
+        """Return the rollout's decisions in figures, oldest first; of too many, the newest."""
+        with self.faults.around("points"), self._lock:
+            newest_first = sorted(self._decisions.get(key, {}), reverse=True)[: max(0, limit)]
+            return [point_of(self._decision(key, each)) for each in reversed(newest_first)]
+
+    def command(self, event_id: str) -> CommandResult | None:
+        """Return what became of a command; None if nothing has yet."""
+        with self.faults.around("command"), self._lock:
+            return self._commands.get(event_id)
 
     # under the lock
 
