@@ -48,6 +48,7 @@ def final_record(
         reasons: Why devices failed, and how many said so; one may come more than once.
     """
     failures = _most_frequent(reasons)
+    links = {"rollsBack": rollout.rolls_back, "rolledBackBy": rollout.rolled_back_by}
     return {
         "outcome": ending.value,
         "startedAt": moment(rollout.enrolled_at),
@@ -57,6 +58,7 @@ def final_record(
         "succeeded": evidence.succeeded,
         "agreement": asdict(rollout.course.agreement),
         **({"failureReasons": failures} if failures else {}),
+        **{name: job_id for name, job_id in links.items() if job_id is not None},
         "timeline": [
             {"at": moment(each.at), "what": each.what, "text": each.text, "revision": each.revision}
             for each in steps

@@ -558,6 +558,8 @@ _RECORD = _object(
             record.REASONS_TOLD_MAX,
         )
         | {"description": "What most devices gave as the reason; left out if none gave one."},
+        "rollsBack": _JOB_ID | {"description": "The job that this one undoes, if it does."},
+        "rolledBackBy": _JOB_ID | {"description": "The job that undoes this one, if there is one."},
         "timeline": _list(
             _object(
                 {
@@ -578,7 +580,13 @@ _RECORD = _object(
         ),
         "settingsHistoryOmitted": _OMITTED,
     },
-    optional=("failureReasons", "timelineOmitted", "settingsHistoryOmitted"),
+    optional=(
+        "failureReasons",
+        "rollsBack",
+        "rolledBackBy",
+        "timelineOmitted",
+        "settingsHistoryOmitted",
+    ),
 ) | {"description": "The rollout from its beginning to its end."}
 _ENDED: Mapping[str, Schema] = {
     "ending": {"enum": [each.value for each in Ending]},

@@ -875,3 +875,20 @@ def test_a_report_that_is_in_force_is_answered_with_what_it_asked_for(
         **told,
     }
     assert_valid(event)
+
+
+def test_the_final_record_names_the_rollouts_that_it_is_linked_with() -> None:
+    """Whoever reads of a stopped release finds the job that undoes it, and the other way round."""
+    evidence = decided((ASKED,)).evidence
+    stopped = replace(ROLLOUT, rolled_back_by="release-7-rollback")
+    undoing = replace(ROLLOUT, rolls_back="release-7")
+
+    records = [
+        final_record(rollout, Ending.ABORTED, evidence, STEPS, AT)
+        for rollout in (stopped, undoing, ROLLOUT)
+    ]
+
+    assert [
+        {name: each[name] for name in ("rollsBack", "rolledBackBy") if name in each}
+        for each in records
+    ] == [{"rolledBackBy": "release-7-rollback"}, {"rollsBack": "release-7"}, {}]
