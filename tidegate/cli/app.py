@@ -1,26 +1,20 @@
 """
 The command ``tidegate``: which subcommands it has, and how it tells of what it refuses.
 
-A subcommand is a function in a module of its own, added below. It raises ``Refused`` for whatever
-the person at the terminal can put right: the message goes to stderr as it is, without a traceback.
+A subcommand is a function in a module of its own, added below. It raises ``Refused`` where the
+command line or a file is at fault, and ``Failed`` where something else stands in the way: the
+message goes to stderr, without a traceback.
 """
 
 import sys
-from enum import IntEnum
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from tidegate.cli import fit_fleet, simulate
+from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.errors import Refused
-
-
-class ExitStatus(IntEnum):
-    """How a command ended, for the shell; typer itself ends with 2 on what it cannot parse."""
-
-    DONE = 0
-    REFUSED = 2
 
 
 class _Commands(TyperGroup):
@@ -31,7 +25,10 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except Refused as refusal:
             print(refusal, file=sys.stderr)
-            raise typer.Exit(ExitStatus.REFUSED) from None
+            raise typer.Exit(ExitStatus.USAGE) from None
+        except Failed as failure:
+            print(failure, file=sys.stderr)
+            raise typer.Exit(failure.status) from None
 
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tidegate.adapters.aws.errors import translated
-from tidegate.errors import RetryLater
+from tidegate.errors import Refused, RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +55,31 @@ class EventBridgeBus:
             left |= {indices[position] for position in refused}
             taken = taken or len(refused) < len(indices)
         return tuple(sorted(left))
+
+    def send(self, event: BusEvent) -> str:
+        """
+        Put one event on the bus and return the id that the bus gave it.
+
+        Raises:
+            Refused: It is too large for any request.
+            RetryLater: EventBridge is too busy or away, and the event is not on the bus.
+        """
+        entry = self._entry(event)
+        if _size(entry) > BYTES_MAX:
+            message = (
+                f"{event.detail_type} has {_size(entry)} bytes, but EventBridge takes at most "
+                f"{BYTES_MAX}: make it smaller"
+            )
+            raise Refused(message)
+        with translated(f"PutEvents on bus {self._bus_name}"):
+            (taken,) = self._client.put_events(Entries=[entry])["Entries"]
+        if taken.get("ErrorCode"):
+            message = (
+                f"bus {self._bus_name} did not take {event.detail_type}: {taken['ErrorCode']}: "
+                f"{taken.get('ErrorMessage', '')}"
+            )
+            raise RetryLater(message)
+        return taken["EventId"]
 
     def _put(self, entries: list[PutEventsRequestEntryTypeDef]) -> set[int]:
         with translated(f"PutEvents on bus {self._bus_name}"):

@@ -73,6 +73,50 @@ def client(service_name: str) -> Any:
     return _made(service_name)
 
 
+class Clients:
+    """
+    Clients for somebody at a terminal, who chooses account, region and address.
+
+    What is not chosen, the usual variables and files say, as with AWS's own tools.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+    ) -> None:
+        """Remember the choice; nothing is read or called yet."""
+        self._profile = profile
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._session: boto3.session.Session | None = None
+        self._made: dict[str, Any] = {}
+
+    def get(self, service_name: str) -> Any:  # noqa: ANN401 - each service's client is another class
+        """
+        Return the client for a service.
+
+        Raises:
+            Refused: The profile does not exist, or nothing says which region is meant.
+        """
+        if service_name not in self._made:
+            with translated(f"a client for {service_name}"):
+                self._made[service_name] = self._chosen().client(
+                    service_name, config=_config(service_name), endpoint_url=self._endpoint_url
+                )
+        return self._made[service_name]
+
+    def _chosen(self) -> boto3.session.Session:
+        if self._session is None:
+            self._session = boto3.session.Session(
+                profile_name=self._profile,
+                region_name=self._region or os.environ.get("AWS_REGION"),
+            )
+        return self._session
+
+
 def forget_clients() -> None:
     """Make clients anew from now on, as the environment then says."""
     _made.cache_clear()
@@ -81,14 +125,19 @@ def forget_clients() -> None:
 
 @cache
 def _made(service_name: str) -> Any:  # noqa: ANN401 - each service's client is another class
+    return _session().client(
+        service_name, config=_config(service_name), endpoint_url=_address(service_name)
+    )
+
+
+def _config(service_name: str) -> Config:
     attempts = IOT_ATTEMPTS_MAX if service_name == "iot" else ATTEMPTS_MAX
-    config = Config(
+    return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         user_agent_extra=USER_AGENT,
     )
-    return _session().client(service_name, config=config, endpoint_url=_address(service_name))
 
 
 def _address(service_name: str) -> str | None:

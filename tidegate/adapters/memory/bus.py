@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tidegate.adapters.memory.faults import Faults
+from tidegate.errors import RetryLater
 from tidegate.ports import BusEvent
 
 
@@ -33,6 +34,13 @@ class MemoryBus:
                 if index not in refused
             ]
             return refused
+
+    def send(self, event: BusEvent) -> str:
+        """Keep an event and return its id; raises RetryLater if it is one to be refused."""
+        if self.publish([event]):
+            message = f"the bus did not take {event.detail_type}"
+            raise RetryLater(message)
+        return f"event-{len(self.published)}"
 
     def details(self, detail_type: str) -> list[object]:
         """Return the details of all published events of a type, oldest first."""
