@@ -424,9 +424,11 @@ def _is_complete(case: Case) -> bool:
     job, evidence = case.situation.job, case.evidence
     if job is None or not all_notified(case) or case.passage.course.is_guarding:
         return False
-    share = case.policy.complete.at
+    share, situation = case.policy.complete.at, case.situation
     if share >= 1 and not job.is_continuous:
         return False  # AWS itself completes the job then.
+    if situation.rolls_back and job.is_continuous and not situation.has_all_to_undo:
+        return False  # Devices that finish the stopped release join it still.
     return evidence.exposed - unfinished(case) >= devices_of_share(share, evidence.exposed)
 
 
@@ -448,12 +450,14 @@ def _complete(case: Case) -> Decision:
         )
         seconds = max(1, min(wait.wait_seconds, int(until - case.now) + 1))
         return replace(wait, reasons=(note, *wait.reasons), wait_seconds=seconds)
-    if job is not None and job.is_continuous:
+    if job is not None and job.is_continuous and not case.situation.rolls_back:
         guard = replace(
             case, passage=replace(case.passage, course=replace(course, is_guarding=True))
         )
         return replace(_pace(guard), starts_guarding=True)
-    cancels = policy.stragglers is Stragglers.CANCEL and left > 0
+    # A CONTINUOUS job has no end of its own: one that rolls back is done with its devices.
+    endless = job is not None and job.is_continuous
+    cancels = endless if left == 0 else policy.stragglers is Stragglers.CANCEL
     end = _ended(case, Ending.COMPLETED, (_stragglers_left(case),))
     return replace(end, course=course, cancels_stragglers=cancels)
 

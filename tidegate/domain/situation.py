@@ -63,6 +63,8 @@ class Situation:
         standing: Alarms, calendars and other rollouts.
         installed: The settings that the last decision put in force; None if that is not known.
         rolls_back: Whether this rollout itself undoes an aborted release.
+        has_all_to_undo: Whether no more devices can join this rollout that undoes another one: that
+            one is over.
         is_rolled_back: Whether the last pass of rolling back was for all devices it had to be for.
         review_minutes: Minutes until the next review while exposure can grow: more where many
             rollouts share AWS's quotas.
@@ -92,6 +94,7 @@ class Situation:
     standing: Standing = field(default_factory=Standing)
     installed: JobSettings | None = None
     rolls_back: bool = False
+    has_all_to_undo: bool = False
     is_rolled_back: bool = False
     review_minutes: float = REVIEW_MINUTES
     abort_request: AbortRequest | None = None

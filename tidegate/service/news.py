@@ -174,13 +174,17 @@ def _proposal(
 def _course(
     rollout: Rollout, decision: Decision, before: Decision | None, sent: JobSettings
 ) -> Iterator[BusEvent]:
-    """Say what it does from now on, if that is another thing than before or was sent to AWS."""
+    """
+    Say what it does from now on, if that or the rate is another than before.
+
+    The fence behind a rate moves with every device that comes out: no news by itself.
+    """
     match decision.verdict:
-        case Verdict.HOLD if sent or _says_more(decision, before):
+        case Verdict.HOLD if sent.rollout or _says_more(decision, before):
             yield rollout_held(rollout.key, decision, sent, decision.at)
-        case Verdict.PROCEED | Verdict.ABORT if sent or _says_more(decision, before):
+        case Verdict.PROCEED | Verdict.ABORT if sent.rollout or _says_more(decision, before):
             yield rollout_steered(rollout.key, decision, sent, decision.at)
-        case Verdict.GATE if sent:
+        case Verdict.GATE if sent.rollout:
             yield rollout_steered(rollout.key, decision, sent, decision.at)
         case _:
             return

@@ -123,12 +123,20 @@ class Reviewing:
             standing=self.watching.read(rollout, active),
             installed=last.installed(self.clock.now() - SETTLING_MINUTES * self.minute_seconds),
             rolls_back=rollout.rolls_back is not None,
+            has_all_to_undo=self._is_over(rollout.rolls_back),
             is_rolled_back=last.rolled_back,
             review_minutes=review_minutes(len(active)),
             abort_request=rollout.abort_request,
             aborting=rollout.aborting,
             minute_seconds=self.minute_seconds,
         )
+
+    def _is_over(self, job_id: str | None) -> bool:
+        """Whether the rollout of that job has ended, or is not known at all."""
+        if job_id is None:
+            return False
+        known = self.ledger.current([job_id]).get(job_id)
+        return known is None or known.ending is not None
 
     def _events_enabled(self, observation: Observation, last: _Last) -> bool:
         """Look whether events are published, where they seem not to be or were not before."""

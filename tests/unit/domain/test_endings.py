@@ -424,6 +424,24 @@ def test_queued_devices_are_stragglers_too() -> None:
     assert decide(situation, completing(0.99)).summary.startswith("complete: 99 of 100")
 
 
+def test_a_rollback_that_devices_join_ends_once_all_have_and_are_done() -> None:
+    """A CONTINUOUS job has no end: it is canceled when nobody can join and nobody is left."""
+    undoing = with_job(
+        replace(situation_of({SUCCEEDED: 10}), rolls_back=True),
+        is_concurrent=False,
+        is_continuous=True,
+    )
+    waiting = decide(undoing)
+    assert (waiting.verdict, waiting.starts_guarding) == (Verdict.PROCEED, False)
+
+    end = decide(replace(undoing, has_all_to_undo=True))
+    assert (end.verdict, end.ending, end.cancels_stragglers) == (
+        Verdict.COMPLETE,
+        Ending.COMPLETED,
+        True,
+    )
+
+
 # a soak beyond the job's end
 
 
