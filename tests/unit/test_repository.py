@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-SOURCES = ("benchmarks", "infra", "lambdas", "tests", "tidegate")
+SOURCES = ("benchmarks", "examples", "infra", "lambdas", "tests", "tidegate")
 TEXTS = (".asl.json", ".md", ".py", ".toml", ".yaml", ".yml", "Makefile")
 
 #: Code lines of a handler: more, and it does what a service should.

@@ -1,0 +1,1 @@
+"""A device that takes jobs from AWS IoT: a starting point to copy for a real one."""
