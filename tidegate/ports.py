@@ -446,8 +446,8 @@ class Ledger(Protocol):
             Whether it was the first one.
         """
 
-    def forget_command(self, event_id: str) -> None:
-        """Take the note back: nobody could be told of it, and the command comes again."""
+    def command(self, event_id: str) -> CommandResult | None:
+        """Return what became of a command; None if nothing has yet."""
 
     # outcomes
 
@@ -578,6 +578,9 @@ class Ledger(Protocol):
 
     def note_tagged(self, job: RolloutKey, tagged: Tagged) -> None:
         """Remember a job's tag for some days."""
+
+    def is_alerted(self, name: str) -> bool:
+        """Return whether something is known to be wrong."""
 
     def raise_alert(self, name: str, *, at: float) -> bool:
         """Note that something is wrong; return whether that is news."""

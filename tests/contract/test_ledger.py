@@ -1145,6 +1145,17 @@ def test_an_alert_is_news_once(ledger: Ledger) -> None:
     assert again == [True, False, False]
 
 
+def test_an_alert_stands_until_it_is_cleared(ledger: Ledger) -> None:
+    """Whoever tells of it looks first, tells, and notes it then."""
+    stood = [ledger.is_alerted("letters")]
+    ledger.raise_alert("letters", at=NOW)
+    stood.append(ledger.is_alerted("letters"))
+    ledger.clear_alert("letters")
+    stood.append(ledger.is_alerted("letters"))
+
+    assert stood == [False, True, False]
+
+
 def test_an_alert_at_the_same_moment_is_news_to_one(
     ledger: Ledger, request: pytest.FixtureRequest
 ) -> None:

@@ -193,17 +193,6 @@ def test_the_first_result_of_a_command_stays(ledger: Both) -> None:
     assert ledger.command("event-1") == DONE
 
 
-def test_a_result_that_nobody_heard_of_is_forgotten(ledger: Both) -> None:
-    """A command that comes again may come to something else, and leaves nothing of the first."""
-    ledger.forget_command("event-1")
-    ledger.note_command("event-1", REFUSED, at=NOW)
-    ledger.forget_command("event-1")
-
-    assert ledger.command("event-1") is None
-    assert ledger.note_command("event-1", DONE, at=NOW)
-    assert ledger.command("event-1") == DONE
-
-
 def test_of_results_at_the_same_moment_one_is_the_first(
     ledger: Both, request: pytest.FixtureRequest
 ) -> None:

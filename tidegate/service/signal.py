@@ -51,7 +51,7 @@ from tidegate.domain.rollout import (
     Rollout,
     RolloutKey,
 )
-from tidegate.errors import NotFound, Refused, RetryLater
+from tidegate.errors import NotFound, Refused
 from tidegate.ports import (
     POLICY_TAG,
     Bus,
@@ -156,14 +156,14 @@ class Signaling:
         return self.ledger.note_command(sent.event_id, result, at=self.clock.now())
 
     def _answer_once(self, sent: _Sent, event: BusEvent, result: CommandResult) -> None:
-        """Note what became of a command and tell of it, unless something is noted already."""
-        if not self._note_once(sent, result):
-            return
-        try:
+        """
+        Tell what became of a command and note it, unless something is noted already.
+
+        Told before it is noted: dying in between tells it twice, and not never.
+        """
+        if self.ledger.command(sent.event_id) is None:
             tell(event, bus=self.bus)
-        except RetryLater:
-            self.ledger.forget_command(sent.event_id)
-            raise
+            self._note_once(sent, result)
 
     # commands
 

@@ -33,11 +33,8 @@ def tell_once(name: str, event: BusEvent, *, ledger: Ledger, bus: Bus, at: float
     Raises:
         RetryLater: The ledger throttles, or the bus does not take it: it is news still.
     """
-    if not ledger.raise_alert(name, at=at):
+    if ledger.is_alerted(name):
         return False
-    try:
-        tell(event, bus=bus)
-    except RetryLater:
-        ledger.clear_alert(name)
-        raise
-    return True
+    # Told before it is noted: dying in between tells it twice, and not never.
+    tell(event, bus=bus)
+    return ledger.raise_alert(name, at=at)

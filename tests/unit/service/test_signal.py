@@ -943,3 +943,13 @@ def test_a_deleted_job_s_rollout_does_not_wake_for_its_successor(stage: Stage) -
 
     assert stage.ledger.rollout(newer).signals == 0
     assert stage.workflow.woken == []
+
+
+def test_a_refusal_is_told_although_its_function_dies() -> None:
+    """Told before it is noted: delivered again it may be told twice, but never not at all."""
+    stage = Stage()
+    stage.ledger.faults.before("note_command", RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.ask("Hold Rollout", jobId="never-enrolled")
+
+    assert len(stage.bus.details("Command Refused")) == 1

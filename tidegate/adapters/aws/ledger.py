@@ -446,13 +446,6 @@ class DynamoLedger:
             return False
         return True
 
-    def forget_command(self, event_id: str) -> None:
-        """Take the note back: one without its time is none, and goes by itself."""
-        forgotten = Change(sets={"expires_at": self._expiry(ENDED_DAYS)}, removes=("noted_at",))
-        note = self._table.change(command_pk(event_id), RESULT, forgotten)
-        with suppress(ConditionFailed):
-            self._table.write(f"forget command {event_id}", note)
-
     # outcomes
 
     def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
@@ -655,6 +648,10 @@ class DynamoLedger:
         )
         with suppress(ConditionFailed):
             self._table.write(f"note the tag of job {job.job_id}", put)
+
+    def is_alerted(self, name: str) -> bool:
+        """Return whether something is known to be wrong."""
+        return "raised_at" in (self._table.get(ALERTS, name) or {})
 
     def raise_alert(self, name: str, *, at: float) -> bool:
         """Note that something is wrong; return whether that is news."""

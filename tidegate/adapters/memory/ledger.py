@@ -293,11 +293,6 @@ class MemoryLedger:
             self._commands.setdefault(event_id, result)
             return is_first
 
-    def forget_command(self, event_id: str) -> None:
-        """Take the note back."""
-        with self.faults.around("forget_command"), self._lock:
-            self._commands.pop(event_id, None)
-
     # outcomes
 
     def things(self, key: RolloutKey, names: Iterable[str]) -> dict[str, ThingRecord]:
@@ -500,6 +495,11 @@ class MemoryLedger:
         with self.faults.around("note_tagged"), self._lock:
             if self._tagged.get(job, tagged).at <= tagged.at:
                 self._tagged[job] = tagged
+
+    def is_alerted(self, name: str) -> bool:
+        """Return whether something is known to be wrong."""
+        with self.faults.around("is_alerted"), self._lock:
+            return name in self._alerts
 
     def raise_alert(self, name: str, *, at: float) -> bool:
         """Note that something is wrong; return whether that is news."""
