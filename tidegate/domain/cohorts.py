@@ -137,8 +137,10 @@ def suspects(
     others = _sum(tally for name, tally in tallies.items() if name not in failing)
     log_e_of_others = log_e_totals(others.harmed, others.started, tolerated_rate)
     # Where all of them fail nobody is left who fares well.
-    alone = others.started > 0 and all(
-        log_e_of_others < _limit_of(name, tallies, risk_of_others) for name in failing
+    alone = (
+        others.started > 0
+        and all(log_e_of_others < _limit_of(name, tallies, risk_of_others) for name in failing)
+        and not _is_bad_for_all(others, _sum(tallies.values()), tolerated_rate, risk_of_others)
     )
     found = [
         Suspect(
@@ -211,6 +213,19 @@ def suspects_by_key(
         for suspect in (of_key if clearest in of_key else _besides(of_key, clearest, apart, remedy))
     )
     return _worst_first(explained)
+
+
+def _is_bad_for_all(others: Tally, everyone: Tally, tolerated_rate: float, risk: float) -> bool:
+    """
+    Whether all together fail, and nothing shows that those outside the failing cohorts fare better.
+
+    Others so few that none of them can have failed yet do not make a cohort fail alone: the cohort
+    may be nearly everyone.
+    """
+    if log_e_totals(everyone.harmed, everyone.started, tolerated_rate) < -math.log(risk):
+        return False
+    failing = Tally(everyone.started - others.started, everyone.harmed - others.harmed)
+    return concentrated(failing, everyone) < -math.log(SHOWN_FALSELY)
 
 
 def _besides(

@@ -69,7 +69,7 @@ def test_a_cohort_that_fails_alone_is_left_out_or_waits_for_people(remedy: Remed
 
 def test_a_release_that_is_bad_for_the_others_too_is_stopped() -> None:
     """Setting a cohort apart would not help those that are left."""
-    some = found({"old": Tally(40, 30), "new": Tally(30, 20), "fine": Tally(1, 0)})
+    some = found({"old": Tally(40, 30), "new": Tally(30, 20), "fine": FINE})
     every = found({"old": Tally(40, 30), "new": Tally(30, 20), "none": Tally(0, 0)})
 
     assert [(each.cohort, each.remedy) for each in some] == [
@@ -80,6 +80,21 @@ def test_a_release_that_is_bad_for_the_others_too_is_stopped() -> None:
         ("old", Remedy.ABORT),
         ("new", Remedy.ABORT),
     ]
+
+
+@pytest.mark.parametrize("others", [Tally(1, 0), Tally(2, 0), Tally(13, 5)])
+def test_nearly_everyone_does_not_fail_alone(others: Tally) -> None:
+    """A few others say nothing: who fails is most of the fleet, so the release is stopped."""
+    (suspect, *_) = found({"common": Tally(84, 35), "rare": others})
+
+    assert suspect.remedy is Remedy.ABORT
+
+
+def test_a_rare_cohort_fails_alone_also_where_all_together_fail_by_it() -> None:
+    """Its failures are far more than its share of devices: the others are not stopped for it."""
+    (suspect,) = found({"common": Tally(80, 1), "rare": Tally(10, 9)})
+
+    assert suspect.remedy is Remedy.QUARANTINE
 
 
 def test_others_that_fail_a_little_each_are_bad_together() -> None:
