@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.lab.aws import After
 
 #: Messages that a Lambda gets at once, and how often a message comes before it is set aside.
-BATCH_SIZES = {"intake": 10, "record": 100, "signal": 10}
+BATCH_SIZES = {"intake": 10, "record": 100, "signal": 10, "relay": 10}
 RECEIVES_MAX = 5
 REDELIVERY_SECONDS = 180.0
 WINDOW_SECONDS = 1.0
