@@ -16,19 +16,19 @@ from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.errors import NotFound, Refused, RetryLater
 from tidegate.ports import BusEvent, Clock, Ledger, Policies, Records
 
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Profile = Annotated[
     str | None,
-    typer.Option("--profile", metavar="NAME", help="Of your AWS configuration.", show_default=""),
+    typer.Option("--profile", metavar="NAME", help="Of your AWS configuration."),
 ]
 Region = Annotated[
     str | None,
-    typer.Option("--region", metavar="NAME", help="The AWS region.", show_default=""),
+    typer.Option("--region", metavar="NAME", help="The AWS region."),
 ]
 EndpointUrl = Annotated[
     str | None,
-    typer.Option(
-        "--endpoint-url", metavar="URL", help="Where to call AWS instead.", show_default=""
-    ),
+    typer.Option("--endpoint-url", metavar="URL", help="Where to call AWS instead."),
 ]
 Environment = Annotated[
     str,
@@ -36,8 +36,8 @@ Environment = Annotated[
         "--environment",
         metavar="NAME",
         envvar="TIDEGATE_ENVIRONMENT",
-        help="Which Tidegate of the account; none for the one without a name.",
-        show_default="",
+        help="Which Tidegate of the account, if it has a name.",
+        show_default=False,
     ),
 ]
 

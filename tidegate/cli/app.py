@@ -6,14 +6,25 @@ command line or a file is at fault, and ``Failed`` where something else stands i
 message goes to stderr, without a traceback.
 """
 
-import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from tidegate.cli import fit_fleet, simulate
+from tidegate.cli import (
+    demo,
+    explain,
+    fit_fleet,
+    history,
+    launching,
+    policy,
+    requests,
+    simulate,
+    status,
+    watch,
+)
 from tidegate.cli.exits import ExitStatus, Failed
+from tidegate.cli.output import complain
 from tidegate.errors import Refused
 
 
@@ -24,21 +35,23 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except Refused as refusal:
-            print(refusal, file=sys.stderr)
+            for line in f"{refusal}".splitlines():
+                complain(line)
             raise typer.Exit(ExitStatus.USAGE) from None
         except Failed as failure:
-            print(failure, file=sys.stderr)
+            complain(f"{failure}")
             raise typer.Exit(failure.status) from None
 
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
     no_args_is_help=True,
     # Plain text: it can be piped, searched and copied, paths in messages too.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit status: 0 when done, 2 when the input is refused; stderr says why.",
+    epilog="Exit status: 0 when done, 1 when what was asked for is refused or fails, 2 when the "
+    "input is refused, 3 when it is not found, 4 when AWS is not reached or denies it, 5 when "
+    "nothing is known in time; stderr says why.",
 )
 
 
@@ -47,8 +60,23 @@ def _tidegate() -> None:
     """Steer AWS IoT Jobs rollouts by the evidence that devices report."""
 
 
+app.command("launch")(launching.launch)
+app.command("enroll")(launching.enroll)
+app.command("status")(status.command)
+app.command("watch")(watch.command)
+app.command("explain")(explain.command)
+app.command("history")(history.command)
+app.command("hold")(requests.hold)
+app.command("resume")(requests.resume)
+app.command("approve")(requests.approve)
+app.command("reject")(requests.reject)
+app.command("adjust")(requests.adjust)
+app.command("release")(requests.release)
+app.command("abort")(requests.abort)
+app.add_typer(policy.app, name="policy")
 app.command("simulate")(simulate.command)
 app.command("fit-fleet")(fit_fleet.command)
+app.command("demo")(demo.command)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ def test_help_names_the_subcommands_and_the_exit_status() -> None:
     assert result.exit_code == 0
     assert "simulate" in result.stdout
     assert "fit-fleet" in result.stdout
-    assert "Exit status: 0 when done, 2 when the input is refused" in result.stdout
+    assert "Exit status: 0 when done, 1 when what was asked for is refused" in result.stdout
 
 
 def test_an_unknown_subcommand_is_refused() -> None:

@@ -1,0 +1,263 @@
+"""``tidegate explain``: why a rollout is where it is, or was, at any of its decisions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from tidegate.cli.account import (
+    Access,
+    Account,
+    AsJson,
+    EndpointUrl,
+    Environment,
+    JobId,
+    Profile,
+    Region,
+    opened,
+)
+from tidegate.cli.documents import glance_document, plain
+from tidegate.cli.exits import ExitStatus, Failed
+from tidegate.cli.output import Screen, stated
+from tidegate.cli.status import glance_of
+from tidegate.cli.wording import choices, standing, waits_for
+from tidegate.console.view import Glance
+from tidegate.console.worded import figure, share, when
+from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.settings import JobSettings
+from tidegate.errors import NotFound
+
+#: Decisions that are searched for the one that stopped a rollout.
+DECISIONS_SEARCHED_MAX = 100
+
+_STOPPING = (Verdict.ABORT, Verdict.ROLL_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """
+    A decision and what came of it.
+
+    Attributes:
+        decision: The one that is asked about.
+        applied: What applying it came to; None if it was not applied.
+        cause: The decision that stopped the rollout, where that is another one.
+    """
+
+    decision: Decision
+    applied: Mapping[str, Any] | None
+    cause: Decision | None
+
+
+def command(
+    context: typer.Context,
+    job_id: JobId,
+    *,
+    revision: Annotated[
+        int | None,
+        typer.Option(
+            "--revision",
+            min=1,
+            metavar="NUMBER",
+            help="Of a decision; `tidegate history` has them.",
+            show_default="the last",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    environment: Environment = "",
+) -> None:
+    """
+    Explain why a rollout is where it is, or was.
+
+    Of the last decision, or of --revision: its reasons, what it changed, and what can be done now.
+    """
+    screen = Screen(as_json=as_json)
+    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+        glance = glance_of(account, job_id)
+        explained = _explained(account, glance, revision)
+    if as_json:
+        screen.document(_document(glance, explained))
+    elif explained is None:
+        screen.line(f"{job_id} is enrolled and not reviewed yet: there is nothing to explain")
+    else:
+        _show(screen, glance, explained)
+
+
+def _explained(account: Account, glance: Glance, revision: int | None) -> Explained | None:
+    rollout = glance.rollout
+    if revision is None and glance.last is None:
+        return None
+    number = revision or rollout.revision
+    try:
+        decision = account.ledger.decision(rollout.key, number)
+    except NotFound as error:
+        message = f"{rollout.key.job_id} has no decision {number}: its last is {rollout.revision}"
+        raise Failed(message, ExitStatus.NOT_FOUND) from error
+    applied = account.ledger.applied(rollout.key, number)
+    return Explained(decision, applied, _cause(account, glance, decision))
+
+
+def _cause(account: Account, glance: Glance, decision: Decision) -> Decision | None:
+    """Return the decision that stopped the rollout before this one; None if none did."""
+    if not glance.rollout.aborting:
+        return None
+    newest_first = account.ledger.decisions(glance.rollout.key, limit=DECISIONS_SEARCHED_MAX)
+    aborts = [each for each in newest_first if each.verdict is Verdict.ABORT]
+    first = aborts[-1] if aborts else None
+    return first if first is not None and first.revision < decision.revision else None
+
+
+def _document(glance: Glance, explained: Explained | None) -> dict[str, Any]:
+    if explained is None:
+        return {"rollout": glance_document(glance), "decision": None}
+    decision, cause = explained.decision, explained.cause
+    return {
+        "rollout": glance_document(glance),
+        "decision": plain(_decision_document(decision)),
+        "applied": None if explained.applied is None else plain(explained.applied),
+        "stopped_by": None if cause is None else plain(_decision_document(cause)),
+        "choices": [
+            {"what": what, "command": typed} for what, typed in choices(glance.rollout, glance.last)
+        ],
+    }
+
+
+def _decision_document(decision: Decision) -> dict[str, Any]:
+    return {**decision.to_document(), "summary": decision.summary}
+
+
+# for people
+
+
+def _show(screen: Screen, glance: Glance, explained: Explained) -> None:
+    decision = explained.decision
+    is_last = decision.revision == glance.rollout.revision
+    screen.line(
+        Text(f"{glance.rollout.key.job_id}  ", style="bold").append(stated(standing(glance)))
+    )
+    which = "its last" if is_last else f"of {glance.rollout.revision}"
+    screen.line(
+        f"decision {decision.revision} ({which}), {when(decision.at)}: {decision.verdict.value}"
+    )
+    if explained.cause is not None:
+        _cause_shown(screen, explained.cause)
+    screen.heading("Why")
+    screen.items([each.text for each in decision.reasons])
+    _evidence_shown(screen, glance, decision)
+    _settings_shown(screen, explained)
+    if is_last and glance.rollout.ending is None:
+        screen.heading("What wakes it")
+        screen.items(list(_wakes(glance, decision)))
+        _choices_shown(screen, glance)
+
+
+def _cause_shown(screen: Screen, cause: Decision) -> None:
+    screen.heading(f"What stopped it: decision {cause.revision}, {when(cause.at)}")
+    screen.items([each.text for each in cause.reasons])
+
+
+def _evidence_shown(screen: Screen, glance: Glance, decision: Decision) -> None:
+    evidence, harm = decision.evidence, glance.rollout.policy.harm
+    screen.heading("Evidence against limits")
+    screen.facts(
+        {
+            "devices": f"{evidence.exposed:,} exposed, {evidence.started:,} started, "
+            f"{evidence.succeeded:,} succeeded, {evidence.harmed:,} harmed, "
+            f"{evidence.in_flight:,} in flight",
+            "evidence": f"{figure(evidence.log_e)}, stops the release at "
+            f"{figure(evidence.abort_at)} (tolerated {share(harm.tolerated_rate)})",
+            "failure rate": f"at most {share(evidence.upper_bound)}, acceptable "
+            f"{share(harm.acceptable_rate)}",
+            "doubt": share(evidence.doubt) if evidence.doubt else "",
+            "late starters": f"{evidence.late_harmed:,} of {evidence.late_started:,} harmed"
+            if evidence.late_started
+            else "",
+        }
+    )
+    if decision.suspects:
+        screen.heading("Suspect cohorts")
+        screen.items(
+            [
+                f"{each.cohort}: {each.harmed} of {each.started} harmed; {each.remedy.value}"
+                for each in decision.suspects
+            ]
+        )
+
+
+def _settings_shown(screen: Screen, explained: Explained) -> None:
+    decision, applied = explained.decision, explained.applied
+    screen.heading("Settings of the job")
+    rows = list(_changes(decision.replaces, decision.settings))
+    if rows:
+        screen.table(("setting", "before", "after"), rows)
+    else:
+        screen.items(["nothing changes"])
+    if decision.withheld is not None:
+        withheld = decision.withheld
+        screen.items(
+            [f"not done: {withheld.action.value}, as its authority is {withheld.authority.value}"]
+        )
+    screen.items([_sent(applied)])
+
+
+def _sent(applied: Mapping[str, Any] | None) -> str:
+    if applied is None:
+        return "not applied yet, or overtaken by the next decision"
+    sent = ", ".join(applied.get("sent") or {}) or "nothing"
+    problem = applied.get("problem")
+    return f"sent to AWS: {sent}" + (f"; {problem}: {applied.get('remedy')}" if problem else "")
+
+
+def _changes(before: JobSettings, after: JobSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield settings that differ, as they were and as they are to be."""
+    wanted = _lines(before.changes_to(after))
+    standing_ = _lines(before)
+    for name, value in wanted.items():
+        yield name, standing_.get(name, "not set"), value
+
+
+def _lines(settings: JobSettings) -> dict[str, str]:
+    lines = {}
+    if settings.rollout is not None:
+        growth = " growing" if settings.rollout.exponential else ""
+        lines["rate"] = f"{settings.rollout.maximum_per_minute:,} per minute{growth}"
+    for each in settings.abort or ():
+        lines[f"abort at {each.failure_type.value}"] = (
+            f"{each.threshold_percentage:g}% of {each.min_executed_things:,} executed things"
+        )
+    if settings.timeout_minutes is not None:
+        lines["time-out"] = f"{settings.timeout_minutes:,} min"
+    if settings.retries is not None:
+        lines["retries"] = ", ".join(
+            f"{each.failure_type.value} {each.number_of_retries}" for each in settings.retries
+        )
+    if settings.description is not None:
+        lines["description"] = settings.description
+    return lines
+
+
+def _wakes(glance: Glance, decision: Decision) -> Iterator[str]:
+    """Yield what brings the next review."""
+    yield f"time: a review is due by {when(decision.review_by)}"
+    trips = decision.tripwires
+    if trips.harmed is not None:
+        yield f"harm: {trips.harmed:,} harmed devices, {decision.evidence.harmed:,} by now"
+    if trips.succeeded is not None:
+        by_now = decision.evidence.succeeded
+        yield f"success: {trips.succeeded:,} succeeded devices, {by_now:,} by now"
+    if waiting := waits_for(glance):
+        yield f"what it waits for: {waiting}"
+    yield "people: any command below"
+
+
+def _choices_shown(screen: Screen, glance: Glance) -> None:
+    found = choices(glance.rollout, glance.last)
+    if not found:
+        return
+    screen.heading("What you can do")
+    screen.facts(dict(found))

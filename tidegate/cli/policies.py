@@ -1,0 +1,34 @@
+"""Policies as they are named on the command line: by name, or by their file."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.cli.reading import read_text
+from tidegate.documents.policy import parse_policy_yaml
+from tidegate.documents.shapes import POLICY_NAME, shown
+from tidegate.errors import Refused
+
+#: How the name of a file ends; a policy's own name has no slash, and should not end so.
+_FILE_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def policy_of(named: str) -> str | Mapping[str, Any]:
+    """
+    Return a policy as commands carry it: its name, or what its file holds.
+
+    Args:
+        named: A name, or a path; ``-`` is stdin. A path has a slash, or ends as YAML files do.
+
+    Raises:
+        Refused: It is neither; or the file cannot be read, or is no valid policy.
+    """
+    if named == "-" or "/" in named or named.endswith(_FILE_ENDINGS):
+        source = "stdin" if named == "-" else named
+        document = parse_policy_yaml(read_text(named, what="the policy"), source=source)
+        inline: Mapping[str, Any] = json.loads(document.to_json())
+        return inline
+    if not POLICY_NAME.fullmatch(named):
+        message = f"--policy is {shown(named)}: give a policy's name, or its file's path"
+        raise Refused(message)
+    return named

@@ -1,0 +1,218 @@
+"""Commands on their way: put on the bus, and waited for until it is known what became of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from tidegate.cli.account import Account
+from tidegate.cli.exits import ExitStatus, Failed
+from tidegate.cli.output import Screen
+from tidegate.documents.commands import CommandError, parse_command
+from tidegate.documents.detail_types import OPERATOR_SOURCE
+from tidegate.documents.shapes import VERSION
+from tidegate.domain.rollout import Rollout
+from tidegate.ports import BusEvent, CommandResult
+from tidegate.service.names import execution_name
+
+#: How long a command is waited for, and at most; an hour is much longer than a queue should be.
+WAIT_SECONDS = 60
+WAIT_SECONDS_MAX = 3600
+
+#: Between two looks.
+POLL_SECONDS = 0.5
+
+NoWait = Annotated[
+    bool,
+    typer.Option(
+        "--no-wait", help="Only put the command on the bus; do not ask what becomes of it."
+    ),
+]
+WaitSeconds = Annotated[
+    int,
+    typer.Option(
+        "--timeout",
+        min=1,
+        max=WAIT_SECONDS_MAX,
+        metavar="SECONDS",
+        help="How long to wait for what becomes of the command.",
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who asks for it.", show_default="your name in AWS"),
+]
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that is on the bus, and when it was put there, in epoch seconds."""
+
+    detail_type: str
+    job_id: str
+    event_id: str
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.detail_type} of job {self.job_id}"
+
+    def to_document(self, outcome: str, **members: object) -> dict[str, Any]:
+        """Return the command and what became of it as plain JSON."""
+        return {
+            "command": self.detail_type,
+            "job_id": self.job_id,
+            "event_id": self.event_id,
+            "outcome": outcome,
+            "problem": None,
+            "remedy": None,
+            **members,
+        }
+
+
+def send(account: Account, detail_type: str, job_id: str, **members: object) -> Command:
+    """
+    Put a command on the bus; one that is faulty is not sent.
+
+    Raises:
+        Failed: It is faulty; every fault is in the message.
+        RetryLater: The bus does not take it now.
+    """
+    given = {name: value for name, value in members.items() if value is not None}
+    detail: Mapping[str, Any] = {"version": VERSION, "jobId": job_id, **given}
+    try:
+        parse_command({"source": OPERATOR_SOURCE, "detail-type": detail_type, "detail": detail})
+    except CommandError as error:
+        raise Failed(str(error), ExitStatus.USAGE) from error
+    at = account.clock.now()
+    event_id = account.bus.send(BusEvent(detail_type, detail, source=OPERATOR_SOURCE))
+    return Command(detail_type, job_id, event_id, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """
+    How a command is given.
+
+    Attributes:
+        by: Who asks for it; None: whoever calls AWS.
+        seconds: How long to wait for what becomes of it; None: not at all.
+        as_json: Whether what became of it is printed as JSON.
+    """
+
+    by: str | None = None
+    seconds: float | None = WAIT_SECONDS
+    as_json: bool = False
+
+
+def ask(
+    account: Account,
+    manner: Manner,
+    detail_type: str,
+    job_id: str,
+    said: str,
+    **members: object,
+) -> None:
+    """
+    Give a command about a rollout, and tell what became of it.
+
+    Args:
+        account: Where.
+        manner: How.
+        detail_type: Of the command.
+        job_id: The rollout's.
+        said: What to tell people once it is done.
+        members: Of the command; None is left out.
+
+    Raises:
+        Failed: It is refused, or nothing is known of it in time.
+    """
+    by = account.caller() if manner.by is None else manner.by
+    command = send(account, detail_type, job_id, by=by, **members)
+    screen = Screen(as_json=manner.as_json)
+    if manner.seconds is None:
+        tell(screen, command, "sent", f"{command} is on the bus as {command.event_id}")
+        return
+    require_done(screen, command, result_of(account, command, manner.seconds))
+    tell(screen, command, "done", said)
+
+
+def require_done(screen: Screen, command: Command, result: CommandResult) -> None:
+    """Raise Failed if a command was refused, and print that if a document is wanted."""
+    if result.problem is None:
+        return
+    if screen.as_json:
+        refusal = {"problem": result.problem, "remedy": result.remedy}
+        screen.document(command.to_document("refused", **refusal))
+    message = f"{command} is refused: {result.problem}: {result.remedy}"
+    raise Failed(message)
+
+
+def tell(screen: Screen, command: Command, outcome: str, said: str, **members: object) -> None:
+    """Print what became of a command."""
+    if screen.as_json:
+        screen.document(command.to_document(outcome, **members))
+    else:
+        screen.line(said)
+
+
+def result_of(account: Account, command: Command, seconds: float) -> CommandResult:
+    """
+    Wait until it is known what became of a command.
+
+    Raises:
+        Failed: Nothing is known after so many seconds.
+    """
+    return _awaited(
+        account,
+        lambda: account.ledger.command(command.event_id),
+        command.at + seconds,
+        f"{command} is on the bus as {command.event_id}, but nothing is known of it after "
+        f"{seconds:g} s: look at `tidegate status {command.job_id}` later, and at the queues of "
+        "signal if it stays so",
+    )
+
+
+def begun(account: Account, command: Command, seconds: float) -> Rollout:
+    """
+    Wait until a launch or enrolment that was taken has become a rollout.
+
+    Raises:
+        Failed: It was refused; or it is not there after so many seconds.
+    """
+    name = execution_name(command.job_id, command.event_id)
+
+    def rollout() -> Rollout | None:
+        known = account.ledger.current([command.job_id]).get(command.job_id)
+        if known is not None and known.execution_arn.endswith(f":{name}"):
+            return known
+        if (why := account.launches.failure(name)) is not None:
+            message = f"{command} is refused: {why}"
+            raise Failed(message)
+        return None
+
+    return _awaited(
+        account,
+        rollout,
+        command.at + seconds,
+        f"{command} has begun, but no rollout is there after {seconds:g} s: it may wait for its "
+        f"turn behind another one; look at the execution {name} in Step Functions, or at "
+        f"`tidegate status {command.job_id}` later",
+    )
+
+
+def _awaited(
+    account: Account,
+    look: Callable[[], _Found | None],
+    deadline: float,
+    late: str,
+) -> _Found:
+    for _ in range(int(WAIT_SECONDS_MAX / POLL_SECONDS) + 1):
+        if (found := look()) is not None:
+            return found
+        if account.clock.now() >= deadline:
+            break
+        account.sleep(POLL_SECONDS)
+    raise Failed(late, ExitStatus.TIMED_OUT)

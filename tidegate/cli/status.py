@@ -1,0 +1,148 @@
+"""``tidegate status``: all rollouts, a line each, or one of them in detail."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tidegate.cli.account import (
+    Access,
+    Account,
+    AsJson,
+    EndpointUrl,
+    Environment,
+    Profile,
+    Region,
+    opened,
+)
+from tidegate.cli.documents import glance_document
+from tidegate.cli.exits import STANDS, ExitStatus, Failed
+from tidegate.cli.output import Screen, stated
+from tidegate.cli.wording import budget_of, exposed_of, rate_of, standing, waits_for
+from tidegate.console.view import Glance, glances
+from tidegate.console.worded import devices, figure, share, when
+from tidegate.domain.decision import Evidence
+
+_COLUMNS = ("job", "state", "exposed", "harmed", "beyond acceptable", "rate", "waits for")
+
+
+def command(
+    context: typer.Context,
+    job_id: Annotated[
+        str | None,
+        typer.Argument(metavar="JOB", help="A job's id.", show_default="all rollouts"),
+    ] = None,
+    *,
+    active: Annotated[
+        bool, typer.Option("--active", help="Leave out rollouts that have ended.")
+    ] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="End with how the rollout stands: 0 if it is completed."),
+    ] = False,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    environment: Environment = "",
+) -> None:
+    """
+    Show how rollouts stand, and what each waits for.
+
+    With --exit-code, of one rollout: 0 completed, 10 stopped by Tidegate, 11 stopped by AWS's
+    criteria, 12 canceled by others, 13 deleted by others, 20 it goes on.
+    """
+    screen = Screen(as_json=as_json)
+    if exit_code and job_id is None:
+        message = "--exit-code is about one rollout: name its job"
+        raise typer.BadParameter(message)
+    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+        if job_id is None:
+            listed = [
+                each for each in glances(account.ledger) if not (active and each.rollout.ending)
+            ]
+            _show_all(screen, listed)
+            return
+        glance = glance_of(account, job_id)
+    if as_json:
+        screen.document(glance_document(glance))
+    else:
+        show(screen, glance)
+    if exit_code:
+        raise typer.Exit(STANDS[glance.rollout.ending])
+
+
+def glance_of(account: Account, job_id: str) -> Glance:
+    """Return the newest rollout of a job in one line; raises Failed if it never had one."""
+    rollout = account.ledger.current([job_id]).get(job_id)
+    if rollout is None:
+        message = (
+            f"job {job_id} has no rollout in this account and region: `tidegate status` lists all, "
+            "and `tidegate enroll` begins one"
+        )
+        raise Failed(message, ExitStatus.NOT_FOUND)
+    return Glance(rollout, account.ledger.last_decisions([rollout]).get(rollout.key))
+
+
+def _show_all(screen: Screen, listed: Sequence[Glance]) -> None:
+    if screen.as_json:
+        screen.document({"rollouts": [glance_document(each) for each in listed]})
+    elif listed or not screen.is_terminal:
+        screen.table(_COLUMNS, [_row(each) for each in listed])
+    else:
+        screen.line("no rollouts yet: `tidegate launch` or `tidegate enroll` begins one")
+
+
+def _row(glance: Glance) -> list[str | Text]:
+    harmed = glance.point.harmed if glance.point else 0
+    return [
+        glance.rollout.key.job_id,
+        stated(standing(glance)),
+        exposed_of(glance),
+        f"{harmed:,}",
+        budget_of(glance),
+        rate_of(glance),
+        waits_for(glance),
+    ]
+
+
+def show(screen: Screen, glance: Glance) -> None:
+    """Print one rollout in detail."""
+    rollout, last = glance.rollout, glance.last
+    screen.line(Text(f"{rollout.key.job_id}  ", style="bold").append(stated(standing(glance))))
+    evidence = last.evidence if last else Evidence()
+    acceptable = share(rollout.policy.harm.acceptable_rate)
+    is_going = rollout.ending is None
+    screen.facts(
+        {
+            "why": glance.why,
+            "waits for": waits_for(glance),
+            "policy": f"{rollout.policy.name}, version {rollout.policy_version}",
+            "devices": f"{exposed_of(glance)} exposed: {evidence.succeeded:,} succeeded, "
+            f"{evidence.harmed:,} harmed, {evidence.in_flight:,} in flight",
+            "budget": f"{budget_of(glance)} devices harmed beyond the acceptable {acceptable}",
+            "evidence": f"{figure(evidence.log_e)} of the {figure(evidence.abort_at)} that stops it"
+            if last
+            else "",
+            "failure rate": f"at most {share(evidence.upper_bound)}" if last else "",
+            "rate": rate_of(glance),
+            "enrolled": when(rollout.enrolled_at),
+            "ended": when(rollout.ended_at) if rollout.ended_at is not None else "",
+            "next review": f"by {when(last.review_by)}" if last and is_going else "",
+            "same devices": ", ".join(rollout.overlaps),
+            "undoes": rollout.rolls_back or "",
+            "undone by": rollout.rolled_back_by or "",
+        }
+    )
+    if last and last.attention and is_going:
+        screen.line(f"look at this: {last.attention.problem}: {last.attention.remedy}")
+
+
+def summary_of(glance: Glance) -> str:
+    """Return a rollout's figures in one line."""
+    harmed = glance.point.harmed if glance.point else 0
+    return (
+        f"{exposed_of(glance)} exposed, {devices(harmed)} harmed, {budget_of(glance)} beyond the "
+        "acceptable"
+    )

@@ -1,0 +1,260 @@
+"""``tidegate watch``: a rollout as it goes, until it ends."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.cli.account import (
+    Access,
+    Account,
+    AsJson,
+    EndpointUrl,
+    Environment,
+    JobId,
+    Profile,
+    Region,
+    opened,
+)
+from tidegate.cli.documents import glance_document, plain
+from tidegate.cli.exits import STANDS, ExitStatus, Failed
+from tidegate.cli.output import Screen, printable, stated
+from tidegate.cli.status import glance_of, summary_of
+from tidegate.cli.wording import exposed_of, rate_of, span, standing, waits_for
+from tidegate.console.view import Glance
+from tidegate.console.worded import devices, figure, state_of, when
+from tidegate.domain.decision import Decision
+from tidegate.errors import RetryLater
+
+#: Between two looks, where nothing else is asked for.
+INTERVAL_SECONDS = 2.0
+INTERVAL_SECONDS_MIN = 0.2
+INTERVAL_SECONDS_MAX = 3600.0
+
+#: A watch ends by itself after so long, whatever it is told; there is no rollout without an end.
+WATCH_SECONDS_MAX = 30 * 86_400
+
+#: Looks in a row that AWS may fail to answer.
+FAILURES_MAX = 10
+
+#: Decisions made before the watch begins that it shows, and decisions that one look reads.
+SHOWN_BEFORE_MAX = 5
+READ_MAX = 50
+
+_BAR_WIDTH = 30
+_NAME_WIDTH = 11
+
+
+def command(
+    context: typer.Context,
+    job_id: JobId,
+    *,
+    interval: Annotated[
+        float,
+        typer.Option(
+            "--interval",
+            min=INTERVAL_SECONDS_MIN,
+            max=INTERVAL_SECONDS_MAX,
+            metavar="SECONDS",
+            help="Between two looks.",
+        ),
+    ] = INTERVAL_SECONDS,
+    timeout: Annotated[
+        int,
+        typer.Option(
+            "--timeout",
+            min=1,
+            max=WATCH_SECONDS_MAX,
+            metavar="SECONDS",
+            help="Stop watching after so long.",
+            show_default="30 days",
+        ),
+    ] = WATCH_SECONDS_MAX,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="End with how the rollout ended: 0 if it is completed."),
+    ] = False,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    environment: Environment = "",
+) -> None:
+    """
+    Watch a rollout until it ends.
+
+    Shows progress, evidence against limits, and decisions as they come.
+
+    With --json, each decision is a document on a line of its own, and the rollout is the last.
+    With --exit-code: 0 completed, 10 stopped by Tidegate, 11 stopped by AWS's criteria, 12
+    canceled by others, 13 deleted by others.
+    """
+    screen = Screen(as_json=as_json)
+    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+        glance = glance_of(account, job_id)
+        watch = _Watch(account, screen, interval, account.clock.now() + timeout)
+        try:
+            glance = watch.until_over(glance)
+        except KeyboardInterrupt:
+            message = f"no longer watching {job_id}, which goes on"
+            raise Failed(message, ExitStatus.INTERRUPTED) from None
+    if as_json:
+        screen.document(glance_document(glance), indent=None)
+    else:
+        ended = glance.rollout.ended_at
+        at = "" if ended is None else f" at {when(ended)}"
+        screen.line(
+            Text(f"{job_id}: ")
+            .append(stated(standing(glance)))
+            .append(f"{at}; {summary_of(glance)}")
+        )
+    if exit_code:
+        raise typer.Exit(STANDS[glance.rollout.ending])
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One watch; ``shown`` is the revision of the last decision that was."""
+
+    account: Account
+    screen: Screen
+    interval: float
+    deadline: float
+    shown: int = 0
+    failures: int = 0
+
+    def until_over(self, glance: Glance) -> Glance:
+        """Show the rollout until it ends; return it as it is then."""
+        self.shown = max(0, glance.rollout.revision - SHOWN_BEFORE_MAX)
+        with self._drawn() as live:
+            for _ in range(int(WATCH_SECONDS_MAX / INTERVAL_SECONDS_MIN)):
+                self._tell(glance)
+                if glance.rollout.ending is not None:
+                    return glance
+                if live is not None:
+                    live.update(_picture(glance, self.account.clock.now()), refresh=True)
+                if self.account.clock.now() >= self.deadline:
+                    break
+                self.account.sleep(self.interval)
+                glance = self._looked(glance)
+        message = (
+            f"{glance.rollout.key.job_id} goes on; it was watched as long as --timeout says: "
+            "watch it again"
+        )
+        raise Failed(message, ExitStatus.TIMED_OUT)
+
+    @contextmanager
+    def _drawn(self) -> Iterator[Live | None]:
+        if not self.screen.is_live:
+            yield None
+            return
+        with Live(console=self.screen.console, auto_refresh=False, transient=True) as live:
+            yield live
+
+    def _looked(self, before: Glance) -> Glance:
+        """Return the rollout as it is now; as it was, if AWS does not answer for a while."""
+        try:
+            rollout = self.account.ledger.rollout(before.rollout.key)
+            last = before.last
+            if last is None or last.revision != rollout.revision:
+                last = self.account.ledger.last_decisions([rollout]).get(rollout.key)
+        except RetryLater:
+            self.failures += 1
+            if self.failures > FAILURES_MAX:
+                raise
+            return before
+        self.failures = 0
+        return Glance(rollout, last)
+
+    def _tell(self, glance: Glance) -> None:
+        """Print the decisions not yet shown, oldest first."""
+        revision = glance.rollout.revision
+        if revision <= self.shown:
+            return
+        limit = min(READ_MAX, revision - self.shown)
+        decisions = self.account.ledger.decisions(glance.rollout.key, limit=limit)
+        for each in sorted(decisions, key=lambda decision: decision.revision):
+            if each.revision > self.shown:
+                self._print(each, glance)
+                self.shown = each.revision
+
+    def _print(self, decision: Decision, glance: Glance) -> None:
+        if self.screen.as_json:
+            document = {"job_id": glance.rollout.key.job_id, **decision.to_document()}
+            self.screen.document(plain(document), indent=None)
+        elif not self.screen.is_terminal:
+            self.screen.line(_line(decision))
+        else:
+            self.screen.console.print(_row(decision))
+
+
+def _line(decision: Decision) -> str:
+    """Return a decision as a line, its parts divided by tabs."""
+    rate = decision.settings.rollout
+    pace = f"{rate.maximum_per_minute:,}/min" if rate else ""
+    parts = (when(decision.at), f"{decision.revision}", decision.verdict.value, pace)
+    return "\t".join((*parts, decision.summary))
+
+
+def _row(decision: Decision) -> Table:
+    """Return a decision as a row whose reason wraps under itself."""
+    rate = decision.settings.rollout
+    row = Table.grid(padding=(0, 1))
+    for _ in range(4):
+        row.add_column(no_wrap=True)
+    row.add_column(overflow="fold", ratio=1)
+    row.add_row(
+        Text(when(decision.at)[11:19], style="dim"),
+        Text(f"#{decision.revision}", style="dim"),
+        stated(state_of(decision.verdict.value)),
+        f"{rate.maximum_per_minute:,}/min" if rate else "",
+        Text(printable(decision.summary)),
+    )
+    return row
+
+
+def _picture(glance: Glance, now: float) -> Group:
+    """Return what stands below the decisions and is drawn over."""
+    rollout, last = glance.rollout, glance.last
+    title = Text(f"{rollout.key.job_id}  ", style="bold").append(stated(standing(glance)))
+    if waiting := waits_for(glance):
+        title.append(f"  waits for {printable(waiting)}")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True, width=_NAME_WIDTH, style="dim")
+    grid.add_column(width=_BAR_WIDTH)
+    grid.add_column(overflow="fold")
+    if last is None:
+        return Group(title)
+    evidence, size = last.evidence, rollout.fleet_size
+    pace = f" at {rate}" if (rate := rate_of(glance)) else ""
+    counts = f"{evidence.succeeded:,} succeeded, {evidence.in_flight:,} in flight"
+    _bar(grid, "exposed", evidence.exposed, size, f"{exposed_of(glance)}{pace}; {counts}")
+    harmed = f"{devices(round(glance.harmed_beyond, 1))} of {devices(glance.budget)}"
+    _bar(
+        grid,
+        "budget",
+        glance.harmed_beyond,
+        glance.budget,
+        f"{harmed} beyond the acceptable; {evidence.harmed:,} harmed",
+    )
+    limit = f"{figure(evidence.log_e)} of the {figure(evidence.abort_at)} that stops it"
+    _bar(grid, "evidence", evidence.log_e, evidence.abort_at, limit)
+    due = last.review_by - now
+    grid.add_row("next review", Text("now" if due <= 0 else f"in {span(due)}"), "")
+    return Group(Text(), title, grid)
+
+
+def _bar(grid: Table, name: str, value: float, limit: float | None, said: str) -> None:
+    """Add a bar of a value against its limit; without one, what is said is enough."""
+    bar: ProgressBar | Text = Text()
+    if limit is not None and math.isfinite(limit) and limit > 0:
+        bar = ProgressBar(limit, max(0.0, min(value, limit)), _BAR_WIDTH)
+    grid.add_row(name, bar, Text(printable(said)))

@@ -1,0 +1,126 @@
+"""What the terminal says of rollouts beyond their state, and what a person can do about one."""
+
+from tidegate.console.view import Glance
+from tidegate.console.worded import State, awaited, devices, hold_worded, state_of, when
+from tidegate.domain.course import About, Question
+from tidegate.domain.decision import Awaits, Decision, Verdict
+from tidegate.domain.rollout import Hold, HoldKind, Rollout
+
+#: Holds and questions that one line names; the others are counted.
+NAMED_MAX = 3
+
+_MINUTE_SECONDS = 60
+_HOUR_SECONDS = 3600
+_DAY_SECONDS = 86_400
+
+
+def standing(glance: Glance) -> State:
+    """Return how a rollout stands, for what people asked and the gate that it is at."""
+    rollout, last = glance.rollout, glance.last
+    is_over = rollout.ending is not None
+    if not is_over and rollout.abort_request is not None and glance.state != Verdict.ROLL_BACK:
+        return state_of(Verdict.ABORT)
+    shown = state_of(glance.state)
+    if is_over or last is None:
+        return shown
+    if last.verdict is Verdict.GATE and last.gate is not None:
+        return State(shown.sign, f"at gate {last.gate.name}", shown.tone)
+    if last.verdict is Verdict.PROCEED and rollout.course.is_guarding:
+        return State(shown.sign, "guarding", shown.tone)
+    return shown
+
+
+def waits_for(glance: Glance) -> str:
+    """Return what a rollout waits for; nothing where it is over."""
+    last = glance.last
+    if glance.rollout.ending is not None:
+        return ""
+    if last is None:
+        return "its first review"
+    pending = glance.rollout.course.pending
+    if last.awaits is Awaits.RELEASE and last.holds:
+        return _named([held_by(each) for each in last.holds])
+    if last.awaits in (Awaits.ANSWER, Awaits.APPROVAL) and pending:
+        return _named([asked(each) for each in pending])
+    if last.awaits is Awaits.BAKE and last.gate is not None:
+        return _baking(last.gate.name, last)
+    return awaited(last.awaits)
+
+
+def _baking(gate: str, last: Decision) -> str:
+    if last.gate is None or "bake" not in last.gate.waits_for:
+        return f"alarms of gate {gate} to be OK"
+    return f"gate {gate}, watched until {when(last.gate.bake_until)}"
+
+
+def held_by(hold: Hold) -> str:
+    """Return a hold by where it comes from, in a few words."""
+    if hold.kind in (HoldKind.OPERATOR, HoldKind.ALARM, HoldKind.CALENDAR):
+        return f"{hold_worded(hold.kind)} hold by {hold.by}"
+    return f"hold by {hold_worded(hold.kind)}"
+
+
+def asked(question: Question) -> str:
+    """Return a question by who is asked for what, and by when."""
+    what = "answer to" if question.about is About.GATE_ANSWER else "approval of"
+    due = "" if question.due_at is None else f" by {when(question.due_at)}"
+    return f"{what} {question.question_id}{due}"
+
+
+def _named(parts: list[str]) -> str:
+    named = "; ".join(parts[:NAMED_MAX])
+    return f"{named}; and {len(parts) - NAMED_MAX} more" if len(parts) > NAMED_MAX else named
+
+
+def choices(rollout: Rollout, last: Decision | None) -> list[tuple[str, str]]:
+    """Return what a person can do now: what it is, and what to type for it."""
+    if rollout.ending is not None:
+        return []
+    job_id = rollout.key.job_id
+    found = []
+    for question in rollout.course.pending:
+        what = f"{question.subject} ({question.question_id})"
+        ask = f"{job_id} {question.question_id} --comment TEXT"
+        found.append((f"say yes to {what}", f"tidegate approve {ask}"))
+        found.append((f"say no to {what}", f"tidegate reject {ask}"))
+    if rollout.aborting or rollout.abort_request is not None:
+        return found
+    if last is not None and any(each.kind is HoldKind.OPERATOR for each in last.holds):
+        found.append(("lift operators' holds", f"tidegate resume {job_id} --reason TEXT"))
+    else:
+        found.append(("hold it", f"tidegate hold {job_id} --reason TEXT"))
+    found.append(("adjust it", f"tidegate adjust {job_id} --policy NAME --reason TEXT"))
+    found.append(("stop it for good", f"tidegate abort {job_id} --reason TEXT"))
+    return found
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its two largest units."""
+    whole = max(0, round(seconds))
+    days, rest = divmod(whole, _DAY_SECONDS)
+    hours, rest = divmod(rest, _HOUR_SECONDS)
+    minutes, left = divmod(rest, _MINUTE_SECONDS)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def budget_of(glance: Glance) -> str:
+    """Return how much of the budget is used, like ``1.5 of 15``."""
+    return f"{devices(round(glance.harmed_beyond, 1))} of {devices(glance.budget)}"
+
+
+def exposed_of(glance: Glance) -> str:
+    """Return how many devices are exposed, of how many if that is known."""
+    point, size = glance.point, glance.rollout.fleet_size
+    exposed = f"{point.exposed if point else 0:,}"
+    return exposed if size is None else f"{exposed} of {size:,}"
+
+
+def rate_of(glance: Glance) -> str:
+    """Return the rate in force, if it is known and the rollout goes on."""
+    if glance.rollout.ending is not None or glance.rate is None:
+        return ""
+    return f"{glance.rate:,}/min"
