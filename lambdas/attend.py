@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas._metrics import counting_throttles
 from tidegate.adapters.aws import environment as aws
 from tidegate.domain.rollout import RolloutKey
 from tidegate.service.attend import Attending
@@ -16,6 +17,7 @@ metrics = Metrics()
 
 @logger.inject_lambda_context
 @metrics.log_metrics
+@counting_throttles(metrics)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Do one pass after the decision of the given revision; what it leaves, the next one does."""
     rollout = event["rollout"]

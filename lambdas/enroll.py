@@ -4,17 +4,22 @@ from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas._metrics import counting_throttles
 from tidegate.adapters.aws import environment as aws
 from tidegate.documents.commands import REVIEWS_DEFAULT
 from tidegate.errors import Refused, Superseded
 from tidegate.service.enroll import Enrolling, NotYet
 
 logger = Logger()
+metrics = Metrics()
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
+@counting_throttles(metrics)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Claim the rollout for the calling execution; a refusal is a result, not a failure."""
     enrolling = Enrolling(

@@ -29,4 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         logger.error("no bus event of a job", fault=fault)
     metrics.add_metric("OutcomesRecorded", MetricUnit.Count, recorded.changed)
     metrics.add_metric("EventsIgnored", MetricUnit.Count, recorded.ignored)
+    if recorded.oldest_at is not None:
+        age = max(0.0, aws.clock().now() - recorded.oldest_at)
+        metrics.add_metric("EventAge", MetricUnit.Seconds, age)
     return failures(event, recorded.failed)

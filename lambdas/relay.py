@@ -7,6 +7,7 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas._batch import event_in, failures
+from lambdas._metrics import counting_throttles
 from tidegate.adapters.aws import environment as aws
 from tidegate.service.relay import Relaying
 
@@ -16,6 +17,7 @@ metrics = Metrics()
 
 @logger.inject_lambda_context
 @metrics.log_metrics
+@counting_throttles(metrics)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Relay a batch of reports; those that cannot be done now come again, alone."""
     relaying = Relaying(

@@ -3,8 +3,10 @@
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas._metrics import counting_throttles, tell_of_decision
 from tidegate.adapters.aws import environment as aws
 from tidegate.domain.rollout import RolloutKey
 from tidegate.errors import Superseded
@@ -12,12 +14,15 @@ from tidegate.service.review import Reviewing
 from tidegate.service.standing import Watching
 
 logger = Logger()
+metrics = Metrics()
 
 #: What the workflow carries along; the whole decision is in the ledger.
 SUMMARY_LENGTH_MAX = 1000
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
+@counting_throttles(metrics)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Decide about a rollout; a newer owner is a verdict too, for this execution to end on."""
     rollout, ledger = event["rollout"], aws.ledger()
@@ -35,11 +40,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     except Superseded as error:
         logger.warning("superseded", problem=str(error))
         return _result("superseded", summary=str(error))
-    logger.info("decided", decision=decision.to_document())
+    logger.info("decided", job_id=key.job_id, decision=decision.to_document())
+    tell_of_decision(metrics, decision, entered_at=event.get("enteredAt"))
     return _result(
         decision.verdict.value,
         revision=decision.revision,
-        wait_seconds=decision.wait_seconds,
+        waitSeconds=decision.wait_seconds,
         summary=decision.summary,
         ending=decision.ending.value if decision.ending else "",
         awaits=decision.awaits.value,
@@ -47,22 +53,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     )
 
 
-def _result(
-    verdict: str,
-    *,
-    summary: str,
-    revision: int = 0,
-    wait_seconds: int = 1,
-    ending: str = "",
-    awaits: str = "",
-    attends: bool = False,
-) -> dict[str, Any]:
-    return {
-        "verdict": verdict,
-        "revision": revision,
-        "waitSeconds": wait_seconds,
-        "summary": summary[:SUMMARY_LENGTH_MAX],
-        "ending": ending,
-        "awaits": awaits,
-        "attends": attends,
-    }
+def _result(verdict: str, *, summary: str, **members: object) -> dict[str, Any]:
+    nothing = {"revision": 0, "waitSeconds": 1, "ending": "", "awaits": "", "attends": False}
+    return {"verdict": verdict, "summary": summary[:SUMMARY_LENGTH_MAX]} | nothing | members

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas._metrics import counting_throttles
 from tidegate.adapters.aws import environment as aws
 from tidegate.errors import RetryLater
 from tidegate.service.sweep import Sweeping
@@ -20,6 +21,7 @@ FAULTS_SHOWN_MAX = 20
 
 @logger.inject_lambda_context
 @metrics.log_metrics
+@counting_throttles(metrics)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - AWS's signature
     """Sweep once; fail at the end if anything could not be seen to, for the alarm on failures."""
     swept = Sweeping(

@@ -38,12 +38,15 @@ class Recorded:
         ignored: Events of jobs that are not enrolled.
         failed: Indices of events to deliver again.
         faults: One message per event that is no event at all.
+        oldest_at: When AWS said the oldest of what was recorded, in epoch seconds; None if nothing
+            was of an enrolled job.
     """
 
     changed: int
     ignored: int
     failed: tuple[int, ...]
     faults: tuple[str, ...] = ()
+    oldest_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def record(
     )
     rollouts = ledger.current(by_job)
     changed, ignored, failed = 0, 0, list(faults)
+    moments: list[int] = []
     for job_id, changes in by_job.items():
         rollout = rollouts.get(job_id)
         if rollout is None:
@@ -108,7 +112,15 @@ def record(
             changed += recording.record(rollout, changes)
         except TidegateError:
             failed.extend(change.index for change in changes)
-    return Recorded(changed, ignored, tuple(sorted(failed)), tuple(faults.values()))
+            continue
+        moments.extend(change.at for change in changes if change.at >= rollout.key.created_at)
+    return Recorded(
+        changed=changed,
+        ignored=ignored,
+        failed=tuple(sorted(failed)),
+        faults=tuple(faults.values()),
+        oldest_at=min(moments, default=None),
+    )
 
 
 @dataclass(slots=True)

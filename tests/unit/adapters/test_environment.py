@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from tidegate import ports
 from tidegate.adapters.aws import environment, session
@@ -222,3 +224,28 @@ def test_the_system_clock_tells_the_time() -> None:
     before = time.time()
 
     assert before <= environment.clock().now() <= time.time()
+
+
+def test_throttled_calls_are_counted_each_try_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that succeeds in the end was throttled all the same; other errors do not count."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    events: Any = session.client("iot").meta.events
+    session.throttled()
+    answers = iter(
+        [("ThrottlingException", 429), ("", 503), ("ThrottlingException", 429), ("", 200)]
+    )
+
+    def answered(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        code, status = next(answers)
+        headers: Any = {"x-amzn-errortype": code} if code else {}
+        raw: Any = SimpleNamespace(stream=lambda: iter([b"{}"]))
+        return AWSResponse(request.url, status, headers, raw)
+
+    events.register("before-send", answered)
+    try:
+        session.client("iot").describe_event_configurations()
+    finally:
+        events.unregister("before-send", answered)
+
+    assert session.throttled() == 2
+    assert session.throttled() == 0

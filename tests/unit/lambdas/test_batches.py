@@ -110,6 +110,7 @@ def test_record_counts_what_is_an_outcome(
     stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Outcomes of enrolled jobs are counted, those of others ignored, garbage comes again."""
+    stage.clock.advance(100)
     bodies = [
         envelope(outcome(1, ExecutionStatus.FAILED)),
         envelope(outcome(2, job_id="other")),
@@ -122,7 +123,12 @@ def test_record_counts_what_is_an_outcome(
     assert failed(answer) == [*range(2, 3 + len(NO_EVENTS))]
     assert stage.has(ExecutionStatus.FAILED) == 1
     assert stage.has(ExecutionStatus.SUCCEEDED) == 1
-    assert metrics(capsys.readouterr().out) == {"OutcomesRecorded": 2, "EventsIgnored": 1}
+    assert metrics(capsys.readouterr().out) == {
+        "OutcomesRecorded": 2,
+        "EventsIgnored": 1,
+        # The oldest of what was recorded; the job that is not enrolled has no say in it.
+        "EventAge": 40,
+    }
 
 
 def test_record_names_what_the_ledger_did_not_take(stage: Stage, context: LambdaContext) -> None:
@@ -196,7 +202,11 @@ def test_relay_reports_for_devices(
 
     assert failed(answer) == [0, *range(3, 3 + len(NO_EVENTS))]
     assert stage.job.counts.succeeded == 1
-    assert metrics(capsys.readouterr().out) == {"ReportsApplied": 1, "ReportsRefused": 1}
+    assert metrics(capsys.readouterr().out) == {
+        "ReportsApplied": 1,
+        "ReportsRefused": 1,
+        "CallsThrottled": 0,
+    }
 
 
 def test_an_empty_batch_is_no_failure(stage: Stage, context: LambdaContext) -> None:

@@ -31,7 +31,11 @@ def test_a_sweep_tells_what_it_came_to(
     swept = sweep.handler({}, context)
 
     assert swept == {"found": ("new",), "healed": (stage.key.job_id,), "alerts": (), "faults": ()}
-    assert metrics(capsys.readouterr().out) == {"JobsFound": 1, "RolloutsHealed": 1}
+    assert metrics(capsys.readouterr().out) == {
+        "JobsFound": 1,
+        "RolloutsHealed": 1,
+        "CallsThrottled": 0,
+    }
 
 
 def test_what_could_not_be_seen_to_fails_the_sweep_at_its_end(

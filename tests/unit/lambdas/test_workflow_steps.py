@@ -9,7 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import attend, enroll, park, review, roll_back, steer
 from tests.scenario.machine import DEFINITION
+from tests.unit.lambdas.test_batches import metrics
 from tests.unit.service.stage import JOB, POLICY, START, Stage
+from tidegate.adapters.aws import environment
 from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.policy import OnAbort, Rollback, Soak, Stuck
@@ -314,3 +316,54 @@ def test_every_task_is_tried_again_and_caught(state: str) -> None:
 
     assert task["Retry"]
     assert "States.ALL" in caught
+
+
+# what is published
+
+
+def test_a_review_tells_what_it_decided_and_how_soon(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How long the workflow waited for the decision counts from when it went to the review."""
+    stage.clock.advance(4)
+    entered_at = datetime.fromtimestamp(START, UTC).isoformat().replace("+00:00", "Z")
+    review.handler({"rollout": rollout(), "enteredAt": entered_at}, context)
+
+    assert metrics(published(capsys)) == {
+        "ReviewsProceed": 1,
+        "DecisionDelay": 4,
+        "CallsThrottled": 0,
+    }
+
+
+def test_a_review_tells_how_a_rollout_ended(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once per rollout: by the decision that ends it."""
+    stage.jobs.change(JOB, status=JobStatus.COMPLETED)
+    review.handler({"rollout": rollout()}, context)
+
+    told = metrics(published(capsys))
+    assert (told["ReviewsComplete"], told["RolloutsCompleted"]) == (1, 1)
+    assert "DecisionDelay" not in told
+
+
+def test_throttled_calls_are_published_by_whoever_fails_of_them(
+    stage: Stage,
+    context: LambdaContext,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An invocation that AWS throttled to death says so, as one does that got through."""
+    monkeypatch.setattr(environment, "throttled_calls", lambda: 5)
+    stage.ledger.faults.before("rollout", RetryLater("throttled"))
+    with pytest.raises(RetryLater):
+        review.handler({"rollout": rollout()}, context)
+
+    assert metrics(published(capsys)) == {"CallsThrottled": 5}
+
+
+def published(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was published, without what was logged."""
+    lines = capsys.readouterr().out.splitlines()
+    return "\n".join(line for line in lines if line.startswith("{"))

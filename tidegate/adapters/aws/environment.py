@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tidegate.adapters.aws.clock import SystemClock
-from tidegate.adapters.aws.session import client, forget_clients
+from tidegate.adapters.aws.session import client, forget_clients, throttled
 from tidegate.adapters.aws.variables import Variables
 
 if TYPE_CHECKING:
@@ -145,6 +145,11 @@ def minute_seconds() -> float:
 def account_budget() -> float | None:
     """Return how many devices all rollouts may harm together; None if nothing limits them."""
     return variables().account_budget
+
+
+def throttled_calls() -> int:
+    """Return how many calls AWS IoT has throttled since this was last asked."""
+    return throttled()
 
 
 def forget() -> None:

@@ -12,6 +12,8 @@ from botocore.config import Config
 from tidegate.adapters.aws.errors import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iot import IoTClient
@@ -44,6 +46,12 @@ DATA_ENDPOINT_TYPE = "iot:Data-ATS"
 #: Variables by which an environment sends the data plane's calls elsewhere.
 _ELSEWHERE = ("AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE", "AWS_ENDPOINT_URL")
 _NOT_ELSEWHERE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+
+#: Services of which throttled calls are counted: others share their quotas too, and seldom know.
+_COUNTED = ("iot", DATA_PLANE)
+
+#: AWS's codes for calls that came too fast.
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
 
 
 @overload
@@ -117,6 +125,32 @@ class Clients:
         return self._session
 
 
+class _Throttles:
+    """Counts the calls of a process that AWS throttled, those that were tried again among them."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def note(self, parsed_response: Mapping[str, Any] | None = None, **_: object) -> None:
+        """Look at an answer of AWS's; botocore calls this for each try."""
+        error = (parsed_response or {}).get("Error", {})
+        if error.get("Code") in _THROTTLED:
+            self._calls += 1
+
+    def take(self) -> int:
+        """Return how many there were, and count anew."""
+        calls, self._calls = self._calls, 0
+        return calls
+
+
+_throttles = _Throttles()
+
+
+def throttled() -> int:
+    """Return how many calls AWS IoT has throttled since this was last asked."""
+    return _throttles.take()
+
+
 def forget_clients() -> None:
     """Make clients anew from now on, as the environment then says."""
     _made.cache_clear()
@@ -125,9 +159,12 @@ def forget_clients() -> None:
 
 @cache
 def _made(service_name: str) -> Any:  # noqa: ANN401 - each service's client is another class
-    return _session().client(
+    made = _session().client(
         service_name, config=_config(service_name), endpoint_url=_address(service_name)
     )
+    if service_name in _COUNTED:
+        made.meta.events.register("response-received", _throttles.note)
+    return made
 
 
 def _config(service_name: str) -> Config:
