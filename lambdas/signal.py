@@ -27,12 +27,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         jobs=aws.jobs(),
         clock=aws.clock(),
     )
-    failed = []
+    failed, refusals = [], 0
     for index, message in enumerate(event["Records"]):
         try:
-            signaling.signal(event_in(message))
+            refusal = signaling.signal(event_in(message))
         except TidegateError as error:
             logger.exception("command not done", fault=str(error))
             failed.append(index)
+            continue
+        if refusal is not None:
+            logger.warning("command refused", refusal=dict(refusal.detail))
+            refusals += 1
     metrics.add_metric("CommandsFailed", MetricUnit.Count, len(failed))
+    metrics.add_metric("CommandsRefused", MetricUnit.Count, refusals)
     return failures(event, failed)

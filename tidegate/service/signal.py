@@ -125,7 +125,7 @@ class Signaling:
     jobs: Jobs
     clock: Clock
 
-    def signal(self, event: Mapping[str, Any]) -> None:
+    def signal(self, event: Mapping[str, Any]) -> BusEvent | None:
         """
         Do what an event asks for or what follows from it; the same event again changes nothing.
 
@@ -133,6 +133,9 @@ class Signaling:
 
         Args:
             event: As EventBridge delivers it, with its own ``id`` and ``time``.
+
+        Returns:
+            What was told of a command that cannot be done; None if nothing was, or long ago.
 
         Raises:
             CommandError: It did not come by the bus.
@@ -142,7 +145,7 @@ class Signaling:
         sent = _sent(event)
         if event.get("source") != OPERATOR_SOURCE:
             self._heed(event)
-            return
+            return None
         try:
             self._do(event, sent)
         except CommandError as error:
@@ -150,20 +153,24 @@ class Signaling:
             refusal = refusal_of(event, str(error), remedy, self.clock.now())
             # Also where it was done before, and cannot be done again by now: that is no news.
             told = refusal.detail
-            self._answer_once(sent, refusal, CommandResult(told["problem"], told["remedy"]))
+            result = CommandResult(told["problem"], told["remedy"])
+            return refusal if self._answer_once(sent, refusal, result) else None
+        return None
 
     def _note_once(self, sent: _Sent, result: CommandResult) -> bool:
         return self.ledger.note_command(sent.event_id, result, at=self.clock.now())
 
-    def _answer_once(self, sent: _Sent, event: BusEvent, result: CommandResult) -> None:
+    def _answer_once(self, sent: _Sent, event: BusEvent, result: CommandResult) -> bool:
         """
         Tell what became of a command and note it, unless something is noted already.
 
         Told before it is noted: dying in between tells it twice, and not never.
         """
-        if self.ledger.command(sent.event_id) is None:
-            tell(event, bus=self.bus)
-            self._note_once(sent, result)
+        if self.ledger.command(sent.event_id) is not None:
+            return False
+        tell(event, bus=self.bus)
+        self._note_once(sent, result)
+        return True
 
     # commands
 

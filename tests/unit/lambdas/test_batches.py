@@ -159,14 +159,24 @@ def test_signal_does_what_can_be_done(
     assert failed(answer) == [*range(1, 2 + len(NO_EVENTS))]
     assert [hold.by for hold in stage.ledger.holds(stage.key)] == ["night-shift"]
     assert stage.rollout.abort_request is not None
-    assert metrics(capsys.readouterr().out) == {"CommandsFailed": 1 + len(NO_EVENTS)}
+    assert metrics(capsys.readouterr().out) == {
+        "CommandsFailed": 1 + len(NO_EVENTS),
+        # All have the same id here: what is refused under the id of one that was done is no news.
+        "CommandsRefused": 0,
+    }
 
 
-def test_signal_answers_what_it_refuses(stage: Stage, context: LambdaContext) -> None:
+def test_signal_answers_what_it_refuses(
+    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A command that is written wrongly does not come again, and its sender is told why."""
     answer = signal.handler(sqs(command("Hold Rollout", jobId=JOB)), context)
 
     assert failed(answer) == []
+    printed = capsys.readouterr().out
+    assert metrics(printed)["CommandsRefused"] == 1
+    (logged,) = [json.loads(line) for line in printed.splitlines() if "command refused" in line]
+    assert logged["refusal"] == stage.bus.details("Command Refused")[0]
     (refusal,) = stage.bus.details("Command Refused")
     assert refusal["jobId"] == JOB  # type: ignore[index]
 
