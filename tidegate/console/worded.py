@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tidegate.domain.decision import Awaits
+from tidegate.console.view import Glance
+from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.rollout import HoldKind
 
 #: Where there is nothing to tell.
@@ -71,6 +72,21 @@ _HOLDS = {
 def state_of(state: str) -> State:
     """Return how a state is shown; one that is not known yet by its own name."""
     return _STATES.get(state, State("○", state, "plain"))
+
+
+def standing(glance: Glance) -> State:
+    """Return how a rollout stands, for what people asked and the gate that it is at."""
+    rollout, last = glance.rollout, glance.last
+    shown = state_of(glance.state)
+    if rollout.ending is not None:
+        return shown
+    if rollout.abort_request is not None and glance.state != Verdict.ROLL_BACK:
+        return state_of(Verdict.ABORT)
+    if last is not None and last.verdict is Verdict.GATE and last.gate is not None:
+        return State(shown.sign, f"at gate {last.gate.name}", shown.tone)
+    if last is not None and last.verdict is Verdict.PROCEED and rollout.course.is_guarding:
+        return State(shown.sign, "guarding", shown.tone)
+    return shown
 
 
 def awaited(awaits: Awaits) -> str:
