@@ -12,12 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from tidegate.cli import (
+    console,
     demo,
     explain,
     fit_fleet,
     history,
     launching,
     policy,
+    report,
     requests,
     simulate,
     status,
@@ -66,6 +68,8 @@ app.command("status")(status.command)
 app.command("watch")(watch.command)
 app.command("explain")(explain.command)
 app.command("history")(history.command)
+app.command("report")(report.command)
+app.command("console")(console.command)
 app.command("hold")(requests.hold)
 app.command("resume")(requests.resume)
 app.command("approve")(requests.approve)

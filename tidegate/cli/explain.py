@@ -22,7 +22,7 @@ from tidegate.cli.documents import glance_document, plain
 from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.cli.output import Screen, stated
 from tidegate.cli.status import glance_of
-from tidegate.cli.wording import choices, standing, waits_for
+from tidegate.cli.wording import choices, settings_lines, standing, waits_for
 from tidegate.console.view import Glance
 from tidegate.console.worded import figure, share, when
 from tidegate.domain.decision import Decision, Verdict
@@ -215,30 +215,11 @@ def _sent(applied: Mapping[str, Any] | None) -> str:
 
 def _changes(before: JobSettings, after: JobSettings) -> Iterator[tuple[str, str, str]]:
     """Yield settings that differ, as they were and as they are to be."""
-    wanted = _lines(before.changes_to(after))
-    standing_ = _lines(before)
+    wanted = settings_lines(before.changes_to(after))
+    present = settings_lines(before)
     for name, value in wanted.items():
-        yield name, standing_.get(name, "not set"), value
-
-
-def _lines(settings: JobSettings) -> dict[str, str]:
-    lines = {}
-    if settings.rollout is not None:
-        growth = " growing" if settings.rollout.exponential else ""
-        lines["rate"] = f"{settings.rollout.maximum_per_minute:,} per minute{growth}"
-    for each in settings.abort or ():
-        lines[f"abort at {each.failure_type.value}"] = (
-            f"{each.threshold_percentage:g}% of {each.min_executed_things:,} executed things"
-        )
-    if settings.timeout_minutes is not None:
-        lines["time-out"] = f"{settings.timeout_minutes:,} min"
-    if settings.retries is not None:
-        lines["retries"] = ", ".join(
-            f"{each.failure_type.value} {each.number_of_retries}" for each in settings.retries
-        )
-    if settings.description is not None:
-        lines["description"] = settings.description
-    return lines
+        if present.get(name) != value:
+            yield name, present.get(name, "not set"), value
 
 
 def _wakes(glance: Glance, decision: Decision) -> Iterator[str]:

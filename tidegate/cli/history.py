@@ -1,6 +1,5 @@
 """``tidegate history``: what happened to a rollout, and every change of its job's settings."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,11 +18,12 @@ from tidegate.cli.account import (
 from tidegate.cli.documents import answer_document, glance_document, step_document
 from tidegate.cli.output import Screen
 from tidegate.cli.status import glance_of, summary_of
-from tidegate.cli.wording import standing
+from tidegate.cli.wording import settings_lines, standing
 from tidegate.console.view import STEPS_MAX
 from tidegate.console.worded import when
 from tidegate.domain.course import Answer
 from tidegate.domain.rollout import Step
+from tidegate.domain.settings import JobSettings
 
 
 def command(
@@ -100,7 +100,5 @@ def _number(step: Step) -> str:
 
 
 def _settings(step: Step) -> str:
-    return "; ".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
-        for name, value in step.sent.items()
-    )
+    lines = settings_lines(JobSettings.from_description(step.sent))
+    return "; ".join(f"{name}: {value}" for name, value in lines.items())

@@ -146,7 +146,7 @@ def require_done(screen: Screen, command: Command, result: CommandResult) -> Non
     if screen.as_json:
         refusal = {"problem": result.problem, "remedy": result.remedy}
         screen.document(command.to_document("refused", **refusal))
-    message = f"{command} is refused: {result.problem}: {result.remedy}"
+    message = f"{command} is refused: {result.problem}. {result.remedy}"
     raise Failed(message)
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -51,6 +50,8 @@ READ_MAX = 50
 
 _BAR_WIDTH = 30
 _NAME_WIDTH = 11
+#: Of a decision: its time, its number, its verdict, its rate.
+_ROW_WIDTHS = (8, 6, 14, 9)
 
 
 def command(
@@ -208,8 +209,8 @@ def _row(decision: Decision) -> Table:
     """Return a decision as a row whose reason wraps under itself."""
     rate = decision.settings.rollout
     row = Table.grid(padding=(0, 1))
-    for _ in range(4):
-        row.add_column(no_wrap=True)
+    for width in _ROW_WIDTHS:
+        row.add_column(no_wrap=True, width=width)
     row.add_column(overflow="fold", ratio=1)
     row.add_row(
         Text(when(decision.at)[11:19], style="dim"),
@@ -254,7 +255,8 @@ def _picture(glance: Glance, now: float) -> Group:
 
 def _bar(grid: Table, name: str, value: float, limit: float | None, said: str) -> None:
     """Add a bar of a value against its limit; without one, what is said is enough."""
-    bar: ProgressBar | Text = Text()
+    drawn = ""
     if limit is not None and math.isfinite(limit) and limit > 0:
-        bar = ProgressBar(limit, max(0.0, min(value, limit)), _BAR_WIDTH)
-    grid.add_row(name, bar, Text(printable(said)))
+        full = round(_BAR_WIDTH * max(0.0, min(value / limit, 1.0)))
+        drawn = "█" * full + "░" * (_BAR_WIDTH - full)
+    grid.add_row(name, Text(drawn), Text(printable(said)))

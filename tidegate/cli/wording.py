@@ -5,6 +5,7 @@ from tidegate.console.worded import State, awaited, devices, hold_worded, state_
 from tidegate.domain.course import About, Question
 from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.domain.rollout import Hold, HoldKind, Rollout
+from tidegate.domain.settings import JobSettings
 
 #: Holds and questions that one line names; the others are counted.
 NAMED_MAX = 3
@@ -92,6 +93,27 @@ def choices(rollout: Rollout, last: Decision | None) -> list[tuple[str, str]]:
     found.append(("adjust it", f"tidegate adjust {job_id} --policy NAME --reason TEXT"))
     found.append(("stop it for good", f"tidegate abort {job_id} --reason TEXT"))
     return found
+
+
+def settings_lines(settings: JobSettings) -> dict[str, str]:
+    """Return those settings of a job that are set, by name, each as a few words."""
+    lines = {}
+    if settings.rollout is not None:
+        growth = " growing" if settings.rollout.exponential else ""
+        lines["rate"] = f"{settings.rollout.maximum_per_minute:,} per minute{growth}"
+    for each in settings.abort or ():
+        lines[f"abort at {each.failure_type.value}"] = (
+            f"{each.threshold_percentage:g}% of {each.min_executed_things:,} executed things"
+        )
+    if settings.timeout_minutes is not None:
+        lines["time-out"] = f"{settings.timeout_minutes:,} min"
+    if settings.retries is not None:
+        lines["retries"] = ", ".join(
+            f"{each.failure_type.value} {each.number_of_retries}" for each in settings.retries
+        )
+    if settings.description is not None:
+        lines["description"] = settings.description
+    return lines
 
 
 def span(seconds: float) -> str:
