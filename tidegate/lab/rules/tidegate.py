@@ -1,4 +1,9 @@
-"""Tidegate itself: the very review that runs in AWS, on counts per start bucket."""
+"""
+Tidegate itself: the very review that runs in AWS, on counts per start bucket.
+
+Whoever is asked says yes at once, alarms are OK and calendars open: of a gate, the time that it
+watches for is left. The lab knows devices, and nothing of people.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.domain.cohorts import Tally
+from tidegate.domain.course import Answer, Course
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.memory import OPEN_BUCKETS, Memory
@@ -16,6 +22,7 @@ from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts, Tripwires
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading, Standing
 from tidegate.lab.rule import LATE as LATE_STRATUM
 from tidegate.lab.rule import PROMPT as PROMPT_STRATUM
 from tidegate.lab.rule import Decide, Order, Plan, Sight
@@ -75,6 +82,8 @@ class _Rollout:
         )
         self._bound = 1.0
         self._memory = Memory()
+        self._course = Course()
+        self._standing = _agreeable(rule.policy)
         self._revision = 0
         # What the last review ordered, when the next one is due, and what wakes it before.
         self._order_standing: Order | None = None
@@ -103,6 +112,7 @@ class _Rollout:
         decision = review(self._rule.policy, self._situation(sight), sight.minute * _MINUTE_SECONDS)
         self._bound = min(self._bound, decision.evidence.upper_bound)
         self._memory = decision.memory
+        self._course = decision.course
         self._due_seconds = sight.minute * _MINUTE_SECONDS + decision.wait_seconds
         self._tripwires = decision.tripwires
         if decision.settings.rollout:
@@ -154,6 +164,12 @@ class _Rollout:
             tallies={_KEY: self._tallies(sight)} if len(plan.cohorts) > 1 else {},
             apart=_counts(sight, apart) if apart else Counts(),
             can_quarantine=self._rule.can_quarantine,
+            course=self._course,
+            answers=[
+                Answer(each.question_id, yes=True, by="lab", comment="", at=each.asked_at)
+                for each in self._course.pending
+            ],
+            standing=self._standing,
         )
 
     def _job(self, sight: Sight) -> Job:
@@ -192,6 +208,14 @@ class _Rollout:
             name: _tally(started[index], harmed[index])
             for index, name in enumerate(self._plan.cohorts)
         }
+
+
+def _agreeable(policy: Policy) -> Standing:
+    """Return alarms and calendars that stop nothing."""
+    return Standing(
+        alarms={name: AlarmReading(AlarmState.OK, 0.0) for name in policy.watched_alarms},
+        calendars={name: CalendarReading(is_open=True) for name in policy.freeze.calendars},
+    )
 
 
 def _is_crossed(tripwire: int | None, count: int) -> bool:
