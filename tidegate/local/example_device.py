@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 DEVICES_PYTHON = REPOSITORY / ".venv-devices" / "bin" / "python"
 EXAMPLES = REPOSITORY / "examples"
 POLICY = EXAMPLES / "device" / "policy.json"
-POLICY_NAME = "example-device"
 PRIVATE = 0o600
 
 
@@ -36,24 +36,24 @@ class Identity:
     key: Path
 
 
-def issue(cloud: EmbeddedCloud, thing: str) -> Identity:
+def issue(cloud: EmbeddedCloud, thing: str, policy: Path = POLICY) -> Identity:
     """
-    Have the cloud issue a certificate for a thing, with the example's policy.
+    Have the cloud issue a certificate for a thing.
 
     Args:
         cloud: A running cloud.
         thing: Name of a registered thing.
+        policy: What the certificate allows; the example's by default.
 
     Returns:
         The identity; its files are in the cloud's folder, and go with it.
     """
     iot = cloud.client("iot")
-    try:
-        iot.create_policy(policyName=POLICY_NAME, policyDocument=POLICY.read_text())
-    except iot.exceptions.ResourceAlreadyExistsException:
-        pass  # made for another thing
+    name = policy.parent.name
+    with contextlib.suppress(iot.exceptions.ResourceAlreadyExistsException):  # by another thing
+        iot.create_policy(policyName=name, policyDocument=policy.read_text())
     issued = iot.create_keys_and_certificate(setAsActive=True)
-    iot.attach_policy(policyName=POLICY_NAME, target=issued["certificateArn"])
+    iot.attach_policy(policyName=name, target=issued["certificateArn"])
     iot.attach_thing_principal(thingName=thing, principal=issued["certificateArn"])
     identity = Identity(
         thing, cloud.directory / f"{thing}.cert.pem", cloud.directory / f"{thing}.key.pem"
@@ -71,6 +71,7 @@ class ExampleDevice:
     Args:
         cloud: A running cloud that speaks MQTT.
         identity: Which thing it is.
+        hardware: What it is.
         step_seconds: How long each of its steps takes.
 
     Attributes:
@@ -78,7 +79,14 @@ class ExampleDevice:
         log_path: What it wrote.
     """
 
-    def __init__(self, cloud: EmbeddedCloud, identity: Identity, *, step_seconds: float) -> None:
+    def __init__(
+        self,
+        cloud: EmbeddedCloud,
+        identity: Identity,
+        *,
+        hardware: str = "A",
+        step_seconds: float = 1.0,
+    ) -> None:
         self.folder = cloud.directory / identity.thing
         self.log_path = cloud.directory / f"{identity.thing}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,6 +99,7 @@ class ExampleDevice:
             *("--key", str(identity.key)),
             *("--ca", str(cloud.ca_path)),
             *("--folder", str(self.folder)),
+            *("--hardware", hardware),
             *("--step-seconds", str(step_seconds)),
         ]
 
