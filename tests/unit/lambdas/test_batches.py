@@ -167,16 +167,18 @@ def test_signal_does_what_can_be_done(
 
 
 def test_signal_answers_what_it_refuses(
-    stage: Stage, context: LambdaContext, capsys: pytest.CaptureFixture[str]
+    stage: Stage,
+    context: LambdaContext,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A command that is written wrongly does not come again, and its sender is told why."""
     answer = signal.handler(sqs(command("Hold Rollout", jobId=JOB)), context)
 
     assert failed(answer) == []
-    printed = capsys.readouterr().out
-    assert metrics(printed)["CommandsRefused"] == 1
-    (logged,) = [json.loads(line) for line in printed.splitlines() if "command refused" in line]
-    assert logged["refusal"] == stage.bus.details("Command Refused")[0]
+    assert metrics(capsys.readouterr().out)["CommandsRefused"] == 1
+    (logged,) = caplog.records
+    assert logged.__dict__["refusal"] == stage.bus.details("Command Refused")[0]
     (refusal,) = stage.bus.details("Command Refused")
     assert refusal["jobId"] == JOB  # type: ignore[index]
 
