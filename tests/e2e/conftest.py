@@ -22,7 +22,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas" / "events"
 @pytest.fixture(scope="session")
 def stack() -> Iterator[DeployedStack]:
     """Deploy the stack that goes to AWS, with IAM enforced, in fast minutes."""
-    with EmbeddedCloud(minute_seconds=MINUTE_SECONDS, enforce_iam=True) as cloud:
+    with EmbeddedCloud(minute_seconds=MINUTE_SECONDS, enforce_iam=True, mqtt=True) as cloud:
         context = {"target": "local", "minuteSeconds": f"{MINUTE_SECONDS:g}"}
         (outputs,) = deploy(cloud, context=context).values()
         deployed = DeployedStack(cloud, outputs)
