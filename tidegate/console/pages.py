@@ -188,15 +188,16 @@ def settings_lines(decision: Decision) -> list[tuple[str, str, str]]:
         (name, said_before or worded.NOTHING, said_after)
         for name, said_before, said_after in zip(
             ("rate", "abort criteria", "time-out"),
-            _settings_worded(before),
-            _settings_worded(after),
+            settings_worded(before),
+            settings_worded(after),
             strict=True,
         )
         if said_after
     ]
 
 
-def _settings_worded(settings: JobSettings) -> tuple[str, str, str]:
+def settings_worded(settings: JobSettings) -> tuple[str, str, str]:
+    """Return the rate, the abort criteria and the time-out in words; empty what is not set."""
     rate, timeout = settings.rollout, settings.timeout_minutes
     return (
         f"{worded.devices(rate.maximum_per_minute)} per minute" if rate else "",

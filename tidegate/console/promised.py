@@ -10,6 +10,7 @@ from tidegate.domain.policy import (
     Authority,
     Fallback,
     Gate,
+    Overlap,
     Policy,
     Rescue,
     Stragglers,
@@ -26,6 +27,12 @@ _AUTHORITIES = {
     Authority.RECOMMEND: "proposes it",
     Authority.APPROVE: "proposes it and waits for a yes",
     Authority.AUTO: "does it",
+}
+
+_OVERLAPS = {
+    Overlap.WAIT: "waits",
+    Overlap.WARN: "goes on, and people are told",
+    Overlap.GO: "goes on",
 }
 
 _ACTIONS = {
@@ -164,7 +171,8 @@ def _end(policy: Policy) -> Iterator[Promise]:
             f"It is complete once {share(complete.at)} of its devices have an outcome; the others "
             f"{others}{grace}.",
         )
-    yield Promise("Overlap", f"Beside another rollout on the same things: {policy.overlap.value}.")
+    overlap = _OVERLAPS[policy.overlap]
+    yield Promise("Overlap", f"Beside another rollout on the same things, it {overlap}.")
     force, rollback = policy.on_abort.force, policy.on_abort.rollback
     in_flight = "are stopped too" if force else "finish what they began"
     after = ""

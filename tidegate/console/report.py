@@ -19,12 +19,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidegate.console import figures, pictures, worded
-from tidegate.console.pages import ASSETS, Picture, applied_worded, settings_lines
+from tidegate.console.pages import ASSETS, Picture, applied_worded, settings_lines, settings_worded
 from tidegate.console.promised import Promise, promised
 from tidegate.console.view import POINTS_MAX, Detail, detail
 from tidegate.documents.record import moment
 from tidegate.domain.decision import Decision
 from tidegate.domain.rollout import Step
+from tidegate.domain.settings import JobSettings
 from tidegate.ports import Ledger, Records
 
 #: Decisions and lines of the timeline in one report: the newest are told.
@@ -194,7 +195,7 @@ def _without_infinities(value: Any) -> Any:  # noqa: ANN401 - whatever JSON is m
 # Markdown
 
 #: What Markdown or the HTML within it would take as more than text.
-_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$-])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 
 
 def to_markdown(report: Report) -> str:
@@ -298,7 +299,12 @@ def to_html(report: Report) -> str:
 
 
 def _sent_worded(step: Step) -> str:
-    return json.dumps(step.sent, ensure_ascii=False)
+    """Return what UpdateJob got, without the description, which the timeline tells better."""
+    try:
+        sent = JobSettings.from_description(step.sent)
+    except (KeyError, TypeError, ValueError):
+        return json.dumps(step.sent, ensure_ascii=False)
+    return "; ".join(filter(None, settings_worded(sent))) or "the job's description"
 
 
 def _pictures(seen: Detail) -> Sequence[Callable[[Detail], str]]:
