@@ -6,8 +6,10 @@ harm: everything that conclusions are drawn from and reasons are given with.
 """
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from tidegate.domain.cohorts import Remedy, Tally, is_told
 from tidegate.domain.decision import Evidence
 from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
 from tidegate.domain.gates import Passage
@@ -140,7 +142,34 @@ def cap_of(case: Case) -> float:
         budget=case.budget,
         first=case.policy.pace.start_per_minute,
     )
+    cap = min(cap, _cap_beside_apart(case))
     return cap if case.passage.ahead is None else min(cap, case.passage.ahead[1])
+
+
+def _cap_beside_apart(case: Case) -> float:
+    """
+    Return how many devices may be exposed before those of cohorts set apart spend the budget.
+
+    AWS notifies them like all others, and whoever begins at once cannot be kept from it. So as
+    large a part of those that come is taken to be harmed as was so far; where they are kept from
+    it, that part shrinks, and this lets go.
+    """
+    apart = {each.cohort for each in case.weighed.suspects if each.remedy is Remedy.QUARANTINE}
+    share = math.fsum(_share_lost(cohorts, apart) for cohorts in case.weighed.tallies.values())
+    beyond = share - case.policy.harm.acceptable_rate
+    return case.situation.budget / beyond if beyond > 0 else math.inf
+
+
+def _share_lost(tallies: Mapping[str, Tally], apart: Collection[str]) -> float:
+    """Return the share of all devices that are of these cohorts and harmed, now or later."""
+    known = {name: each for name, each in tallies.items() if is_told(name)}
+    lost = math.fsum(
+        # Those in flight are taken to fail as often as the cohort ever did.
+        each.started * max(harmed / started for started, harmed in each.looks if started)
+        for name, each in known.items()
+        if name in apart and each.started
+    )
+    return lost / max(1, sum(each.started for each in known.values()))
 
 
 def reachable(case: Case) -> int:

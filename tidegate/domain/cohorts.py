@@ -98,6 +98,11 @@ def cohort_name(key: str, value: str) -> str:
     return f"{key}={value}"
 
 
+def is_told(cohort: str) -> bool:
+    """Whether it is of devices of which it is known what they are."""
+    return not cohort.endswith(cohort_name("", UNKNOWN))
+
+
 def can_be_left_out(cohort: str) -> bool:
     """Whether it is known of each device if it is of the cohort, so that it can be kept out."""
     return not cohort.endswith((cohort_name("", UNKNOWN), cohort_name("", REST)))

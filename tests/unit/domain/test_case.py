@@ -32,6 +32,7 @@ from tidegate.domain.case import (
     harm_unattended,
     what_stands_before,
 )
+from tidegate.domain.cohorts import Tally
 from tidegate.domain.decision import Verdict
 from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import harm_to_reject
@@ -104,6 +105,44 @@ def test_doubt_shrinks_budget_and_pace() -> None:
     assert fastest(doubted) == int(POLICY.pace.max_per_minute * (1 - share))
     assert fastest(fine) == POLICY.pace.max_per_minute
     assert cap_of(doubted) < cap_of(fine)
+
+
+@pytest.mark.parametrize(
+    ("old", "cap"),
+    [
+        # 10 of 100 fail, 2 are acceptable: 50 harmed beyond that are 8 in 100 of 625.
+        (Tally(100, 100), 625),
+        # Half of the cohort did, so as many of those in flight will.
+        (Tally(200, 40, prefixes=((80, 40),)), 625),
+        (Tally(20, 20), math.inf),
+    ],
+)
+def test_what_cohorts_apart_may_still_harm_is_of_the_budget_too(old: Tally, cap: float) -> None:
+    """AWS notifies their devices like all others, so they spend it with each that begins."""
+    good = replace(
+        CLEAN,
+        tallies={"revision": {"old": old, "new": Tally(1000 - old.started, 0)}},
+        memory=Memory(quarantined=("old",)),
+        can_quarantine=True,
+        upper_bound=0.001,
+    )
+
+    assert cap_of(case_of(good)) == pytest.approx(cap)
+
+
+def test_devices_nobody_knows_yet_hide_no_cohort() -> None:
+    """What a cohort harms is held against the devices of which it is known what they are."""
+    tallies = {"old": Tally(100, 100), "new": Tally(900, 0)}
+    unknown = {"revision=(unknown)": Tally(2000, 0)}
+    good = replace(
+        CLEAN,
+        tallies={"revision": tallies | unknown},
+        memory=Memory(quarantined=("old",)),
+        can_quarantine=True,
+        upper_bound=0.001,
+    )
+
+    assert cap_of(case_of(good)) == pytest.approx(625)
 
 
 def test_a_release_that_is_nearly_stopped_goes_no_further() -> None:
