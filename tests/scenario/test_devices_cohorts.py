@@ -22,6 +22,10 @@ BAD = f"{KEY}=B"
 EVERY = 40
 
 APART: Mapping[str, Any] = {**POLICY, "cohorts": [KEY], "on_suspect": "quarantine"}
+TIGHT: Mapping[str, Any] = {
+    **APART,
+    "harm": {"tolerated_rate": 0.01, "acceptable_rate": 0.01, "budget": 20},
+}
 
 
 def by_revision(place: int) -> Traits:
@@ -84,6 +88,20 @@ def test_a_bad_revision_is_set_apart_and_the_others_get_the_release(
     assert world.recorded() == outcomes
     assert world.rollout.memory.quarantined == (BAD,)
     assert set(world.last_execution.states) >= {"Attend"}
+
+
+def test_a_bad_revision_that_cannot_be_kept_from_it_stays_within_the_budget(
+    make_device_world: MakeWorld,
+) -> None:
+    """Its devices begin as soon as they are told: the others go on only as far as it allows."""
+    world = make_device_world(things=4000, traits=by_revision, doings=failing(1.0), policy=TIGHT)
+    world.launch()
+    world.run_until(lambda: bool(world.end_states) and None not in world.end_states, 120)
+
+    assert world.rollout.memory.quarantined == (BAD,)
+    harmed = of_bad(world).get(ExecutionStatus.FAILED, 0)
+    assert 0 < harmed <= 20 + 0.01 * world.exposed() + 15
+    assert world.exposed() < 4000
 
 
 def test_a_registry_that_is_busy_delays_no_outcome(make_device_world: MakeWorld) -> None:
