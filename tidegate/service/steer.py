@@ -102,15 +102,27 @@ class Steering:
                 return self._update(rollout, decision)
             case Verdict.ABORT:
                 return self._cancel(rollout, decision, ABORT_REASON_CODE, force=decision.forces)
-            case Verdict.COMPLETE if decision.cancels_stragglers:
-                canceled = self._cancel(rollout, decision, COMPLETE_REASON_CODE)
-                done = canceled.outcome in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER)
-                return self._conclude(rollout, decision) if done else canceled
-            case Verdict.COMPLETE | Verdict.ENDED:
+            case Verdict.COMPLETE:
+                return self._complete(rollout, decision)
+            case Verdict.ENDED:
                 return self._conclude(rollout, decision)
             case Verdict.ROLL_BACK:
                 # Another function's; nothing is to be done here.
                 return Applied(Outcome.UNCHANGED)
+
+    def _complete(self, rollout: Rollout, decision: Decision) -> Applied:
+        """
+        End the rollout, unless something came up since the review.
+
+        The job may go on behind a share of outcomes: an abort or a hold of it would be lost.
+        """
+        if rollout.ending is None and self._overtaken(rollout, decision):
+            return Applied(Outcome.SUPERSEDED)
+        if decision.cancels_stragglers:
+            canceled = self._cancel(rollout, decision, COMPLETE_REASON_CODE)
+            if canceled.outcome not in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER):
+                return canceled
+        return self._conclude(rollout, decision)
 
     def _conclude(self, rollout: Rollout, decision: Decision) -> Applied:
         self.ledger.conclude(

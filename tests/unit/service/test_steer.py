@@ -8,7 +8,7 @@ import pytest
 from tests.unit.service.stage import JOB, POLICY, Stage, job_change
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
-from tidegate.domain.policy import JobDefaults
+from tidegate.domain.policy import Completion, JobDefaults, Stragglers
 from tidegate.domain.rollout import AbortRequest, Ending, Hold, HoldKind
 from tidegate.domain.settings import (
     AbortCriterion,
@@ -441,6 +441,26 @@ def test_dying_at_the_end_and_trying_again_ends(
     assert stage.steer(decision) is Outcome.CONCLUDED
     assert stage.rollout.ending is Ending.CANCELED_OUTSIDE
     assert stage.bus.details("Rollout Aborted")
+
+
+@pytest.mark.parametrize("stragglers", [Stragglers.LEAVE, Stragglers.CANCEL])
+@pytest.mark.parametrize("happen", [hold, abort])
+def test_no_rollout_is_over_before_what_people_asked_for_is_looked_at(
+    happen: Callable[[Stage], None], stragglers: Stragglers
+) -> None:
+    """The job goes on behind a share of outcomes: an abort or a hold of it must not be lost."""
+    stage = Stage(policy=replace(POLICY, complete=Completion(at=0.5, stragglers=stragglers)))
+    stage.report(ExecutionStatus.SUCCEEDED, *range(8))
+    stage.report(ExecutionStatus.IN_PROGRESS, 9)
+    stage.jobs.change(JOB, is_concurrent=False)
+    decision = stage.review()
+    assert decision.verdict is Verdict.COMPLETE
+    happen(stage)
+
+    assert stage.steer(decision) is Outcome.SUPERSEDED
+    assert stage.rollout.ending is None
+    assert stage.job.status is JobStatus.IN_PROGRESS
+    assert stage.review().verdict is not Verdict.COMPLETE
 
 
 def test_a_hold_is_told_as_a_hold(stage: Stage) -> None:
