@@ -36,6 +36,8 @@ ADDITIONS_MAX = 400
 ADDITIONS_AT_ONCE = 50
 #: Pages of 250 executions that one pass reads: 50,000 devices, as many as a list of things has.
 PAGES_MAX = 200
+#: Passes whose workflow died, or that something newer overtook, before one that left a note.
+PASSES_LOST_MAX = 10
 #: How often a job is launched whose workflow ends without having enrolled it.
 LAUNCHES_MAX = 3
 
@@ -110,11 +112,18 @@ class RollingBack:
         overtaken = rollout.revision != revision or rollout.signals != decision.signals
         if overtaken or rollback is None:
             return Outcome.SUPERSEDED
-        stopped, before = Stopped(rollout, rollback), self.ledger.applied(key, revision - 1) or {}
+        stopped, before = Stopped(rollout, rollback), self._note_before(key, revision)
         result = self._pass(stopped, _left_by(rollout, before))
         self._announce(stopped, decision, result, before)
         self.ledger.mark_applied(key, revision, at=self.clock.now(), result=result.to_note())
         return result.outcome
+
+    def _note_before(self, key: RolloutKey, revision: int) -> Mapping[str, Any]:
+        """Return what the last decision before came to, of those that were applied."""
+        for earlier in range(revision - 1, max(0, revision - 1 - PASSES_LOST_MAX), -1):
+            if (note := self.ledger.applied(key, earlier)) is not None:
+                return note
+        return {}
 
     def _pass(self, stopped: Stopped, standing: RolledBack) -> RolledBack:
         """Go on from where the pass before left it."""

@@ -578,6 +578,18 @@ def test_what_people_asked_meanwhile_is_looked_at_first(stage: Stage) -> None:
     assert stage.launches == []
 
 
+def test_a_pass_that_came_to_nothing_forgets_no_launch(stage: Stage) -> None:
+    """What was launched in vain is launched again, also after a decision that nobody applied."""
+    stage.roll_back()
+    stage.refused()
+    overtaken = stage.decide()
+    stage.ledger.signal(stage.key)
+    assert stage.apply(overtaken) is Outcome.SUPERSEDED
+
+    assert stage.roll_back() is Outcome.APPLIED
+    assert len(stage.launches) == LAUNCHES_MAX - 1
+
+
 def test_an_old_decision_is_not_applied(stage: Stage) -> None:
     """A newer one says what is to be done."""
     revision = stage.decide()
