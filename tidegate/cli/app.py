@@ -6,6 +6,8 @@ command line or a file is at fault, and ``Failed`` where something else stands i
 message goes to stderr, without a traceback.
 """
 
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -19,6 +21,7 @@ from tidegate.cli import (
     history,
     launching,
     policy,
+    replay,
     report,
     requests,
     simulate,
@@ -79,10 +82,16 @@ app.command("release")(requests.release)
 app.command("abort")(requests.abort)
 app.add_typer(policy.app, name="policy")
 app.command("simulate")(simulate.command)
+app.command("export")(replay.export_command)
+app.command("replay")(replay.command)
 app.command("fit-fleet")(fit_fleet.command)
 app.command("demo")(demo.command)
 
 
 def main() -> None:
     """Run the command line; the console script ``tidegate`` begins here."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that lacks a sign gets a question mark, not a traceback.
+            stream.reconfigure(errors="replace")
     app(prog_name="tidegate")

@@ -120,9 +120,13 @@ class Picture:
     left_out: int = field(default=0)
 
 
-def picture(trial: Trial) -> Picture:
+def picture(trial: Trial, *, first: Sequence[Chart] = ()) -> Picture:
     """
     Return a rollout as it is drawn.
+
+    Args:
+        trial: With its trace.
+        first: Charts to stand before its own, with a value for each minute of the trace.
 
     Raises:
         ValueError: The trial has no trace.
@@ -131,7 +135,7 @@ def picture(trial: Trial) -> Picture:
     if trace is None:
         message = "a trial without its trace cannot be drawn"
         raise ValueError(message)
-    charts = [chart for chart in _charts(trace) if chart.series]
+    charts = [*first, *(chart for chart in _charts(trace) if chart.series)]
     told = _decisions(trial, trace)
     decisions = _few(told)
     kept = _kept(charts, {decision.minute for decision in decisions}, len(trace.notified))

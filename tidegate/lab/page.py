@@ -5,7 +5,7 @@ Whatever comes from outside, such as names and reasons, is escaped; only the fil
 module are put in as they are. The page's own policy forbids its browser to load anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -76,8 +76,15 @@ def render(report: Report) -> str:
             }
             for row in report.rows
         ],
-        "rollout": _rollout(report, picture(report.first)),
+        "rollout": rollout_part(
+            f"One rollout: {report.rows[0].name}, first of the runs", picture(report.first)
+        ),
     }
+    return assembled(page)
+
+
+def assembled(page: Mapping[str, Any]) -> str:
+    """Return a page as HTML; ``page.html.j2`` says what it must hold."""
     return _template().render(
         page=page,
         styles=_asset("uPlot.min.css", "page.css"),
@@ -193,11 +200,12 @@ def caption(report: Report) -> str:
     )
 
 
-def _rollout(report: Report, drawn: Picture) -> dict[str, Any]:
+def rollout_part(title: str, drawn: Picture) -> dict[str, Any]:
+    """Return what a page must hold of a rollout that is drawn."""
     last = drawn.minutes[-1] if drawn.minutes else 0
     left_out = f"{drawn.left_out} more in between are left out." if drawn.left_out else ""
     return {
-        "title": f"One rollout: {report.rows[0].name}, first of the runs",
+        "title": title,
         "charts": drawn.charts,
         "decisions": drawn.decisions,
         "note": left_out,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, SeedSequence, default_rng
+from numpy.random import SeedSequence, default_rng
 from numpy.typing import NDArray
 
 from tidegate.domain.settings import AbortCriterion
@@ -19,6 +19,7 @@ from tidegate.lab.controls import Controls, is_met
 from tidegate.lab.fates import BAD
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.model import CountedJob
+from tidegate.lab.recorded import RecordedJob
 from tidegate.lab.rule import Decide, Order, Rule
 
 #: Minutes of a rollout that are looked at: two weeks.
@@ -147,10 +148,40 @@ def run(
         minutes_max: Minutes after which it is given up.
     """
     rng = default_rng(SeedSequence(seed))
+    job = CountedJob(fleet, behaviours, rng, minutes_max=minutes_max)
     death = None if rule.is_native else orchestrator_stops_at
     recorder = _Recorder() if with_trace else None
     rollout = _Rollout(
-        fleet, rule, behaviours, rng, death=death, minutes_max=minutes_max, recorder=recorder
+        fleet, rule, behaviours, job, death=death, minutes_max=minutes_max, recorder=recorder
+    )
+    return rollout.play(seed)
+
+
+def run_again(
+    fleet: Fleet,
+    rule: Rule,
+    job: RecordedJob,
+    seed: int,
+    *,
+    behaviours: Behaviours = AWS_LIKE,
+    with_trace: bool = False,
+    minutes_max: int = MINUTES_MAX,
+) -> Trial:
+    """
+    Return how a rollout goes whose devices have been through one before.
+
+    Args:
+        fleet: What is known of them all: size, cohorts and timeout; how they fare is the job's.
+        rule: What decides.
+        job: Its devices; made for as many minutes.
+        seed: That the job was made with, for the trial to say.
+        behaviours: How AWS behaves where its documents do not say.
+        with_trace: Whether to keep every minute.
+        minutes_max: Minutes after which it is given up.
+    """
+    recorder = _Recorder() if with_trace else None
+    rollout = _Rollout(
+        fleet, rule, behaviours, job, death=None, minutes_max=minutes_max, recorder=recorder
     )
     return rollout.play(seed)
 
@@ -195,7 +226,7 @@ class _Rollout:
         fleet: Fleet,
         rule: Rule,
         behaviours: Behaviours,
-        rng: Generator,
+        job: CountedJob | RecordedJob,
         *,
         death: int | None,
         minutes_max: int,
@@ -207,7 +238,7 @@ class _Rollout:
         self._decide: Decide = rule.begin(fleet.plan)
         self._death = death
         self._minutes_max = minutes_max
-        self._job = CountedJob(fleet, behaviours, rng, minutes_max=minutes_max)
+        self._job = job
         self._controls = Controls(behaviours)
         self._recorder = recorder
         self._quarantined: frozenset[int] = frozenset()
@@ -372,14 +403,17 @@ class _Recorder:
             self._reasons.append((minute, order.reasons))
 
     def going(
-        self, job: CountedJob, rate_per_minute: int, criteria: tuple[AbortCriterion, ...]
+        self,
+        job: CountedJob | RecordedJob,
+        rate_per_minute: int,
+        criteria: tuple[AbortCriterion, ...],
     ) -> None:
         """Keep what is in force when a minute begins."""
         self._rates.append((rate_per_minute, job.failure_rate))
         if not self._criteria or self._criteria[-1][1] != criteria:
             self._criteria.append((job.minute, criteria))
 
-    def arrived(self, job: CountedJob) -> None:
+    def arrived(self, job: CountedJob | RecordedJob) -> None:
         """Keep what a minute has brought, once it is over."""
         counters = job.counters()
         self._counts.append(

@@ -1,0 +1,207 @@
+"""``tidegate export`` and ``tidegate replay``: a rollout that has been, kept, and played again."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.account import (
+    Access,
+    Account,
+    AsJson,
+    EndpointUrl,
+    Environment,
+    JobId,
+    Profile,
+    Region,
+    opened,
+)
+from tidegate.cli.output import Screen
+from tidegate.cli.reading import is_there, read_text
+from tidegate.cli.status import glance_of
+from tidegate.documents.policy import parse_policy_yaml
+from tidegate.domain.rollout import Rollout
+from tidegate.errors import Refused
+from tidegate.lab.fleet import SIZE_MAX
+from tidegate.lab.recording import Recording, read_recording, record_of, to_lines
+from tidegate.lab.replaying import Replay, headline, lines, notes, render, replay
+from tidegate.lab.simulate import DAYS_MAX, SEED_MAX
+
+#: Trials of one replay: it is not chance that matters here.
+RUNS_MAX = 1000
+
+#: Records of things that are read from the ledger in one go.
+_THINGS = 1000
+
+
+def export_command(
+    context: typer.Context,
+    job_id: JobId,
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for stdout.")
+    ] = "-",
+    with_names: Annotated[
+        bool, typer.Option("--with-names", help="Tell the things' names too.")
+    ] = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    environment: Environment = "",
+) -> None:
+    """
+    Write what is known of a rollout's devices, one JSON object a line, for `tidegate replay`.
+
+    First the rollout with its policy, then each device: when it was notified, started and ended,
+    and how. Things' names stay out unless they are asked for.
+    """
+    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+        recording = recorded(account, job_id)
+    text = "".join(f"{line}\n" for line in to_lines(recording, with_names=with_names))
+    if output == "-":
+        sys.stdout.write(text)
+    else:
+        _write(Path(output), text, option="--output")
+        print(f"{recording.exposed} devices of {job_id}: {output}", file=sys.stderr)
+
+
+def command(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|JOB",
+            help="What `tidegate export` wrote, - for stdin, or a job's id.",
+            show_default=False,
+        ),
+    ],
+    *,
+    policy: Annotated[
+        str, typer.Option(metavar="FILE", help="A policy's YAML file; its own if left out.")
+    ] = "",
+    fleet: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=SIZE_MAX,
+            metavar="NUMBER",
+            help="Devices in all.",
+            show_default="as recorded",
+        ),
+    ] = None,
+    runs: Annotated[
+        int,
+        typer.Option(
+            min=1, max=RUNS_MAX, metavar="NUMBER", help="Trials, where something must be drawn."
+        ),
+    ] = 5,
+    days: Annotated[
+        int,
+        typer.Option(
+            min=1, max=DAYS_MAX, metavar="NUMBER", help="After which the replay is given up."
+        ),
+    ] = 3,
+    seed: Annotated[
+        int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance.")
+    ] = 1,
+    page: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path(
+        "replay.html"
+    ),
+    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    region: Region = None,
+    endpoint_url: EndpointUrl = None,
+    environment: Environment = "",
+) -> None:
+    """
+    Play a rollout again, under another policy, and say what would have been otherwise.
+
+    Each device fares as it did; what nobody saw is drawn, and it is said how much that is. Prints
+    both sides, and writes a page that shows the replay minute by minute.
+
+    Exit status: 0 when done, whatever came out.
+    """
+    chosen = None
+    if policy:
+        text = read_text(policy, what="the policy")
+        chosen = parse_policy_yaml(text, source=policy).compile()
+    if source == "-" or is_there(source):
+        name = "stdin" if source == "-" else source
+        recording = read_recording(read_text(source, what="the recording"), source=name)
+    else:
+        access = Access(profile, region, endpoint_url, environment)
+        with opened(context, access) as account:
+            recording = recorded(account, source)
+    found = replay(
+        recording,
+        chosen or recording.policy,
+        fleet_size=fleet,
+        runs=runs,
+        days=days,
+        seed=seed,
+    )
+    screen = Screen(as_json=as_json)
+    if as_json:
+        screen.document(found.to_json())
+    else:
+        _show(screen, found)
+    if not no_page:
+        typed = ["tidegate", "replay", source, *(["--policy", policy] if policy else [])]
+        typed += [*(["--fleet", str(fleet)] if fleet else []), "--runs", str(runs)]
+        typed += ["--days", str(days), "--seed", str(seed)]
+        _write(page, render(found, command=shlex.join(typed)), option="--page")
+        print(f"The replay minute by minute: {page}", file=sys.stderr)
+
+
+def recorded(account: Account, job_id: str) -> Recording:
+    """
+    Return what is known of a rollout: times from AWS's own list, the rest from the ledger.
+
+    Raises:
+        Failed: The job never had a rollout.
+        NotFound: AWS does not have the job any more.
+    """
+    # boto3 takes long to import, and a recording in a file needs none of it.
+    from tidegate.adapters.aws.jobs import IotJobs  # noqa: PLC0415
+    from tidegate.adapters.aws.variables import Variables  # noqa: PLC0415
+
+    glance = glance_of(account, job_id)
+    jobs = IotJobs(account.client("iot"), Variables({}))
+    executions = [each for listed in jobs.executions(job_id) for each in listed]
+    names = [each.thing_name for each in executions]
+    return record_of(
+        glance.rollout,
+        executions,
+        last=glance.last,
+        cohorts=_cohorts(account, glance.rollout, names),
+        now=account.clock.now(),
+    )
+
+
+def _cohorts(account: Account, rollout: Rollout, names: list[str]) -> dict[str, str]:
+    """Return what each thing is by the first key that the policy tells devices apart by."""
+    if not rollout.policy.cohorts.keys:
+        return {}
+    values = {number: told[0] for number, told in account.ledger.cells(rollout.key).items() if told}
+    found: dict[str, str] = {}
+    for first in range(0, len(names), _THINGS):
+        records = account.ledger.things(rollout.key, names[first : first + _THINGS])
+        found |= {name: values.get(record.cell, "") for name, record in records.items()}
+    return found
+
+
+def _show(screen: Screen, found: Replay) -> None:
+    screen.line(headline(found))
+    screen.table(("", "as it was", "replayed"), lines(found))
+    screen.items(list(notes(found)))
+
+
+def _write(path: Path, text: str, *, option: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{option} {path} cannot be written: {error.strerror}"
+        raise Refused(message) from None
