@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from tests.contract.samples import Cloud
-    from tidegate.ports import Bus
 
-    Tap = tuple[Bus, Callable[[], list[tuple[str, str, object]]]]
+    Tap = tuple[MemoryBus | EventBridgeBus, Callable[[], list[tuple[str, str, object]]]]
 
 _BUSES = count()
 RECEIVES_MAX = 20
@@ -90,6 +89,17 @@ def test_any_number_of_events_can_be_published(tap: Tap) -> None:
     assert sorted(detail["n"] for _, _, detail in read()) == list(range(23))  # type: ignore[index]
 
 
+def test_an_event_that_is_sent_has_an_id(tap: Tap) -> None:
+    """Who sends a command learns by which id the bus delivers it; no two have the same."""
+    bus, read = tap
+
+    ids = {bus.send(BusEvent("Hold Rollout", {"n": n}, "tidegate.operator")) for n in range(2)}
+
+    assert len(ids) == 2
+    assert all(ids)
+    assert sorted(detail["n"] for _, _, detail in read()) == [0, 1]  # type: ignore[index]
+
+
 def test_a_memory_bus_refuses_what_it_is_told_to() -> None:
     """A test can let single events fail, and whole calls, before or after they took effect."""
     bus = MemoryBus()
@@ -97,6 +107,8 @@ def test_a_memory_bus_refuses_what_it_is_told_to() -> None:
     events = [BusEvent("Steered", {"n": n}) for n in range(3)]
 
     assert bus.publish(events) == (1,)
+    with pytest.raises(RetryLater):
+        bus.send(events[1])
     bus.faults.before("publish", RetryLater("away"))
     bus.faults.after("publish", RetryLater("no answer"))
     for _ in range(2):

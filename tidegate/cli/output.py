@@ -83,7 +83,7 @@ class Screen:
         present = {name: value for name, value in facts.items() if value}
         if not self.is_terminal:
             for name, value in present.items():
-                self._cells((name, value))
+                self.cells((name, value))
             return
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True, style="dim")
@@ -115,13 +115,14 @@ class Screen:
         """
         if not self.is_terminal:
             for row in (columns, *rows):
-                self._cells(row)
+                self.cells(row)
         elif self.console.width < WIDTH_MIN:
             self._stacked(columns, rows)
         else:
             self._tabular(columns, rows)
 
-    def _cells(self, cells: Sequence[str | Text]) -> None:
+    def cells(self, cells: Sequence[str | Text]) -> None:
+        """Print a line for pipes, its parts divided by tabs."""
         print("\t".join(_plain(cell) for cell in cells), flush=True)
 
     def _stacked(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:

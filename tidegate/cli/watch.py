@@ -192,17 +192,17 @@ class _Watch:
             document = {"job_id": glance.rollout.key.job_id, **decision.to_document()}
             self.screen.document(plain(document), indent=None)
         elif not self.screen.is_terminal:
-            self.screen.line(_line(decision))
+            self.screen.cells(_parts(decision))
         else:
             self.screen.console.print(_row(decision))
 
 
-def _line(decision: Decision) -> str:
-    """Return a decision as a line, its parts divided by tabs."""
+def _parts(decision: Decision) -> tuple[str, ...]:
+    """Return what a line says of a decision."""
     rate = decision.settings.rollout
     pace = f"{rate.maximum_per_minute:,}/min" if rate else ""
-    parts = (when(decision.at), f"{decision.revision}", decision.verdict.value, pace)
-    return "\t".join((*parts, decision.summary))
+    revision = f"{decision.revision}"
+    return when(decision.at), revision, decision.verdict.value, pace, decision.summary
 
 
 def _row(decision: Decision) -> Table:

@@ -120,3 +120,24 @@ def test_a_refusal_is_raised(bus: EventBridgeBus, events: Script) -> None:
 
     with pytest.raises(Refused, match="bus tidegate"):
         bus.publish([event()])
+
+
+def test_a_single_event_comes_back_with_its_id(bus: EventBridgeBus, events: Script) -> None:
+    """By the id that EventBridge gives it, whoever sent a command finds what became of it."""
+    taken(events, 1)
+
+    assert bus.send(event()) == "e"
+
+
+def test_a_single_event_that_is_not_taken_is_raised(bus: EventBridgeBus, events: Script) -> None:
+    """It can be sent again, unlike one that fits nowhere."""
+    taken(events, 1, but=(0,))
+
+    with pytest.raises(RetryLater, match="bus tidegate did not take T: InternalFailure: busy"):
+        bus.send(event())
+
+
+def test_a_single_event_that_fits_nowhere_is_refused(bus: EventBridgeBus) -> None:
+    """EventBridge is not asked; the message has the limit."""
+    with pytest.raises(Refused, match=f"EventBridge takes at most {BYTES_MAX}"):
+        bus.send(event(BYTES_MAX + 1))

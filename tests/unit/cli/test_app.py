@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tidegate.cli.app import app
@@ -20,6 +21,33 @@ def test_help_names_the_subcommands_and_the_exit_status() -> None:
     assert "simulate" in result.stdout
     assert "fit-fleet" in result.stdout
     assert "Exit status: 0 when done, 1 when what was asked for is refused" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("launch", "enroll", "status", "watch", "explain", "history", "hold", "resume"),
+        *("approve", "reject", "adjust", "release", "abort", "demo"),
+    ],
+)
+def test_every_subcommand_explains_itself(name: str) -> None:
+    """What operators type is listed, each with a help of its own."""
+    listed = CliRunner().invoke(app, ["--help"])
+    helped = CliRunner().invoke(app, [name, "--help"], prog_name="tidegate")
+
+    assert f"  {name} " in listed.stdout
+    assert helped.exit_code == 0
+    assert helped.stdout.startswith(f"Usage: tidegate {name} ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_there_for_common_shells(shell: str) -> None:
+    """The script that completes names the command and how it is asked."""
+    environment = {"_TIDEGATE_COMPLETE": f"source_{shell}"}
+    result = CliRunner().invoke(app, [], prog_name="tidegate", env=environment)
+
+    assert result.exit_code == 0
+    assert "_TIDEGATE_COMPLETE" in result.stdout
 
 
 def test_an_unknown_subcommand_is_refused() -> None:
