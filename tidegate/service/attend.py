@@ -129,7 +129,9 @@ class Attending:
             minute_seconds=self.minute_seconds,
         )
         yield "quarantine", partial(quarantine.enforce, rollout, job)
-        yield "stuck", partial(reaping.reap, rollout, job)
+        # In an outage devices are silent for want of a network; the first chore may have seen one.
+        if self.ledger.rollout(rollout.key).connected.outage is None:
+            yield "stuck", partial(reaping.reap, rollout, job)
 
     @property
     def _joining(self) -> Joining:

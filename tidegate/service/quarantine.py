@@ -15,6 +15,7 @@ from tidegate.errors import Conflict, NotFound, RetryLater
 from tidegate.ports import Executions, Jobs, Ledger
 from tidegate.service.folding import fold_sightings
 from tidegate.service.join import Joining
+from tidegate.service.names import digest
 
 #: Pages of 250 in one pass, newest first: those notified since the last one, and more.
 QUEUED_PAGES_MAX = 20
@@ -70,7 +71,7 @@ class Quarantine:
         cells = Cells(policy.cohorts.keys, self.ledger.cells(rollout.key)).covering(apart)
         known = {name: each.cell for name, each in records.items() if each.cell != UNJOINED}
         found = [name for name, cell in known.items() if cell in cells]
-        unknown = [name for name in rows if name not in known]
+        unknown = _in_turn([name for name in rows if name not in known], rollout.revision)
         reading = self.joining.read(policy, unknown, budget=QUEUED_JOINS_MAX)
         found += [
             name
@@ -102,6 +103,17 @@ class Quarantine:
         except (Conflict, NotFound):
             return False  # The device has begun, or the execution is gone.
         return True
+
+
+def _in_turn(names: Sequence[str], revision: int) -> Sequence[str]:
+    """
+    Return the names, those first that this pass is to begin with.
+
+    Where nothing can be remembered of those looked up, they come again; with a fixed step between
+    passes some would never be reached.
+    """
+    first = int(digest(f"{revision}"), 16) % len(names) if len(names) > QUEUED_JOINS_MAX else 0
+    return [*names[first:], *names[:first]]
 
 
 def _cohorts_of(policy: Policy, traits: Traits | None) -> frozenset[str]:

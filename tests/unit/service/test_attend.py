@@ -18,7 +18,7 @@ from tidegate.domain.rollout import Ending
 from tidegate.domain.things import Connected, Presence, Traits
 from tidegate.errors import Conflict, Refused, RetryLater
 from tidegate.service.attend import JOINS_PER_PASS_MAX, Attendance
-from tidegate.service.quarantine import CANCELS_PER_PASS_MAX
+from tidegate.service.quarantine import CANCELS_PER_PASS_MAX, QUEUED_JOINS_MAX
 from tidegate.service.reap import STUCK_PAGES_MAX
 from tidegate.service.soak import PICKUPS_PER_PASS_MAX
 
@@ -414,6 +414,26 @@ def test_in_an_outage_nothing_is_held_against_the_release(stage: Stage) -> None:
     assert stage.rollout.signals == signals + 2
 
 
+def test_in_an_outage_nobody_is_taken_for_stuck(stage: Stage) -> None:
+    """Devices at work are silent for want of a network; once it is over, their time is over too."""
+    stage.presences.elsewhere = 1000
+    under(stage, soak=Soak(30))
+    stage.attend()
+    soaked(stage, 1)
+    under(stage, soak=Soak(30), stuck=Stuck(after_minutes=5))
+    presence(stage, 1, is_connected=False, ago=30 * MINUTE)
+    stage.report(IN_PROGRESS, 2)
+    stage.clock.advance(600)
+    stage.presences.elsewhere = 900
+    stage.attend()
+    assert stage.rollout.connected.outage is not None
+    assert status_of(stage, 2) is IN_PROGRESS
+
+    stage.presences.elsewhere = 1000
+    stage.attend()
+    assert status_of(stage, 2) is FAILED
+
+
 def test_a_release_that_kills_many_is_no_outage(stage: Stage) -> None:
     """Devices that took it explain that so many are gone, those not looked at yet included."""
     numbers = range(PICKUPS_PER_PASS_MAX + 100)
@@ -519,6 +539,23 @@ def test_what_only_devices_can_tell_does_not_keep_others_apart(stage: Stage) -> 
 
     assert attended.done["canceled"] == 1
     assert [status_of(stage, each) for each in (1, 3)] == [CANCELED, QUEUED]
+
+
+def test_those_that_stay_offline_keep_nobody_from_being_looked_up(stage: Stage) -> None:
+    """Where nothing can be remembered of who waits, each pass looks at others."""
+    offline = range(1, QUEUED_JOINS_MAX * 2)
+    fleet(stage, of_b=(0,), of_a=offline)
+    keys = ("statusDetails.fromVersion", "thing.attributes.hardware")
+    under(stage, cohorts=Cohorts(keys, quarantines=True), apart=[COHORT_B])
+    stage.report(QUEUED, 0)
+    stage.clock.advance(1)
+    stage.report(QUEUED, *offline)
+    for _ in range(20):
+        stage.review()
+        under(stage, cohorts=Cohorts(keys, quarantines=True), apart=[COHORT_B])
+        stage.attend()
+
+    assert status_of(stage, 0) is CANCELED
 
 
 def test_a_released_cohort_gets_the_job(stage: Stage) -> None:
