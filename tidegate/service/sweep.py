@@ -133,8 +133,9 @@ class Sweeping:
 
     def _see_to_rollouts(self, sweep: _Sweep) -> None:
         active = self.ledger.active()
-        self._try(sweep, lambda: self._find(sweep, active))
-        self._heal(sweep, active)
+        # Whoever is steered comes first: to look through many jobs may take all of a sweep's time.
+        self._try(sweep, lambda: self._heal(sweep, active))
+        self._find(sweep, active)
 
     # tagged jobs
 
@@ -181,7 +182,7 @@ class Sweeping:
         for each in _in_turn(overdue, sweep.at):
             try:
                 self._see_to(sweep, each)
-            except Refused as error:  # Of this one alone; what is throttled ends the sweep.
+            except Refused as error:  # Of this one alone; what is throttled is so for all.
                 sweep.faults.append(str(error))
 
     def _see_to(self, sweep: _Sweep, active: Active) -> None:

@@ -268,6 +268,17 @@ def test_a_dead_workflow_is_healed(dead: Watch) -> None:
     assert (active.heals, active.healed_at) == (1, dead.stage.clock.now())
 
 
+def test_rollouts_are_healed_before_jobs_are_looked_for(dead: Watch) -> None:
+    """Looking through many jobs takes time, and a sweep has little; who is steered comes first."""
+    dead.stage.jobs.add("new", tags={POLICY_TAG: "firmware"})
+    dead.stage.clock.advance(60)
+    dead.sweep()
+
+    healed, found = dead.started.values()
+    assert "resume" in healed
+    assert found["jobId"] == "new"
+
+
 def test_a_review_that_is_hardly_overdue_is_waited_for(watch: Watch) -> None:
     """Retries take their time; whether a workflow runs is not even asked."""
     watch.stage.workflow.end(watch.stage.owner)
