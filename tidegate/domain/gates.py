@@ -224,8 +224,15 @@ def _inquiry(visit: _Visit, about: About, asking: Asking | None) -> _Inquiry:
     base = _question_id(gate, about)
     answers = _answers(base, situation.answers)
     lifted_at = situation.lift.at if situation.lift else 0.0
-    # Whoever resumes after a no wants it asked again.
-    forgotten = [each for each in answers if not each.yes and each.at < lifted_at]
+    # Whoever resumes after a no wants it asked again; one that stops the release is for good.
+    stops = asking.refused is Fallback.ABORT
+    forgotten = [
+        each
+        for each in answers
+        if not each.yes
+        and each.at < lifted_at
+        and not (stops and visit.course.question(each.question_id))
+    ]
     answer = next((each for each in answers if each not in forgotten), None)
     question_id = base if not forgotten else f"{base}-{len(forgotten) + 1}"
     question = visit.course.question(question_id)
@@ -266,6 +273,13 @@ def _unanswered(gate: Gate, question: Question, again: Question, asking: Asking)
 
 def _question_id(gate: Gate, about: About) -> str:
     return f"{gate.name}-{_SUFFIXES[about]}"
+
+
+def answers_to(gate_name: str, answers: Sequence[Answer]) -> list[Answer]:
+    """Return the answers to all that was asked at a gate."""
+    return [
+        each for suffix in _SUFFIXES.values() for each in _answers(f"{gate_name}-{suffix}", answers)
+    ]
 
 
 def _answers(base: str, answers: Sequence[Answer]) -> list[Answer]:

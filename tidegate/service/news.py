@@ -23,6 +23,7 @@ from tidegate.documents.announcements import (
 )
 from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import Decision, Verdict, Withheld
+from tidegate.domain.gates import answers_to
 from tidegate.domain.policy import Authority
 from tidegate.domain.rollout import Hold, Lift, Rollout, Step
 from tidegate.domain.settings import JobSettings
@@ -129,8 +130,7 @@ def _suspects(rollout: Rollout, decision: Decision, before: Decision | None) -> 
 
 def _gates(rollout: Rollout, decision: Decision, answers: Sequence[Answer]) -> Iterator[BusEvent]:
     for name in decision.gates_passed:
-        own = [each for each in answers if each.question_id.startswith(f"{name}-")]
-        yield gate_passed(rollout.key, name, own, decision.at)
+        yield gate_passed(rollout.key, name, answers_to(name, answers), decision.at)
     gate, asks = decision.gate, {each.about for each in decision.asked}
     if gate is not None and (gate.is_new or About.GATE_ANSWER in asks):
         yield gate_reached(rollout.key, gate, decision, decision.at)

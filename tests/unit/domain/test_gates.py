@@ -391,6 +391,18 @@ def test_a_lift_from_before_a_no_asks_nothing_again() -> None:
     assert decide(gate, refused, NOW + 20).asked == ()
 
 
+def test_a_no_that_stops_is_not_taken_back_by_a_resume_before_it_is_looked_at() -> None:
+    """What is resumed then is a hold of some other reason."""
+    answered = next_situation(
+        decide(ASKS),
+        OUT,
+        answers=(no("canary-answer", at=NOW + 5),),
+        lift=Lift("on-call", "back to normal", NOW + 10),
+    )
+
+    assert decide(ASKS, answered, NOW + 20).verdict is Verdict.ABORT
+
+
 def test_a_resumed_rollout_keeps_a_yes() -> None:
     """What is resumed after a no is asked again, not what was agreed to."""
     gate = replace(ASKS, bake_minutes=30)

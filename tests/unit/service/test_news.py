@@ -142,6 +142,23 @@ def test_a_gate_is_told_when_it_is_reached_asked_and_passed() -> None:
     assert [each["by"] for each in passed["answers"]] == ["release-desk"]
 
 
+def test_a_gate_that_is_passed_tells_its_own_answers_only() -> None:
+    """Those to a gate whose name begins alike are told with that one."""
+    first, second = (
+        Gate(name, after_devices=5 + after, approval=Asking(within_minutes=60))
+        for after, name in enumerate(["canary-eu", "canary"])
+    )
+    stage = at_gate(replace(POLICY, gates=(first, second)))
+    answered(stage, "canary-eu-approval")
+    stage.report(ExecutionStatus.IN_PROGRESS, 5)
+    step(stage)
+    answered(stage, "canary-approval")
+    step(stage)
+
+    told_of = {each["gate"]: len(each["answers"]) for each in details(stage, "Gate Passed")}
+    assert told_of == {"canary-eu": 1, "canary": 1}
+
+
 def test_a_question_of_a_decision_that_nobody_applied_is_asked_all_the_same() -> None:
     """The workflow dies between review and steer: the next decision asks for the one before."""
     stage = Stage(policy=GATED)
