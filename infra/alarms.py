@@ -7,7 +7,7 @@ from aws_cdk.aws_cloudwatch import (
     Alarm,
     ComparisonOperator,
     IAlarmAction,
-    Metric,
+    IMetric,
     TreatMissingData,
 )
 from aws_cdk.aws_cloudwatch_actions import SnsAction
@@ -31,12 +31,25 @@ AGE_SECONDS_MAX = 600
 ERRORS_MAX = 3
 ERRORS_PERIOD = Duration.minutes(5)
 
+#: Events take seconds. The youngest of five minutes is looked at, since a redrive brings old ones.
+EVENT_SECONDS_MAX = 600
+
+#: A decision takes seconds, and a minute where AWS throttles; a review that fails is tried again
+#: for several minutes.
+DECISION_SECONDS_MAX = 300
+
+#: Calls that AWS IoT throttles in five minutes, for a quarter of an hour: each is tried again,
+#: and now and then one is nothing.
+THROTTLED_MAX = 30
+THROTTLED_PERIODS = 3
+
 
 class Alarms(Construct):
     """
     Tells people what they must look at.
 
-    That is dead letters, queues that nobody works off, and Lambdas that fail again and again.
+    That is dead letters, queues that nobody works off, Lambdas that fail again and again, reports
+    and decisions that come late, and calls to AWS IoT that do not get through.
 
     There is no alarm on failed workflows: stopping a bad release is Tidegate's work, and ends an
     execution as failed. One that Tidegate itself failed puts "Rollout Needs Attention" on the bus.
@@ -44,11 +57,13 @@ class Alarms(Construct):
     Attributes:
         key: Encrypts what is told, here and on the other topics.
         topic: Where all this is announced.
+        all: The alarms.
     """
 
     def __init__(self, scope: Construct, construct_id: str, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
+        self.all: list[Alarm] = []
         self.key = topic_key(self, "Key")
         self.topic = new_topic(
             self, "Topic", settings, name="alarms", key=self.key, email=settings.alarm_email
@@ -107,7 +122,52 @@ class Alarms(Construct):
             f"{ERRORS_PERIOD.to_minutes():.0f} minutes. Look at its logs.",
         )
 
-    def _alarm(self, name: str, metric: Metric, threshold: float, description: str) -> None:
+    def watch_reports(self, record: Handler) -> None:
+        """Tell of device reports that are old when they are counted."""
+        self._alarm(
+            "reports-late",
+            record.metric("EventAge", "Minimum", ERRORS_PERIOD),
+            EVENT_SECONDS_MAX,
+            f"What devices report is {EVENT_SECONDS_MAX} s old and older when it is counted: "
+            "decisions rest on the past. See on the dashboard which queue the events wait in, and "
+            "whether its Lambda fails or is throttled. After a redrive of dead letters it goes by "
+            "itself.",
+        )
+
+    def watch_decisions(self, review: Handler) -> None:
+        """Tell of decisions that come late."""
+        self._alarm(
+            "decisions-late",
+            review.metric("DecisionDelay", "Maximum", ERRORS_PERIOD),
+            DECISION_SECONDS_MAX,
+            f"A rollout waited {DECISION_SECONDS_MAX} s and longer for a decision that was due. "
+            "Reviews fail and are tried again, or AWS throttles them: look at the log of the "
+            "Lambda review. Until then the rate and the abort criteria that stand in AWS IoT Jobs "
+            "guard the job.",
+        )
+
+    def watch_throttles(self, handler: Handler) -> None:
+        """Tell of a Lambda whose calls AWS IoT does not take for a while."""
+        self._alarm(
+            f"{handler.name}-throttled",
+            handler.metric("CallsThrottled", "Sum", ERRORS_PERIOD),
+            THROTTLED_MAX,
+            f"AWS IoT throttled {THROTTLED_MAX} calls and more of the Lambda {handler.name} in "
+            f"each of {THROTTLED_PERIODS} times {ERRORS_PERIOD.to_minutes():.0f} minutes. Find out "
+            "who else calls AWS IoT's control plane in this account, run fewer rollouts at once, "
+            "or have the quota of the API raised.",
+            periods=THROTTLED_PERIODS,
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: IMetric,
+        threshold: float,
+        description: str,
+        *,
+        periods: int = 1,
+    ) -> None:
         alarm = Alarm(
             self,
             name,
@@ -116,7 +176,8 @@ class Alarms(Construct):
             metric=metric,
             comparison_operator=ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             threshold=threshold,
-            evaluation_periods=1,
+            evaluation_periods=periods,
             treat_missing_data=TreatMissingData.NOT_BREACHING,
         )
         alarm.add_alarm_action(self._action)
+        self.all.append(alarm)

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk.aws_cloudwatch import IMetric, Metric
 from aws_cdk.aws_lambda import Code, Function, Tracing
 from aws_cdk.aws_logs import LogGroup
 from constructs import Construct
@@ -12,8 +14,6 @@ from infra.acknowledgement import acknowledge, acknowledge_wildcard
 from infra.package import Platform
 from infra.role import Conditions, allow, service, service_role
 from infra.settings import Settings
-
-METRICS_NAMESPACE = "Tidegate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Handler(Construct):
     Attributes:
         name: Its name within the environment.
         timeout: How long one invocation may take.
+        log_group: Where it logs.
         function: The function itself.
     """
 
@@ -59,9 +60,12 @@ class Handler(Construct):
         super().__init__(scope, construct_id)
         settings = common.settings
         self.name = name.replace("_", "-")
+        self._service = name
+        # Of the environment: two of them in one account would else be added up.
+        self._namespace = settings.stack_name
         function_name = settings.name_of(self.name)
         self.timeout = Duration.seconds(timeout_seconds)
-        log_group = LogGroup(
+        self.log_group = LogGroup(
             self,
             "Logs",
             log_group_name=f"/aws/lambda/{function_name}",
@@ -75,7 +79,7 @@ class Handler(Construct):
             service("lambda"),
             description=f"What the Lambda {function_name} may do.",
         )
-        self.may("logs:CreateLogStream", "logs:PutLogEvents", on=[log_group.log_group_arn])
+        self.may("logs:CreateLogStream", "logs:PutLogEvents", on=[self.log_group.log_group_arn])
         self.function = Function(
             self,
             "Function",
@@ -88,11 +92,11 @@ class Handler(Construct):
             role=self._role,
             memory_size=memory_mb,
             timeout=self.timeout,
-            log_group=log_group,
+            log_group=self.log_group,
             tracing=Tracing.ACTIVE if settings.tracing else Tracing.DISABLED,
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_METRICS_NAMESPACE": self._namespace,
             },
         )
         if settings.tracing:
@@ -123,6 +127,21 @@ class Handler(Construct):
         if wildcard:
             for resource in on:
                 acknowledge_wildcard(self._role, resource, wildcard)
+
+    def metric(
+        self, name: str, statistic: str, period: Duration, *, label: str | None = None
+    ) -> IMetric:
+        """Return one of Tidegate's own metrics, as this Lambda publishes it."""
+        metric = Metric(
+            namespace=self._namespace,
+            metric_name=name,
+            # By powertools' own name of the dimension.
+            dimensions_map={"service": self._service},
+            statistic=statistic,
+            period=period,
+            label=label,
+        )
+        return cast("IMetric", metric)
 
     def knows(self, **environment: str) -> None:
         """Give it environment variables."""

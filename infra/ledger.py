@@ -49,6 +49,16 @@ class Ledger(Construct):
             ),
         )
 
+    def let_read(self, handler: Handler) -> None:
+        """Let a Lambda read items, and write none."""
+        handler.knows(TIDEGATE_LEDGER_TABLE=self.table.table_name)
+        handler.may(
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            on=[self.table.table_arn],
+        )
+
     def give_to(self, handler: Handler) -> None:
         """Let a Lambda read and write items, in transactions or not; none may delete any."""
         handler.knows(TIDEGATE_LEDGER_TABLE=self.table.table_name)

@@ -27,7 +27,22 @@ HANDLERS = REPOSITORY / "lambdas"
 LOCK = HANDLERS / "requirements.txt"
 
 #: Parts of ``tidegate`` that no Lambda runs.
-LEFT_OUT = ("adapters/memory", "cli", "console", "lab", "local")
+LEFT_OUT = ("adapters/memory", "cli", "lab", "local")
+
+#: Of the console only what the widget shows: its pages need a server.
+CONSOLE = "console"
+CONSOLE_SHIPPED = (
+    "__init__.py",
+    "drawing.py",
+    "figures.py",
+    "links.py",
+    "pictures.py",
+    "svg.py",
+    "view.py",
+    "widget.py",
+    "widget_style.py",
+    "worded.py",
+)
 
 #: What uv leaves besides the libraries: its lock, and scripts that name this machine's Python.
 RESIDUE = (".lock", "bin", "*.dist-info/RECORD", "**/__pycache__", "**/tests")
@@ -164,8 +179,13 @@ def copy_sources(folder: Path) -> None:
     left_out = {str(root / part) for part in LEFT_OUT}
 
     def ignored(parent: str, names: list[str]) -> list[str]:
+        of_console = Path(parent) == root / CONSOLE
         return [
-            name for name in names if name == "__pycache__" or str(Path(parent, name)) in left_out
+            name
+            for name in names
+            if name == "__pycache__"
+            or str(Path(parent, name)) in left_out
+            or (of_console and name not in CONSOLE_SHIPPED)
         ]
 
     shutil.copytree(root, folder / root.name, ignore=ignored, copy_function=shutil.copyfile)

@@ -9,11 +9,13 @@ from infra.account_events import AccountEvents
 from infra.alarms import Alarms
 from infra.announcements import Announcements
 from infra.bus import Bus
+from infra.dashboard import Dashboard
 from infra.handler import Common
 from infra.intake import Intake
 from infra.ledger import Ledger
 from infra.package import REPOSITORY, Platform, code_for
 from infra.policies import Policies
+from infra.queries import Queries
 from infra.reactions import Record, Relay, Signal
 from infra.settings import Settings
 from infra.sweep import Sweep
@@ -101,6 +103,11 @@ class TidegateStack(Stack):
             "undelivered",
             "Each holds an event that a topic did not take, and that people were not told.",
         )
+        dead_ends = (
+            *(inbox.dead_letters for inbox in inboxes),
+            intake.rule_errors,
+            announcements.undelivered,
+        )
         sweep = Sweep(
             self,
             "Sweep",
@@ -108,13 +115,10 @@ class TidegateStack(Stack):
             bus=bus,
             ledger=ledger,
             machine=machine,
-            dead_letters=[
-                *(inbox.dead_letters for inbox in inboxes),
-                intake.rule_errors,
-                announcements.undelivered,
-            ],
+            dead_letters=dead_ends,
         )
-        for handler in (
+        dashboard = Dashboard(self, "Dashboard", common, ledger=ledger, decisions=steps.review)
+        handlers = (
             intake.handler,
             record.handler,
             signal.handler,
@@ -122,13 +126,24 @@ class TidegateStack(Stack):
             *steps.all,
             sweep.handler,
             account_events.handler,
-        ):
+            dashboard.handler,
+        )
+        for handler in handlers:
             alarms.watch_handler(handler)
+        alarms.watch_reports(record.handler)
+        alarms.watch_decisions(steps.review)
+        for handler in (steps.review, steps.steer):
+            alarms.watch_throttles(handler)
+        dashboard.show(
+            alarms=alarms, handlers=handlers, steps=steps, inboxes=inboxes, dead_ends=dead_ends
+        )
+        Queries(self, "Queries", settings, handlers=handlers)
 
         outputs = {
             "AlarmTopicArn": alarms.topic.topic_arn,
             "ApprovalTopicArn": announcements.approvals.topic_arn,
             "BusName": bus.bus.event_bus_name,
+            "DashboardName": dashboard.dashboard.dashboard_name,
             "EventsDeadLettersUrl": intake.inbox.dead_letters.queue_url,
             "EventsQueueUrl": intake.inbox.queue.queue_url,
             "NewsTopicArn": announcements.news.topic_arn,

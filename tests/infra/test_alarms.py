@@ -56,6 +56,31 @@ def test_no_lambda_is_left_unwatched(aws: Synthesized) -> None:
     assert watched == {f"<{path}>" for path in aws.of_type("AWS::Lambda::Function")}
 
 
+@pytest.mark.parametrize(
+    ("name", "metric", "service", "statistic"),
+    [
+        ("tidegate-reports-late", "EventAge", "record", "Minimum"),
+        ("tidegate-decisions-late", "DecisionDelay", "review", "Maximum"),
+        ("tidegate-review-throttled", "CallsThrottled", "review", "Sum"),
+        ("tidegate-steer-throttled", "CallsThrottled", "steer", "Sum"),
+    ],
+)
+def test_what_comes_late_or_does_not_get_through_is_told(
+    aws: Synthesized, name: str, metric: str, service: str, statistic: str
+) -> None:
+    """Tidegate's own metrics are watched where they say that steering rests on the past."""
+    alarm = alarms(aws)[name]
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Tidegate", metric)
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+    assert alarm["Statistic"] == statistic
+
+
+def test_throttling_is_told_when_it_lasts(aws: Synthesized) -> None:
+    """A burst that calls get through after being tried again wakes nobody."""
+    assert alarms(aws)["tidegate-steer-throttled"]["EvaluationPeriods"] == 3
+
+
 def test_a_stopped_release_is_no_alarm(aws: Synthesized) -> None:
     """An aborted rollout ends its workflow as failed: that is Tidegate at work."""
     assert not [each for each in alarms(aws).values() if each["Namespace"] == "AWS/States"]
@@ -122,6 +147,7 @@ def test_outputs_name_what_people_and_tools_look_for(aws: Synthesized) -> None:
         "AlarmTopicArn": "<Alarms/Topic>",
         "ApprovalTopicArn": "<Announcements/Approvals>",
         "BusName": "<Bus/Bus>",
+        "DashboardName": "<Dashboard/Dashboard>",
         "EventsDeadLettersUrl": "<Intake/Events/DeadLetters>",
         "EventsQueueUrl": "<Intake/Events/Queue>",
         "NewsTopicArn": "<Announcements/News>",

@@ -98,12 +98,24 @@ def test_the_package_holds_nothing_else(packaged: Path) -> None:
     """Tests, tools for people, other adapters and traces of this machine stay at home."""
     paths = {str(path.relative_to(packaged)) for path in packaged.rglob("*")}
     foreign = re.compile(
-        r"^tidegate/(adapters/memory|cli|console|lab|local)\b|(^|/)(tests|bin|\.lock|RECORD)(/|$)"
+        r"^tidegate/(adapters/memory|cli|lab|local)\b|(^|/)(tests|bin|\.lock|RECORD)(/|$)"
     )
 
     assert not {path for path in paths if foreign.search(path)}
     assert not {path for path in paths if path.endswith(".pyc")}
     assert not {path for path in paths if path.startswith("lambdas/") and path[-3:] != ".py"}
+
+
+def test_of_the_console_the_package_holds_what_the_widget_shows(packaged: Path) -> None:
+    """Its pages need a server and stay at home; what the widget imports is all there."""
+    loaded = "import sys, lambdas.widget; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    used = {name.split(".")[2] for name in done.stdout.split() if "tidegate.console." in name}
+    shipped = {path.stem for path in (packaged / "tidegate/console").iterdir()}
+
+    assert shipped == used | {"__init__"}
 
 
 def test_everyone_may_read_the_package(packaged: Path) -> None:

@@ -41,6 +41,7 @@ VARIABLES = {
         "<Signal/Inbox/DeadLetters> <Relay/Inbox/DeadLetters> <Intake/RuleErrors> "
         "<Announcements/Undelivered>",
     },
+    "widget": {**LEDGER, "TIDEGATE_DECISION_LOGS": "<Steps/Review/Logs>"},
 }
 
 #: What only some deployments tell.
@@ -146,6 +147,16 @@ def test_time_runs_faster_only_where_asked(local: Synthesized) -> None:
     assert told["TIDEGATE_MINUTE_SECONDS"] == "1.5"
 
 
+def test_metrics_of_two_environments_are_not_added_up(aws: Synthesized, local: Synthesized) -> None:
+    """Each environment has a namespace of its own in CloudWatch."""
+    namespaces = [
+        {each["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for each in functions}
+        for functions in (by_module(aws).values(), by_module(local).values())
+    ]
+
+    assert namespaces == [{"Tidegate"}, {"Tidegate-stage"}]
+
+
 def test_rollouts_share_a_budget_only_where_asked(aws: Synthesized, local: Synthesized) -> None:
     """``accountHarmBudget`` reaches the Lambda that decides; without it nothing is shared."""
     told = [
@@ -244,6 +255,7 @@ def test_names_tell_environments_apart(aws: Synthesized, local: Synthesized) -> 
             properties[key]
             for kind, key in {
                 "AWS::CloudWatch::Alarm": "AlarmName",
+                "AWS::CloudWatch::Dashboard": "DashboardName",
                 "AWS::Events::EventBus": "Name",
                 "AWS::IoT::TopicRule": "RuleName",
                 "AWS::Lambda::Function": "FunctionName",

@@ -40,6 +40,9 @@ LEDGER = each(
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 )
+READING_LEDGER = each(
+    "<Ledger/Table.Arn>", "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"
+)
 #: IAM knows no tags here: these tell whether a job exists, and whether it is Tidegate's.
 READING_TAGS = each(f"{IOT}:job/*", "iot:ListTagsForResource")
 FINDING_OUT = READING_TAGS | each(f"{IOT}:job/*", "iot:ListJobExecutionsForJob")
@@ -79,6 +82,7 @@ def consumes(queue: str) -> set[Grant]:
 
 
 ROLES = {
+    "Dashboard/Handler/Role": basics("Dashboard/Handler") | READING_LEDGER,
     "Intake/Handler/Role": basics("Intake/Handler") | BUS | consumes("Intake/Events/Queue"),
     "Intake/DeliveryRole": each("<Intake/Events/Queue.Arn>", "sqs:SendMessage"),
     "Intake/ErrorRole": each("<Intake/RuleErrors.Arn>", "sqs:SendMessage"),
@@ -212,6 +216,7 @@ ROLES = {
 
 LAMBDAS = (
     "AccountEvents/",
+    "Dashboard/",
     "Intake/Handler/",
     "Record/",
     "Relay/",
@@ -421,6 +426,14 @@ def test_only_attend_and_relay_act_for_devices(aws: Synthesized) -> None:
     }
 
     assert acting == {"Relay/Handler/Role", "Steps/Attend/Role"}
+
+
+def test_whoever_looks_at_the_dashboard_changes_nothing(aws: Synthesized) -> None:
+    """The widget runs in the name of any viewer: it reads the ledger, and nothing of AWS IoT."""
+    allowed = {grant.action for grant in grants(aws)["Dashboard/Handler/Role"]}
+
+    assert not {action for action in allowed if action.startswith(("iot", "states:", "events:"))}
+    assert not {action for action in allowed if re.search("Put(?!Log|T)|Update|Write", action)}
 
 
 def test_presign_roles_are_passed_only_when_named(aws: Synthesized, local: Synthesized) -> None:

@@ -65,6 +65,11 @@ class Variables:
         return self._value("TIDEGATE_REPORTER_PREFIX")
 
     @property
+    def decision_logs(self) -> str:
+        """The name of the log group that decisions are in."""
+        return self._value("TIDEGATE_DECISION_LOGS")
+
+    @property
     def dead_letter_urls(self) -> tuple[str, ...]:
         """The URLs of the dead-letter queues, given with blanks or commas between them."""
         return tuple(self._value("TIDEGATE_DEAD_LETTER_URLS").replace(",", " ").split())
