@@ -55,13 +55,16 @@ def command(
     with your rights, and what AWS denies you is shown as such.
     """
     access = Access(profile, region, endpoint_url, environment)
-    with opened(context, access) as account, _bound(port) as listening:
-        serve(account, listening)
+    with opened(context, access) as account, bound(port) as listening:
+        server, address = server_of(account, listening.getsockname()[1])
+        print(address, flush=True)
+        complain("Open this address in a browser; Ctrl-C ends it.")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
 
 
-def serve(account: Account, listening: socket.socket) -> None:
-    """Serve the console of an account on a socket, until interrupted."""
-    port = listening.getsockname()[1]
+def server_of(account: Account, port: int) -> tuple[uvicorn.Server, str]:
+    """Return what serves the console of an account on a port, and the address with its key."""
     known = Secrets(token_urlsafe(_KEY_BYTES))
     app = console_app(console_of(account, known), port=port, secrets=known)
     config = uvicorn.Config(
@@ -74,10 +77,7 @@ def serve(account: Account, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_STOPS_WITHIN_SECONDS,
         ws="none",
     )
-    print(f"http://{HOST}:{port}/?{KEY}={known.key}", flush=True)
-    complain("Open this address in a browser; Ctrl-C ends it.")
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config), f"http://{HOST}:{port}/?{KEY}={known.key}"
 
 
 def console_of(account: Account, known: Secrets) -> Console:
@@ -102,11 +102,13 @@ def _caller(account: Account) -> str:
 
 
 @contextlib.contextmanager
-def _bound(port: int) -> Iterator[socket.socket]:
+def bound(port: int) -> Iterator[socket.socket]:
+    """Yield a socket on a port of loopback, a free one for 0; raises Failed if it is taken."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, port))
+            listening.listen()
         except OSError as error:
             message = f"port {port} of {HOST} cannot be used: {error.strerror}: give another --port"
             raise Failed(message) from error
