@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tidegate.domain.case import Case
 from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import Attention, Awaits, Decision, Verdict, Withheld
+from tidegate.domain.jobs import JobStatus
 from tidegate.domain.policy import Action, Authority, Fallback
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import HoldKind, Tripwires
@@ -49,6 +50,9 @@ def authorized(
         settings_at: Returns the settings at a rate.
     """
     action = _action(case, wished)
+    no = _no_that_stops(case, wished)
+    if no is not None and (action is not None or wished.verdict is not Verdict.ABORT):
+        return _stop(case, wished, no)
     authority = Authority.AUTO if action is None else case.policy.authority.over(action)
     if action is None or authority is Authority.AUTO:
         return _within(case, _settled(case, wished))
@@ -56,6 +60,17 @@ def authorized(
     if authority is Authority.OBSERVE:
         return _withheld(wish, _settled(case, wished), ())
     return _proposed(wish)
+
+
+def _no_that_stops(case: Case, wished: Decision) -> Reason | None:
+    """Return the no by which the policy stops a release that goes on, whatever came up since."""
+    job, proposal = case.situation.job, wished.course.proposal
+    goes_on = job is not None and job.status in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED)
+    stops = case.policy.approval.refused is Fallback.ABORT
+    if not goes_on or not stops or proposal is None or proposal.is_refused:
+        return None
+    answer = _answer_to(proposal.question, case)
+    return None if answer is None or answer.yes else _no(case, proposal, answer)
 
 
 def _action(case: Case, wished: Decision) -> Action | None:
@@ -180,17 +195,20 @@ def _refused(wish: _Wish, proposal: Proposal, answer: Answer) -> Decision:
         return _ask(replace(wish, decision=decision))
     known = replace(proposal, is_refused=True)
     decision = replace(decision, course=replace(decision.course, proposal=known))
-    then = case.policy.approval.refused
-    why = reason(
+    why = _no(case, proposal, answer)
+    if case.policy.approval.refused is Fallback.ABORT:
+        return _stop(case, wish.decision, why)
+    return _withheld(wish, decision, (why,))
+
+
+def _no(case: Case, proposal: Proposal, answer: Answer) -> Reason:
+    return reason(
         ReasonCode.PROPOSAL_REFUSED,
         by=answer.by,
-        action=wish.action.value,
+        action=proposal.action.value,
         why=answer.comment,
-        then=then.value,
+        then=case.policy.approval.refused.value,
     )
-    if then is Fallback.ABORT:
-        return _stop(wish, why)
-    return _withheld(wish, decision, (why,))
 
 
 def _is_much_more(wish: _Wish, proposal: Proposal) -> bool:
@@ -212,9 +230,9 @@ def _unanswered(wish: _Wish, proposal: Proposal) -> Decision:
     return _ask(wish)
 
 
-def _stop(wish: _Wish, why: Reason) -> Decision:
+def _stop(case: Case, wished: Decision, why: Reason) -> Decision:
     """Return the abort in place of what was refused; nothing else of that is left."""
-    case, decision = wish.case, _settled(wish.case, wish.decision)
+    decision = _settled(case, wished)
     return replace(
         decision,
         verdict=Verdict.ABORT,

@@ -455,6 +455,21 @@ def test_a_no_may_stop_the_release() -> None:
     assert agreement(third) == Agreement(proposed=1, refused=1)
 
 
+def test_a_no_stops_the_release_whatever_came_up_since() -> None:
+    """By the next review a calendar may have closed, or somebody resumed: a no is not lost."""
+    policy = under(Asking(60, Fallback.HOLD, Fallback.ABORT), speed_up=APPROVE)
+    answered = next_situation(
+        decide(policy, SLOW), open_days(SLOW), answers=(no("decision-1", at=NOW + 5),)
+    )
+    resumed = replace(answered, lift=Lift("on-call", "back to normal", NOW + 10))
+
+    for situation in (replace(answered, standing=CLOSED), resumed):
+        decision = decide(policy, situation, NOW + 60)
+        assert decision.verdict is Verdict.ABORT
+        assert codes(decision)[0] is ReasonCode.PROPOSAL_REFUSED
+        assert agreement(decision) == Agreement(proposed=1, refused=1)
+
+
 def test_what_nobody_answers_is_asked_again() -> None:
     """Under an id of its own, as it is another decision that proposes it."""
     policy = under(speed_up=APPROVE)
