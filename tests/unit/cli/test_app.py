@@ -58,6 +58,21 @@ def test_an_unknown_subcommand_is_refused() -> None:
     assert "simulate" in result.stderr
 
 
+def test_the_demo_is_started_as_make_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its options go along, and its end is the command's."""
+    given: list[list[str]] = []
+
+    def main(arguments: list[str]) -> int:
+        given.append(arguments)
+        return 1
+
+    monkeypatch.setattr("tidegate.local.demo.main", main)
+    result = CliRunner().invoke(app, ["demo", "--port", "20100", "--keep"])
+
+    assert result.exit_code == 1
+    assert given == [["--port", "20100", "--keep"]]
+
+
 def test_the_installed_command_is_this_one() -> None:
     """The console script calls the function that is there, in a process of its own too."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
