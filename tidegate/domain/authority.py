@@ -245,6 +245,7 @@ def _stop(case: Case, wished: Decision, why: Reason) -> Decision:
         asked=(),
         forces=case.policy.on_abort.force,
         cancels_stragglers=False,
+        starts_guarding=False,
     )
 
 

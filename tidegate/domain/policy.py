@@ -171,6 +171,11 @@ class Authorities:
         authority: Authority = getattr(self, action.value)
         return authority
 
+    @property
+    def only_observes(self) -> bool:
+        """Whether nothing at all may be touched."""
+        return all(self.over(each) is Authority.OBSERVE for each in Action)
+
 
 class Fallback(StrEnum):
     """What follows where a question is not answered with yes."""

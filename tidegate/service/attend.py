@@ -113,6 +113,8 @@ class Attending:
         if job.status is not JobStatus.IN_PROGRESS or rollout.aborting:
             # Nothing but CancelJob follows an abort.
             return
+        if rollout.policy.authority.only_observes:
+            return
         reaping = Reaping(
             jobs=self.jobs,
             executions=self.executions,

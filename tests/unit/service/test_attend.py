@@ -13,7 +13,15 @@ from tidegate.domain.executions import ExecutionUpdate
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import UNJOINED, UNPLACED, ThingRecord, Vouched
-from tidegate.domain.policy import Cohorts, Rescue, Soak, Stuck
+from tidegate.domain.policy import (
+    Action,
+    Authorities,
+    Authority,
+    Cohorts,
+    Rescue,
+    Soak,
+    Stuck,
+)
 from tidegate.domain.rollout import Ending
 from tidegate.domain.things import Connected, Presence, Traits
 from tidegate.errors import Conflict, Refused, RetryLater
@@ -130,6 +138,24 @@ def test_what_is_stuck_is_failed_and_told(stage: Stage) -> None:
     assert [each.what for each in stage.ledger.steps(stage.key, limit=9)] == ["Execution Reaped"]
     stage.attend()
     assert len(stage.executions.updates) == 1
+
+
+def test_who_may_only_observe_touches_no_device(stage: Stage) -> None:
+    """What is stuck stays so, and what waits; once any action is allowed, both are seen to."""
+    fleet(stage, of_b=(2,), of_a=(1,))
+    observed = Authorities(*[Authority.OBSERVE] * len(Action))
+    sections = {"stuck": Stuck(after_minutes=5), "cohorts": HARDWARE}
+    under(stage, **sections, authority=observed, apart=[COHORT_B])
+    stage.report(IN_PROGRESS, 1)
+    stage.report(QUEUED, 2)
+    stage.clock.advance(600)
+    stage.attend()
+    assert [status_of(stage, each) for each in (1, 2)] == [IN_PROGRESS, QUEUED]
+
+    allowed = replace(observed, slow_down=Authority.AUTO)
+    under(stage, **sections, authority=allowed, apart=[COHORT_B])
+    stage.attend()
+    assert [status_of(stage, each) for each in (1, 2)] == [FAILED, CANCELED]
 
 
 def test_a_device_that_reports_at_the_same_moment_is_faster(stage: Stage) -> None:
