@@ -158,4 +158,4 @@ lock: .venv/.uv ## Compile every requirements.in into its lock, and package.json
 clean: ## Remove all that these commands made, environments included
 	@rm -rf .venv .venv-cloud .venv-devices node_modules build cdk.out validation-report.json \
 	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@find app.py benchmarks infra lambdas tests tidegate -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@find app.py benchmarks examples infra lambdas tests tidegate -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -33,7 +33,7 @@ KINDS = {
 OUTCOMES = ("SUCCEEDED", "FAILED", "REJECTED")
 CLIENT_SECONDS = 60.0
 ROLLOUT_SECONDS = 120.0
-FLEET_SIZE = 400
+FLEET_SIZE = 600
 DOCUMENT = {"operation": "install", "version": "2.0.0", "hardware": ["A"]}
 
 #: Forgiving: of the clients, every third fails.

@@ -26,6 +26,8 @@ LOCKS = (
     "requirements-dev",
     "lambdas/requirements",
     "tidegate/local/requirements",
+    "examples/device/requirements",
+    "tests/e2e/clients/requirements",
 )
 
 #: The embedded cloud's is not among them: MiniStack pins an older botocore.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ from tidegate.local.cloud import REPOSITORY, EmbeddedCloud
 from tidegate.local.deploy import deploy
 from tidegate.local.devices import DeviceFleet
 from tidegate.local.errors import LocalCloudError
+from tidegate.local.example_device import EXAMPLES, ExampleDevice, issue
 from tidegate.local.fleet import Fleet, FleetMix, draw_things, register
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ FLEET_SIZE = 300
 GROUP = "demo-fleet"
 #: Real seconds to a minute of AWS IoT Jobs: a rollout of a quarter of an hour takes one minute.
 MINUTE_SECONDS = 3.0
+#: A quarter of a minute: the example device takes four.
+STEP_SECONDS = MINUTE_SECONDS / 4
 SEED = 7
 RELEASE_SECONDS_MAX = 180.0
 POLL_SECONDS = 0.4
@@ -174,6 +178,14 @@ class Demo:
         message = f"devices still work on {release.job_id} after {RELEASE_SECONDS_MAX:.0f} s"
         raise LocalCloudError(message)
 
+    def fate(self, release: Release, thing: str) -> str:
+        """Say what became of the release on a device: a status, if it was reached at all."""
+        try:
+            found = self._iot.describe_job_execution(jobId=release.job_id, thingName=thing)
+        except self._iot.exceptions.ResourceNotFoundException:
+            return "not reached"
+        return str(found["execution"]["status"])
+
     def report(self, release: Release) -> None:
         """Write the ledger's decisions and the workflow's history where people can read them."""
         rollout = self._ledger.current([release.job_id])[release.job_id]
@@ -276,7 +288,9 @@ def run(console: Console, *, port: int | None, keep: bool) -> None:
     """
     began = time.monotonic()
     things = draw_things(FLEET_SIZE, seed=SEED)
-    with EmbeddedCloud(port=port, minute_seconds=MINUTE_SECONDS, enforce_iam=True) as cloud:
+    with EmbeddedCloud(
+        port=port, minute_seconds=MINUTE_SECONDS, enforce_iam=True, mqtt=True
+    ) as cloud:
         console.print(f"[bold]Embedded cloud[/] at {cloud.endpoint_url}, IAM enforced;")
         console.print(f"a minute of AWS IoT Jobs takes {MINUTE_SECONDS:g} seconds here.")
         with console.status("Deploying the stack that goes to AWS: cdk bootstrap, cdk deploy …"):
@@ -285,18 +299,23 @@ def run(console: Console, *, port: int | None, keep: bool) -> None:
         with console.status(f"Registering {FLEET_SIZE} things …"):
             fleet = register(cloud.client("iot", connections=4), things, group=GROUP)
         console.print(f"[bold]Deployed[/] Tidegate, and {FLEET_SIZE} devices are waiting.")
+        example, *others = things
+        device = ExampleDevice(cloud, issue(cloud, example.name), step_seconds=STEP_SECONDS)
+        console.print(f"One of them, {example.name}, is examples/device: a process, over MQTT.")
         demo = Demo(cloud, outputs, console)
         mixes = {release.version: release.mix for release in RELEASES}
-        with DeviceFleet(cloud, things, mixes, seed=SEED):
+        with DeviceFleet(cloud, others, mixes, seed=SEED), device:
             for release, begin in zip(RELEASES, (demo.launch, demo.enroll), strict=True):
                 _release(release, begin.__name__, console)
                 begin(release, fleet)
                 _conclude(demo, release, console)
+                fate = demo.fate(release, example.name)
+                console.print(f"  [dim]{example.name}, the example device: {fate}[/]")
         console.print(f"\nDone in {time.monotonic() - began:.0f} seconds. Look further:")
         console.print(f"  decisions with their evidence   {_shown('decisions')}")
         console.print(f"  Step Functions histories        {_shown('history')}")
         if keep:
-            _keep(cloud, outputs, console)
+            _keep(cloud, outputs, device, console)
         else:
             console.print("  keep the cloud to look around   make demo KEEP=1")
 
@@ -334,13 +353,16 @@ def _shown(kind: str) -> str:
     return f"{REPORT_FOLDER.relative_to(REPOSITORY)}/*-{kind}.json"
 
 
-def _keep(cloud: EmbeddedCloud, outputs: Mapping[str, str], console: Console) -> None:
+def _keep(
+    cloud: EmbeddedCloud, outputs: Mapping[str, str], device: ExampleDevice, console: Console
+) -> None:
     console.print("\nThe cloud stays up until Ctrl-C. In another terminal:")
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         console.print(f"  export {name}={cloud.environment()[name]}", highlight=False)
     arn = outputs["StateMachineArn"]
     console.print(f"  aws stepfunctions list-executions --state-machine-arn {arn}", highlight=False)
     console.print(f"  aws dynamodb scan --table-name {outputs['TableName']}", highlight=False)
+    console.print(f"  cd {EXAMPLES} && {shlex.join(device.command)}", highlight=False)
     signal.pause()
 
 

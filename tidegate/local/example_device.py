@@ -77,6 +77,7 @@ class ExampleDevice:
     Attributes:
         folder: What survives its reboots.
         log_path: What it wrote.
+        command: What starts it, in `EXAMPLES`.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class ExampleDevice:
         self.folder = cloud.directory / identity.thing
         self.log_path = cloud.directory / f"{identity.thing}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._command = [
+        self.command = [
             *(str(DEVICES_PYTHON), "-m", "device"),
             *("--thing", identity.thing),
             *("--endpoint", MQTT_HOST),
@@ -135,7 +136,7 @@ class ExampleDevice:
             raise LocalCloudError(message)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command,
+                self.command,
                 cwd=EXAMPLES,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
