@@ -297,14 +297,14 @@ class Signaling:
         """Return the fleet's size if it has to be found out, None if not."""
         if rollout.fleet_size is not None or not policy.needs_fleet_size:
             return None
-        job = described(self.jobs, rollout.key)
-        if job is None:
-            raise _no_rollout(command, "the job was deleted")
         try:
-            things = self.jobs.things_in(job.targets)
-        except NotFound as error:
+            job = described(self.jobs, rollout.key)
+            things = None if job is None else self.jobs.things_in(job.targets)
+        except Refused as error:
             problem = f"{_asked(command)}: {error}"
             raise Unaskable(problem, _COUNT_DEVICES) from error
+        if job is None:
+            raise _no_rollout(command, "the job was deleted")
         if things is None:
             problem = (
                 f"{_asked(command)}, but policy {policy.name} needs the size of the fleet, and the "

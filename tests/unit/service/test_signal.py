@@ -14,7 +14,7 @@ from tidegate.domain.course import About, Course, Proposal, Question
 from tidegate.domain.policy import Action, Freeze, Gate, Policy
 from tidegate.domain.rollout import Ending, Hold, HoldKind, RolloutKey
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import RetryLater
+from tidegate.errors import Refused, RetryLater
 from tidegate.ports import POLICY_TAG, CommandResult
 from tidegate.service.finding import NEW_JOB_GRACE_SECONDS
 from tidegate.service.healing import HEALS_MAX
@@ -690,6 +690,16 @@ def test_a_share_of_a_job_that_is_gone_is_refused(stage: Stage, *, is_replaced: 
     send(stage, adjust(SHARED))
 
     assert "the job was deleted" in refusals(stage)[0]["problem"]
+    assert "Enroll Job" in refusals(stage)[0]["remedy"]
+
+
+def test_a_share_of_a_job_that_nobody_may_read_is_refused(stage: Stage) -> None:
+    """Somebody took its tag away: whoever asked hears of it, and nothing is delivered again."""
+    stage.jobs.faults.before("describe", Refused("job release-7 does not carry the tag any more"))
+    send(stage, adjust(SHARED))
+
+    assert "the tag" in refusals(stage)[0]["problem"]
+    assert stage.rollout.policy == POLICY
 
 
 def test_a_job_stays_in_its_namespace(stage: Stage) -> None:
