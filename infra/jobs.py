@@ -34,6 +34,16 @@ def let_read_tags(handler: Handler) -> None:
     )
 
 
+def let_find_out(handler: Handler) -> None:
+    """Let a Lambda find out of a job that IAM denies whether it is gone, or not Tidegate's."""
+    let_read_tags(handler)
+    handler.may(
+        "iot:ListJobExecutionsForJob",
+        on=[any_of_iot(handler, "job")],
+        wildcard=f"{ANY_JOB}; the list tells whether it is gone.",
+    )
+
+
 def let_describe_enrolled(handler: Handler) -> None:
     """Let a Lambda read jobs that are enrolled."""
     jobs = any_of_iot(handler, "job")

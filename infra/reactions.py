@@ -14,7 +14,7 @@ from infra.inbox import Inbox
 from infra.jobs import (
     let_count_things,
     let_describe_enrolled,
-    let_read_tags,
+    let_find_out,
     let_read_things,
     let_update_executions,
 )
@@ -188,7 +188,7 @@ class Signal(Reaction):
         machine.let_wake(self.handler)
         machine.let_look(self.handler)
         policies.give_to(self.handler)
-        let_read_tags(self.handler)
+        let_find_out(self.handler)
         let_describe_enrolled(self.handler)
         let_count_things(self.handler)
         self._listen(

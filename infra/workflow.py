@@ -25,7 +25,7 @@ from infra.jobs import (
     any_of_iot,
     let_count_things,
     let_describe_enrolled,
-    let_read_tags,
+    let_find_out,
     let_read_things,
     let_update_executions,
 )
@@ -181,7 +181,7 @@ class Steps(Construct):
 
     def _allow_enroll(self) -> None:
         enroll, jobs, groups = self.enroll, self._iot("job"), self._iot("thinggroup")
-        self._let_find_out(enroll)
+        let_find_out(enroll)
         enroll.may(
             "iot:TagResource",
             "iot:UntagResource",
@@ -198,18 +198,10 @@ class Steps(Construct):
         let_count_things(enroll)
         self._let_pass_presign_roles(enroll)
 
-    def _let_find_out(self, handler: Handler) -> None:
-        let_read_tags(handler)
-        handler.may(
-            "iot:ListJobExecutionsForJob",
-            on=[self._iot("job")],
-            wildcard=f"{ANY_JOB}; the list tells whether it is gone.",
-        )
-
     def _allow_review(self) -> None:
         self.review.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
         let_describe_enrolled(self.review)
-        self._let_find_out(self.review)
+        let_find_out(self.review)
         if self._settings.account_harm_budget:
             self.review.knows(TIDEGATE_ACCOUNT_BUDGET=f"{self._settings.account_harm_budget}")
         self.review.may(
@@ -235,14 +227,14 @@ class Steps(Construct):
             when=ENROLLED,
             wildcard=ONLY_ENROLLED,
         )
-        self._let_find_out(self.steer)
+        let_find_out(self.steer)
         self._let_pass_presign_roles(self.steer)
 
     def _allow_attend(self) -> None:
         attend = self.attend
         attend.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
         let_describe_enrolled(attend)
-        self._let_find_out(attend)
+        let_find_out(attend)
         let_read_things(attend)
         let_update_executions(attend)
         attend.may(
@@ -259,7 +251,7 @@ class Steps(Construct):
 
     def _allow_roll_back(self) -> None:
         roll_back, own_groups = self.roll_back, self._iot("thinggroup", OWN_GROUPS)
-        self._let_find_out(roll_back)
+        let_find_out(roll_back)
         let_describe_enrolled(roll_back)
         only_own = "A group is made for each rollback; its name begins with tidegate-."
         roll_back.may(

@@ -103,7 +103,7 @@ ROLES = {
     | BUS
     | consumes("Signal/Inbox/Queue")
     | POLICIES
-    | READING_TAGS
+    | FINDING_OUT
     | READING_ENROLLED
     | COUNTING_THINGS
     | LOOKING
