@@ -147,7 +147,8 @@ class Steps(Construct):
             name="roll_back",
             description="Launches the job that undoes a stopped release.",
             memory_mb=512,
-            timeout_seconds=60,
+            # A pass over a large fleet reads hundreds of pages, and then adds hundreds of things.
+            timeout_seconds=180,
         )
         self.park = Handler(
             self,

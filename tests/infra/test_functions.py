@@ -174,12 +174,12 @@ def test_rollouts_share_a_budget_only_where_asked(aws: Synthesized, local: Synth
         ("steer", 60),
         ("intake", 30),
         ("review", 60),
-        ("roll_back", 60),
+        ("roll_back", 180),
         ("sweep", 55),
     ],
 )
 def test_timeouts(aws: Synthesized, module: str, seconds: int) -> None:
-    """Steer has longest, since it tries again while AWS IoT throttles."""
+    """Each has the time that its own limits of pages, retries and devices may take."""
     assert by_module(aws)[module]["Timeout"] == seconds
 
 
