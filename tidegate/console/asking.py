@@ -33,6 +33,9 @@ _ANSWERS = {
     ("reject", False): REJECT_DECISION,
 }
 
+#: All commands that forms ask for.
+KINDS = frozenset({*_WITH_REASON.values(), *_ANSWERS.values()})
+
 #: The member that says that somebody really means it, where nothing brings it back.
 SURE = "sure"
 

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tidegate.console.asking import FORM_BYTES_MAX, asked_for
+from tidegate.console.asking import FORM_BYTES_MAX, KINDS, asked_for
 from tidegate.console.guard import Guard, Secrets
 from tidegate.console.pages import (
     ASSETS,
@@ -34,7 +34,7 @@ from tidegate.console.pages import (
 from tidegate.console.watching import Watching
 from tidegate.documents.commands import CommandError
 from tidegate.documents.shapes import EVENT_ID, JOB_ID
-from tidegate.errors import NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import NotFound, RetryLater, TidegateError
 from tidegate.ports import BusEvent
 
 #: The port that a browser is sent to unless another one is asked for.
@@ -48,7 +48,12 @@ _FIELDS_MAX = 20
 
 #: Which command a page was sent from, and under which id it is on the bus.
 _TOLD, _KIND = "told", "kind"
-_KIND_LENGTH_MAX = 40
+
+_HEADLINES = {
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.FORBIDDEN: "AWS does not allow this",
+    HTTPStatus.SERVICE_UNAVAILABLE: "AWS does not answer now",
+}
 
 _UNSENT = "Nothing was changed. Look at the problem, and try again."
 
@@ -134,20 +139,17 @@ class Console:
         event_id, kind = request.query_params.get(_TOLD, ""), request.query_params.get(_KIND, "")
         if not EVENT_ID.fullmatch(event_id):
             return None
-        return Sent(kind[:_KIND_LENGTH_MAX], self.watching.command(event_id))
+        # Whoever makes up an address has no words of their own in the page.
+        known = kind if kind in KINDS else "The command"
+        return Sent(known, self.watching.command(event_id))
 
     def _answered(self, make: Callable[[], str], status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Return a page, or one that says why there is none."""
         try:
             return HTMLResponse(make(), status)
-        except NotFound as error:
-            return self._trouble(HTTPStatus.NOT_FOUND, "Not found", str(error))
-        except Refused as error:
-            return self._trouble(HTTPStatus.FORBIDDEN, "AWS does not allow this", str(error))
-        except RetryLater as error:
-            return self._trouble(
-                HTTPStatus.SERVICE_UNAVAILABLE, "AWS does not answer now", str(error)
-            )
+        except TidegateError as error:
+            status = _status_of(error)
+            return self._trouble(status, _HEADLINES[status], str(error))
 
     def _trouble(self, status: HTTPStatus, headline: str, problem: str) -> Response:
         return HTMLResponse(trouble_page(self.viewer, headline, problem), status)
@@ -234,17 +236,19 @@ def _unless_known(request: Request, make: Callable[[], str]) -> Response:
     try:
         parts = make()
     except TidegateError as error:
-        status = (
-            HTTPStatus.SERVICE_UNAVAILABLE
-            if isinstance(error, RetryLater)
-            else HTTPStatus.FORBIDDEN
-        )
-        return PlainTextResponse(shown_line(str(error)), status)
+        return PlainTextResponse(shown_line(str(error)), _status_of(error))
     mark = f'"{sha256(parts.encode()).hexdigest()[:32]}"'
     headers = {"etag": mark}
     if request.headers.get("if-none-match") == mark:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return HTMLResponse(parts, headers=headers)
+
+
+def _status_of(error: TidegateError) -> HTTPStatus:
+    if isinstance(error, NotFound):
+        return HTTPStatus.NOT_FOUND
+    is_away = isinstance(error, RetryLater)
+    return HTTPStatus.SERVICE_UNAVAILABLE if is_away else HTTPStatus.FORBIDDEN
 
 
 def shown_line(text: str) -> str:

@@ -261,7 +261,7 @@ def test_a_job_that_is_not_there_is_told_as_such(stage: Stage) -> None:
     assert unknown.status == 404
     assert "job unknown has no rollout" in unknown.text
     assert stage.browser.get("/rollouts/%3Cb%3E").status == 404
-    assert stage.browser.get("/rollouts/unknown/live").status == 403
+    assert stage.browser.get("/rollouts/unknown/live").status == 404
     assert "All rollouts" in stage.browser.get("/elsewhere").text
 
 
@@ -356,6 +356,16 @@ def test_what_becomes_of_a_command_is_told(stage: Stage) -> None:
     refused = stage.browser.get(told.replace("event-1", "event-2")).text
     assert "it is &lt;over&gt;" in refused
     assert "Launch anew." in refused
+
+
+def test_an_address_has_no_words_of_its_own_in_the_page(stage: Stage) -> None:
+    """Whoever is lured to an address reads nothing that its maker wrote."""
+    stage.decide(stage.rollout())
+
+    text = stage.browser.get(f"{PAGE}?told=event-1&kind=Call+the+hotline").text
+
+    assert "hotline" not in text
+    assert "The command is on the bus" in text
 
 
 def test_a_faulty_form_is_told_before_anything_is_sent(stage: Stage) -> None:
