@@ -628,6 +628,58 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """
+    A queue of the stack.
+
+    Attributes:
+        name: Of the queue.
+        waiting: Messages in it, about.
+        reader_enabled: Whether its Lambda takes from it; None if nothing is to: a dead end.
+    """
+
+    name: str
+    waiting: int
+    reader_enabled: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One of AWS's quotas: its code, what it is on, and calls per second by default."""
+
+    code: str
+    operation: str
+    default_per_second: float
+
+
+class Surroundings(Protocol):
+    """What an installation stands on; whatever the caller may not see raises TidegateError."""
+
+    def events_enabled(self) -> Mapping[str, bool]:
+        """Return which of JOB and JOB_EXECUTION events the account publishes."""
+
+    def rules_enabled(self) -> Mapping[str, bool | None]:
+        """Return which IoT and bus rules of the stack are enabled; None for one that is gone."""
+
+    def queues(self) -> Sequence[Queue]:
+        """Return the stack's queues."""
+
+    def quota(self, quota: Quota) -> float | None:
+        """Return the quota that applies; None if AWS knows none of that code."""
+
+    def denied(self, function: str, actions: Sequence[str]) -> Mapping[str, bool] | None:
+        """
+        Return which actions on enrolled jobs a function's role is denied, and which explicitly.
+
+        None if there is no such function. What is denied only for want of a grant may be granted
+        all the same, where the simulation heeds no tags.
+        """
+
+    def policies(self) -> Mapping[str, str]:
+        """Return the text of each named policy."""
+
+
+@dataclass(frozen=True, slots=True)
 class Soaking:
     """A device that succeeded at ``since`` and is to be there at ``until`` (epoch seconds)."""
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from tidegate.cli import (
     console,
     demo,
+    doctor,
     explain,
     fit_fleet,
     history,
@@ -85,6 +86,7 @@ app.command("simulate")(simulate.command)
 app.command("export")(replay.export_command)
 app.command("replay")(replay.command)
 app.command("fit-fleet")(fit_fleet.command)
+app.command("doctor")(doctor.command)
 app.command("demo")(demo.command)
 
 

@@ -58,6 +58,7 @@ _MISSING = frozenset(
         "InvalidArn",
         "InvalidDocument",
         "InvalidToken",
+        "NoSuchResourceException",
         "ParameterNotFound",
         "QueueDoesNotExist",
         "ResourceNotFound",

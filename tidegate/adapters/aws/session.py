@@ -112,9 +112,17 @@ class Clients:
         if service_name not in self._made:
             with translated(f"a client for {service_name}"):
                 self._made[service_name] = self._chosen().client(
-                    service_name, config=_config(service_name), endpoint_url=self._endpoint_url
+                    service_name,
+                    config=_config(service_name),
+                    endpoint_url=self._address(service_name),
                 )
         return self._made[service_name]
+
+    def _address(self, service_name: str) -> str | None:
+        if self._endpoint_url or service_name != DATA_PLANE or _is_elsewhere():
+            return self._endpoint_url
+        answer = self.get("iot").describe_endpoint(endpointType=DATA_ENDPOINT_TYPE)
+        return f"https://{answer['endpointAddress']}"
 
     def _chosen(self) -> boto3.session.Session:
         if self._session is None:
