@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import Arn, ArnComponents, ArnFormat, Aws, RemovalPolicy, Stack
+from aws_cdk import Arn, ArnComponents, ArnFormat, Aws, Duration, RemovalPolicy, Stack
 from aws_cdk.aws_logs import LogGroup
 from aws_cdk.aws_stepfunctions import (
     DefinitionBody,
@@ -33,6 +33,9 @@ from infra.ledger import Ledger
 from infra.policies import Policies
 from infra.role import acting_for, allow, service, service_role
 from infra.settings import Settings
+
+#: About as long as until the next look at single devices.
+ATTEND_AGE_MAX = Duration.minutes(2)
 
 
 class Machine:
@@ -249,6 +252,8 @@ class Steps(Construct):
             "iot:SearchIndex",
             on=["*"],
         )
+        # Set off and not waited for; what fails, or comes too late, a later pass makes up for.
+        attend.function.configure_async_invoke(retry_attempts=0, max_event_age=ATTEND_AGE_MAX)
 
     def _allow_roll_back(self) -> None:
         roll_back, own_groups = self.roll_back, self._iot("thinggroup", OWN_GROUPS)

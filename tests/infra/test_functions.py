@@ -189,7 +189,11 @@ def test_a_sweep_is_over_before_the_next_begins(aws: Synthesized) -> None:
         each for each in aws.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in each
     ]
     (target,) = rule["Targets"]
-    (invocation,) = aws.of_type("AWS::Lambda::EventInvokeConfig").values()
+    (invocation,) = (
+        each
+        for each in aws.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if each["FunctionName"] == "<Sweep/Handler/Function>"
+    )
     (permission,) = aws.of_type("AWS::Lambda::Permission").values()
 
     assert rule["ScheduleExpression"] == "rate(1 minute)"
@@ -272,3 +276,15 @@ def test_names_tell_environments_apart(aws: Synthesized, local: Synthesized) -> 
     assert not names[0] & names[1]
     assert all("tidegate" in name for name in names[0])
     assert all(re.search("tidegate.stage", name) for name in names[1])
+
+
+def test_a_look_at_single_devices_is_not_repeated_nor_late(aws: Synthesized) -> None:
+    """The workflow sets it off and goes on; the next decision that wants one sets off another."""
+    (invocation,) = (
+        each
+        for each in aws.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if each["FunctionName"] == "<Steps/Attend/Function>"
+    )
+
+    assert invocation["MaximumRetryAttempts"] == 0
+    assert invocation["MaximumEventAgeInSeconds"] == 120

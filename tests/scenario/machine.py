@@ -1,5 +1,6 @@
 """Runs the workflow's own definition, ``workflows/rollout.asl.json``, in a time of its own."""
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -178,6 +179,11 @@ class Execution:
         match resource.removesuffix(_WAITING):
             case str() as each if each == _LAMBDA:
                 module = _module(given["FunctionName"])
+                if given.get("InvocationType") == "Event":
+                    # Nobody waits for it, nor hears how it ends.
+                    with contextlib.suppress(StateError):
+                        self._invoked(module, given["Payload"])
+                    return {"StatusCode": 202}
                 result = {"Payload": self._invoked(module, given["Payload"])}
             case str() as each if each == _START:
                 result = {"ExecutionArn": self.around.start(given["Name"], given["Input"])}

@@ -51,7 +51,7 @@ from tidegate.domain.rollout import (
     Rollout,
     RolloutKey,
 )
-from tidegate.errors import NotFound, Refused
+from tidegate.errors import Refused
 from tidegate.ports import (
     POLICY_TAG,
     Bus,
@@ -390,7 +390,8 @@ class Signaling:
             if policy is None:
                 return
             job = self.jobs.describe(job_id)
-        except NotFound:
+        except Refused:
+            # Gone, or its tag is by now: whatever is left of it, the sweep finds.
             return
         now = self.clock.now()
         if job.created_at > now - NEW_JOB_GRACE_SECONDS:
