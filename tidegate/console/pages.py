@@ -5,7 +5,7 @@ Whatever comes from outside, as names and reasons, is escaped by the templates; 
 pictures, which escape for themselves, is put in as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,10 +127,7 @@ def _of_one(detail: Detail, sent: Sent | None) -> dict[str, Any]:
         "is_held_by_people": any(each.kind is HoldKind.OPERATOR for each in last.holds)
         if last
         else False,
-        "pictures": [
-            Picture(name, Markup(svg))  # noqa: S704 - made of our own elements, all texts escaped
-            for name, svg in _pictures(detail)
-        ],
+        "pictures": pictures_of(detail, width=PICTURE_WIDTH),
         "suspects": last.suspects[:SUSPECTS_SHOWN] if last else (),
         "questions": () if rollout.ending is not None else rollout.course.pending,
         "holds": last.holds if last and rollout.ending is None else (),
@@ -144,14 +141,12 @@ def _of_one(detail: Detail, sent: Sent | None) -> dict[str, Any]:
     }
 
 
-def _pictures(detail: Detail) -> Iterator[tuple[str, str]]:
-    if not detail.points:
-        return
-    yield "exposure", pictures.exposure(detail, width=PICTURE_WIDTH)
-    yield "evidence", pictures.evidence(detail, width=PICTURE_WIDTH)
-    yield "rate", pictures.rate(detail, width=PICTURE_WIDTH)
-    if detail.glance.last and detail.glance.last.suspects:
-        yield "cohorts", pictures.cohorts(detail, width=PICTURE_WIDTH)
+def pictures_of(detail: Detail, *, width: float) -> list[Picture]:
+    """Return what is drawn of a rollout, as a template shows it."""
+    return [
+        Picture(name, Markup(svg))  # noqa: S704 - made of our own elements, all texts escaped
+        for name, svg in pictures.drawn(detail, width=width)
+    ]
 
 
 def asking_for(question: Question) -> str:

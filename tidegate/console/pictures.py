@@ -88,6 +88,16 @@ _ROW_HEIGHT = 36.0
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 28.0
 
 
+def drawn(detail: Detail, *, width: float = WIDTH) -> Iterator[tuple[str, str]]:
+    """Yield the pictures of a rollout in which there is something to see, each after its name."""
+    if not detail.points:
+        return
+    last = detail.glance.last
+    more = (cohorts,) if last and last.suspects else ()
+    for make in (exposure, evidence, rate, *more):
+        yield make.__name__, make(detail, width=width)
+
+
 def exposure(detail: Detail, *, width: float = WIDTH) -> str:
     """Return how many devices have the release over time, and what became of them."""
     points, rollout = _sound(detail.points), detail.glance.rollout

@@ -8,7 +8,7 @@ devices gave as their reasons for failing is told as they wrote it, unless the p
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -18,8 +18,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tidegate.console import figures, pictures, worded
-from tidegate.console.pages import ASSETS, Picture, applied_worded, settings_lines, settings_worded
+from tidegate.console import figures, worded
+from tidegate.console.drawing import WIDTH
+from tidegate.console.pages import (
+    ASSETS,
+    applied_worded,
+    pictures_of,
+    settings_lines,
+    settings_worded,
+)
 from tidegate.console.promised import Promise, promised
 from tidegate.console.view import POINTS_MAX, Detail, detail
 from tidegate.documents.record import moment
@@ -289,10 +296,7 @@ def to_html(report: Report) -> str:
         summary=list(summary(report)),
         agreement=agreement_worded(report),
         settings_history=[each for each in seen.steps if each.sent],
-        pictures=[
-            Picture(make.__name__, Markup(make(seen)))  # noqa: S704 - of our own elements, escaped
-            for make in _pictures(seen)
-        ],
+        pictures=pictures_of(seen, width=WIDTH),
         explained_max=EXPLAINED_MAX,
     )
     return made.encode(errors="replace").decode()
@@ -305,14 +309,6 @@ def _sent_worded(step: Step) -> str:
     except (KeyError, TypeError, ValueError):
         return json.dumps(step.sent, ensure_ascii=False)
     return "; ".join(filter(None, settings_worded(sent))) or "the job's description"
-
-
-def _pictures(seen: Detail) -> Sequence[Callable[[Detail], str]]:
-    if not seen.points:
-        return ()
-    last = seen.glance.last
-    more = (pictures.cohorts,) if last and last.suspects else ()
-    return (pictures.exposure, pictures.evidence, pictures.rate, *more)
 
 
 @cache

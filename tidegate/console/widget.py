@@ -346,14 +346,8 @@ def _pictures(seen: Detail, place: Place) -> str:
         return ""
     room = place.width - MARGIN_PIXELS
     width = room if place.is_narrow else (room - MARGIN_PIXELS) / 2
-    drawn = [
-        pictures.exposure(seen, width=width),
-        pictures.evidence(seen, width=width),
-        pictures.rate(seen, width=width),
-    ]
-    if seen.glance.last and seen.glance.last.suspects:
-        drawn.append(pictures.cohorts(seen, width=width))
-    return f'<div class="pictures">{"".join(drawn)}</div>'
+    drawn = "".join(svg for _, svg in pictures.drawn(seen, width=width))
+    return f'<div class="pictures">{drawn}</div>'
 
 
 def _decisions(seen: Detail) -> str:
