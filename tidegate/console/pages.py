@@ -82,27 +82,27 @@ class Sent:
 
 def rollouts_page(glances: Sequence[Glance], viewer: Viewer) -> str:
     """Return the page of all rollouts."""
-    return _render("rollouts.html.j2", viewer=viewer, **_of_all(glances))
+    return rendered("rollouts.html.j2", viewer=viewer, **_of_all(glances))
 
 
 def rollouts_parts(glances: Sequence[Glance]) -> str:
     """Return the parts of that page that change."""
-    return _render("rollouts_live.html.j2", **_of_all(glances))
+    return rendered("rollouts_live.html.j2", **_of_all(glances))
 
 
 def rollout_page(detail: Detail, viewer: Viewer, sent: Sent | None = None) -> str:
     """Return the page of one rollout."""
-    return _render("rollout.html.j2", viewer=viewer, **_of_one(detail, sent))
+    return rendered("rollout.html.j2", viewer=viewer, **_of_one(detail, sent))
 
 
 def rollout_parts(detail: Detail, viewer: Viewer, sent: Sent | None = None) -> str:
     """Return the parts of that page that change."""
-    return _render("rollout_live.html.j2", viewer=viewer, **_of_one(detail, sent))
+    return rendered("rollout_live.html.j2", viewer=viewer, **_of_one(detail, sent))
 
 
 def trouble_page(viewer: Viewer, headline: str, problem: str) -> str:
     """Return a page that says what went wrong."""
-    return _render("trouble.html.j2", viewer=viewer, headline=headline, problem=problem)
+    return rendered("trouble.html.j2", viewer=viewer, headline=headline, problem=problem)
 
 
 def _of_all(glances: Sequence[Glance]) -> dict[str, Any]:
@@ -205,7 +205,8 @@ def settings_worded(settings: JobSettings) -> tuple[str, str, str]:
     )
 
 
-def _render(name: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template asks for
+def rendered(name: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template asks for
+    """Return what a template makes of these values; all templates know the same words."""
     made = _environment().get_template(name).render(**values)
     # Half a character, which JSON can carry, has no place in UTF-8.
     return made.encode(errors="replace").decode()

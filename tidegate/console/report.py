@@ -11,19 +11,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidegate.console import figures, worded
 from tidegate.console.drawing import WIDTH
 from tidegate.console.pages import (
     ASSETS,
-    applied_worded,
     pictures_of,
+    rendered,
     settings_lines,
     settings_worded,
 )
@@ -286,8 +284,8 @@ def to_html(report: Report) -> str:
     """Return the report as a page of its own, which loads nothing and runs nothing."""
     seen = report.detail
     style = (ASSETS / "report.css").read_text(encoding="utf-8")
-    page = _environment().get_template("report.html.j2")
-    made = page.render(
+    return rendered(
+        "report.html.j2",
         report=report,
         seen=seen,
         rollout=seen.glance.rollout,
@@ -298,8 +296,11 @@ def to_html(report: Report) -> str:
         settings_history=[each for each in seen.steps if each.sent],
         pictures=pictures_of(seen, width=WIDTH),
         explained_max=EXPLAINED_MAX,
+        settings_lines=settings_lines,
+        sent_worded=_sent_worded,
+        TEXT_MAX=_TEXT_MAX,
+        VERSION=VERSION,
     )
-    return made.encode(errors="replace").decode()
 
 
 def _sent_worded(step: Step) -> str:
@@ -309,32 +310,3 @@ def _sent_worded(step: Step) -> str:
     except (KeyError, TypeError, ValueError):
         return json.dumps(step.sent, ensure_ascii=False)
     return "; ".join(filter(None, settings_worded(sent))) or "the job's description"
-
-
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "devices": worded.devices,
-        "share": worded.share,
-        "figure": worded.figure,
-        "when": worded.when,
-        "stamped": worded.stamped,
-        "told": figures.told,
-    }
-    made.globals |= {
-        "state_of": worded.state_of,
-        "standing": worded.standing,
-        "applied_worded": applied_worded,
-        "settings_lines": settings_lines,
-        "sent_worded": _sent_worded,
-        "TEXT_MAX": _TEXT_MAX,
-        "VERSION": VERSION,
-    }
-    return made
