@@ -59,14 +59,14 @@ def shortened(number: float) -> str:
     return f"{number:.4g}"
 
 
-def shared(share: float) -> str:
-    """Return a share in percent, with three digits that count."""
+def shared(share: float, *, digits: int = 3) -> str:
+    """Return a share in percent, with as many digits that count."""
     percent = 100 * share
     if not math.isfinite(percent):
         return _endless(percent)
     if not percent:
         return "0%"
-    decimals = min(6, max(0, 2 - math.floor(math.log10(abs(percent)))))
+    decimals = min(6, max(0, digits - 1 - math.floor(math.log10(abs(percent)))))
     text = f"{percent:.{decimals}f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tidegate.console import figures
 from tidegate.console.view import Glance
 from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.rollout import HoldKind
@@ -11,7 +12,6 @@ from tidegate.domain.rollout import HoldKind
 #: Where there is nothing to tell.
 NOTHING = "-"
 
-_DECIMALS_BELOW = 10
 _MINUTES_MAX = 120
 _HOURS_MAX = 72
 _MINUTES_OF_HOUR = 60
@@ -105,20 +105,14 @@ def devices(number: float | None) -> str:
         return NOTHING
     if math.isinf(number):
         return "not known"
-    is_whole = number == int(number)
-    return f"{number:,.0f}" if is_whole or abs(number) >= _DECIMALS_BELOW else f"{number:,.1f}"
+    return figures.counted(number)
 
 
 def share(rate: float | None) -> str:
     """Return a share in percent, with the two digits that count."""
     if rate is None or not math.isfinite(rate):
         return NOTHING
-    percent = 100 * rate
-    if not percent:
-        return "0%"
-    decimals = min(6, max(0, 1 - math.floor(math.log10(abs(percent)))))
-    text = f"{percent:.{decimals}f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+    return figures.shared(rate, digits=2)
 
 
 def figure(value: float | None) -> str:
