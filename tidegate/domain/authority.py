@@ -69,7 +69,7 @@ def _no_that_stops(case: Case, wished: Decision) -> Reason | None:
     stops = case.policy.approval.refused is Fallback.ABORT
     if not goes_on or not stops or proposal is None or proposal.is_refused:
         return None
-    answer = _answer_to(proposal.question, case)
+    answer = case.situation.answer_to(proposal.question)
     return None if answer is None or answer.yes else _no(case, proposal, answer)
 
 
@@ -121,7 +121,7 @@ def _proposed(wish: _Wish) -> Decision:
     proposal = wish.decision.course.proposal
     if proposal is None or proposal.action is not wish.action:
         return _ask(wish)
-    answer = _answer_to(proposal.question, wish.case)
+    answer = wish.case.situation.answer_to(proposal.question)
     if answer is not None and answer.yes:
         why = reason(
             ReasonCode.PROPOSAL_APPROVED,
@@ -140,11 +140,6 @@ def _proposed(wish: _Wish) -> Decision:
 
 def _rate(settings: JobSettings) -> int:
     return settings.rollout.maximum_per_minute if settings.rollout else 0
-
-
-def _answer_to(question: Question, case: Case) -> Answer | None:
-    answers = case.situation.answers
-    return next((each for each in answers if each.question_id == question.question_id), None)
 
 
 def _ask(wish: _Wish) -> Decision:
@@ -327,7 +322,7 @@ def _settled(case: Case, decision: Decision) -> Decision:
 
 def _became(case: Case, proposal: Proposal) -> str:
     """Return what became of a proposal: an answer counts even if it is overtaken by events."""
-    answer = _answer_to(proposal.question, case)
+    answer = case.situation.answer_to(proposal.question)
     if answer is not None:
         return "approved" if answer.yes else "refused"
     due_at = proposal.question.due_at

@@ -327,8 +327,7 @@ def _is_given_up(case: Case) -> bool:
     proposal = course.proposal
     if proposal is None or proposal.action is not Action.ROLL_BACK:
         return False
-    answers = case.situation.answers
-    answer = next((a for a in answers if a.question_id == proposal.question.question_id), None)
+    answer = case.situation.answer_to(proposal.question)
     if answer is not None:
         return not answer.yes
     policy, due_at = case.policy, proposal.question.due_at

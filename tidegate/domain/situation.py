@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tidegate.domain.cohorts import Tally
-from tidegate.domain.course import Answer, Course
+from tidegate.domain.course import Answer, Course, Question
 from tidegate.domain.jobs import Job
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import ReasonKey
@@ -100,3 +100,8 @@ class Situation:
     abort_request: AbortRequest | None = None
     aborting: bool = False
     minute_seconds: float = 60.0
+
+    def answer_to(self, question: Question) -> Answer | None:
+        """Return what was said to a question; None if nothing was."""
+        given = (each for each in self.answers if each.question_id == question.question_id)
+        return next(given, None)
