@@ -33,6 +33,7 @@ from tidegate.ports import (
 )
 from tidegate.service.named_policy import read_policy
 from tidegate.service.overlap import Overlapping, Overlaps, came_first, overlap_warnings
+from tidegate.service.telling import tell
 
 #: How long a launch waits for others that have some of the same things; then it is refused.
 WAIT_FOR_TURN_DAYS_MAX = 7
@@ -105,7 +106,7 @@ class Enrolling:
         except Refused as error:
             self._tell(workflow_input, str(error))
             raise
-        self._publish(rollout_started(rollout, self.clock.now()), *told)
+        tell(rollout_started(rollout, self.clock.now()), *told, bus=self.bus)
         return rollout
 
     def _begin(
@@ -371,21 +372,13 @@ class Enrolling:
     def _tell(self, given: object, problem: str) -> None:
         # A workflow can be started with any JSON.
         job_id = given.get("jobId") if isinstance(given, Mapping) else None
-        self._publish(
-            needs_attention(
-                job_id if isinstance(job_id, str) else "unknown",
-                problem=f"not enrolled: {problem}",
-                remedy="Mend what the problem names and send the command again; "
-                "nothing was changed.",
-                at=self.clock.now(),
-            )
+        event = needs_attention(
+            job_id if isinstance(job_id, str) else "unknown",
+            problem=f"not enrolled: {problem}",
+            remedy="Mend what the problem names and send the command again; nothing was changed.",
+            at=self.clock.now(),
         )
-
-    def _publish(self, *events: BusEvent) -> None:
-        if refused := self.bus.publish(events):
-            kind = events[refused[0]].detail_type
-            message = f"the bus did not take {kind!r}; enrolling again publishes it"
-            raise RetryLater(message)
+        tell(event, bus=self.bus)
 
 
 def _in_namespace(policy: Policy, launch: Launch) -> Policy:

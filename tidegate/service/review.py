@@ -16,6 +16,7 @@ from tidegate.service.observe import Observation, described, observe
 from tidegate.service.seen import seen_of
 from tidegate.service.standing import Watching, review_minutes
 from tidegate.service.steer import Outcome
+from tidegate.service.telling import tell
 from tidegate.service.waiting import owned
 
 #: Until so many minutes after a decision, DescribeJob may still show what was before it.
@@ -177,6 +178,4 @@ class Reviewing:
             key=rollout.key,
             revision=decision.revision,
         )
-        if self.bus.publish([event]):
-            message = f"the bus did not take what people should know of job {rollout.key.job_id}"
-            raise RetryLater(message)
+        tell(event, bus=self.bus)

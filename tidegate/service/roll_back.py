@@ -26,6 +26,7 @@ from tidegate.service.news import step_of
 from tidegate.service.observe import described
 from tidegate.service.steer import Outcome
 from tidegate.service.stopped import Stopped
+from tidegate.service.telling import tell
 from tidegate.service.waiting import owned
 
 #: Targets of one job: https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html
@@ -276,12 +277,7 @@ class RollingBack:
         # Told of it after the pass before, people know what to do by then.
         if attention is not None and attention.subject != before.get("subject"):
             events.append(_needs_attention(rollout, decision, attention))
-        if events and self.bus.publish(events):
-            message = (
-                f"the bus did not take what became of rolling back {rollout.key.job_id}; doing it "
-                "again changes nothing and publishes it again"
-            )
-            raise RetryLater(message)
+        tell(*events, bus=self.bus)
         if news:
             text = f"{stopped.job_id} rolls back {result.devices} devices"
             steps = [step_of(each, decision, JobSettings(), text) for each in news]

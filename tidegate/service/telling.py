@@ -4,15 +4,16 @@ from tidegate.errors import RetryLater
 from tidegate.ports import Bus, BusEvent, Ledger
 
 
-def tell(event: BusEvent, *, bus: Bus) -> None:
+def tell(*events: BusEvent, bus: Bus) -> None:
     """
-    Put an event on the bus.
+    Put events on the bus, if there are any.
 
     Raises:
-        RetryLater: The bus does not take it.
+        RetryLater: The bus does not take all of them.
     """
-    if bus.publish([event]):
-        message = f"the bus did not take {event.detail_type!r}; it is told when this is done again"
+    if events and (refused := bus.publish(events)):
+        kind = events[refused[0]].detail_type
+        message = f"the bus did not take {kind!r}; it is told when this is done again"
         raise RetryLater(message)
 
 
