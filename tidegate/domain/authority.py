@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from tidegate.domain.case import Case
 from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import Attention, Awaits, Decision, Verdict, Withheld
-from tidegate.domain.jobs import JobStatus
 from tidegate.domain.policy import Action, Authority, Fallback
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import HoldKind, Tripwires
@@ -65,9 +64,8 @@ def authorized(
 def _no_that_stops(case: Case, wished: Decision) -> Reason | None:
     """Return the no by which the policy stops a release that goes on, whatever came up since."""
     job, proposal = case.situation.job, wished.course.proposal
-    goes_on = job is not None and job.status in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED)
     stops = case.policy.approval.refused is Fallback.ABORT
-    if not goes_on or not stops or proposal is None or proposal.is_refused:
+    if job is None or not job.goes_on or not stops or proposal is None or proposal.is_refused:
         return None
     answer = case.situation.answer_to(proposal.question)
     return None if answer is None or answer.yes else _no(case, proposal, answer)

@@ -119,6 +119,11 @@ class Job:
     starts_at: float | None = None
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it runs, or is yet to."""
+        return self.status in (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS)
+
+    @property
     def counts_things(self) -> bool:
         """Whether AWS's counters are of things: without retries and without rejoining a group."""
         return not self.is_continuous and self.settings.attempts_per_thing == 1

@@ -160,7 +160,7 @@ def _attending(case: Case, decision: Decision) -> Decision:
 def _judged(case: Case) -> Decision:
     """Return what the evidence and everything else known call for."""
     job = case.situation.job
-    if job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED):
+    if job is None or not job.goes_on:
         return _over(case)
     if _must_stop(case):
         # Nobody is asked of what is over.

@@ -278,7 +278,7 @@ class Steering:
         if before is not None and before["outcome"] in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER):
             return True
         job = described(self.jobs, rollout.key)
-        return job is None or job.status not in (JobStatus.IN_PROGRESS, JobStatus.SCHEDULED)
+        return job is None or not job.goes_on
 
     # the bus
 
