@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tidegate.domain.course import Answer
 from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
-from tidegate.domain.rollout import Rollout, Step
+from tidegate.domain.rollout import Rollout, RolloutKey, Step
 from tidegate.errors import NotFound
 from tidegate.ports import Ledger, Records
 
@@ -114,7 +114,7 @@ def glances(records: Records) -> list[Glance]:
     return [Glance(rollout, last.get(rollout.key)) for rollout in found]
 
 
-def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
+def newest(job_id: str, ledger: Ledger) -> Rollout:
     """
     Return the newest rollout of a job.
 
@@ -125,11 +125,27 @@ def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
     if rollout is None:
         message = f"job {job_id} has no rollout in this account and region: check its id"
         raise NotFound(message)
-    key = rollout.key
-    decisions = ledger.decisions(key, limit=DECISIONS_MAX)
+    return rollout
+
+
+def failure_reasons(key: RolloutKey, ledger: Ledger) -> list[tuple[str, int]]:
+    """Return how many devices gave each reason for failing, most frequent first."""
     counted: dict[str, int] = {}
     for (why, _), number in ledger.reasons(key).items():
         counted[why] = counted.get(why, 0) + number
+    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+
+
+def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
+    """
+    Return all there is to see of the newest rollout of a job.
+
+    Raises:
+        NotFound: It never had one.
+    """
+    rollout = newest(job_id, ledger)
+    key = rollout.key
+    decisions = ledger.decisions(key, limit=DECISIONS_MAX)
     applied = {each.revision: ledger.applied(key, each.revision) for each in decisions}
     return Detail(
         glance=Glance(rollout, decisions[0] if decisions else None),
@@ -138,5 +154,5 @@ def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
         applied={revision: note for revision, note in applied.items() if note is not None},
         steps=ledger.steps(key, limit=STEPS_MAX),
         answers=ledger.answers(key),
-        reasons=sorted(counted.items(), key=lambda each: (-each[1], each[0])),
+        reasons=failure_reasons(key, ledger),
     )

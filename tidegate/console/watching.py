@@ -16,12 +16,13 @@ from tidegate.console.view import (
     STEPS_MAX,
     Detail,
     Glance,
+    failure_reasons,
     glances,
+    newest,
 )
 from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey
-from tidegate.errors import NotFound
 from tidegate.ports import Clock, CommandResult, Ledger, Records
 
 #: How long a list of all rollouts is good for: as many pages as are open share it.
@@ -85,18 +86,12 @@ class Watching:
         Raises:
             NotFound: It never had one.
         """
-        rollout = self._ledger.current([job_id]).get(job_id)
-        if rollout is None:
-            message = f"job {job_id} has no rollout in this account and region: check its id"
-            raise NotFound(message)
+        rollout = newest(job_id, self._ledger)
         key = rollout.key
         with self._reading:
             kept = self._caught_up(rollout)
             points, decisions = tuple(kept.points), tuple(kept.decisions)
             applied = self._applied(key, kept)
-        counted: dict[str, int] = {}
-        for (why, _), number in self._ledger.reasons(key).items():
-            counted[why] = counted.get(why, 0) + number
         return Detail(
             glance=Glance(rollout, decisions[0] if decisions else None),
             points=points,
@@ -104,7 +99,7 @@ class Watching:
             applied=applied,
             steps=self._ledger.steps(key, limit=STEPS_MAX),
             answers=self._ledger.answers(key),
-            reasons=sorted(counted.items(), key=lambda each: (-each[1], each[0])),
+            reasons=failure_reasons(key, self._ledger),
         )
 
     def _caught_up(self, rollout: Rollout) -> _Kept:
