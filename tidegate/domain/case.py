@@ -133,6 +133,11 @@ def unfinished(case: Case) -> int:
     return job.counts.queued + max(job.counts.in_progress, soaking)
 
 
+def finished(case: Case) -> int:
+    """Return how many of the exposed devices have an outcome, and soak no more."""
+    return case.evidence.exposed - unfinished(case)
+
+
 def cap_of(case: Case) -> float:
     """Return how many devices may be exposed by now: by the evidence, and before the next gate."""
     cap = exposure_cap(

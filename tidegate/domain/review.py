@@ -16,6 +16,7 @@ from tidegate.domain.case import (
     all_notified,
     cap_of,
     fence_behind,
+    finished,
     guarded,
     needs_attending,
     reachable,
@@ -428,7 +429,7 @@ def _is_complete(case: Case) -> bool:
         return False  # AWS itself completes the job then.
     if situation.rolls_back and job.is_continuous and not situation.has_all_to_undo:
         return False  # Devices that finish the stopped release join it still.
-    return evidence.exposed - unfinished(case) >= devices_of_share(share, evidence.exposed)
+    return finished(case) >= devices_of_share(share, evidence.exposed)
 
 
 def _complete(case: Case) -> Decision:
@@ -442,7 +443,7 @@ def _complete(case: Case) -> Decision:
         wait = replace(_pace(case), course=course)
         note = reason(
             ReasonCode.SHARE_REACHED,
-            finished=case.evidence.exposed - left,
+            finished=finished(case),
             exposed=case.evidence.exposed,
             share=policy.at,
             until=instant(until),
@@ -464,7 +465,7 @@ def _complete(case: Case) -> Decision:
 def _stragglers_left(case: Case) -> Reason:
     return reason(
         ReasonCode.STRAGGLERS_LEFT,
-        finished=case.evidence.exposed - unfinished(case),
+        finished=finished(case),
         exposed=case.evidence.exposed,
         stragglers=case.policy.complete.stragglers.value,
     )

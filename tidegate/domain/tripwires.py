@@ -9,7 +9,7 @@ review. So each is computed for outcomes arriving in the most favourable places 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from tidegate.domain.case import Case, all_notified, batches_ahead, reachable, unfinished
+from tidegate.domain.case import Case, all_notified, batches_ahead, finished, reachable
 from tidegate.domain.cohorts import Tally, limit_of_each, share_in
 from tidegate.domain.evidence import (
     BOUND_SHIFTS,
@@ -198,8 +198,7 @@ def _cohorts_peaks(cohorts: Mapping[str, Tally], rate: float) -> Iterator[list[f
 def _successes_to_complete(case: Case) -> int | None:
     """Return the fewest further successes that reach the share which completes the rollout."""
     evidence, share = case.evidence, case.policy.complete.at
-    finished = evidence.exposed - unfinished(case)
-    lacking = devices_of_share(share, evidence.exposed) - finished
+    lacking = devices_of_share(share, evidence.exposed) - finished(case)
     # Once it is reached, further successes change nothing.
     return lacking if share < 1 and lacking > 0 else None
 
