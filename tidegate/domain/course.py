@@ -44,6 +44,11 @@ class Question:
     asked_at: float
     due_at: float | None = None
 
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Question":
+        """Read what ``asdict`` made of a question."""
+        return cls(**{**document, "about": About(document["about"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -158,11 +163,11 @@ class Course:
             gates_passed=tuple(document["gates_passed"]),
             gate=document["gate"],
             gate_reached_at=document["gate_reached_at"],
-            questions=tuple(_question_of(each) for each in document["questions"]),
+            questions=tuple(Question.from_document(each) for each in document["questions"]),
             proposal=None
             if proposal is None
             else Proposal(
-                question=_question_of(proposal["question"]),
+                question=Question.from_document(proposal["question"]),
                 action=Action(proposal["action"]),
                 settings=JobSettings.from_description(proposal["settings"]),
                 revision=proposal["revision"],
@@ -178,7 +183,3 @@ class Course:
             attended_at=document["attended_at"],
             timeout_minutes=document["timeout_minutes"],
         )
-
-
-def _question_of(document: Mapping[str, Any]) -> Question:
-    return Question(**{**document, "about": About(document["about"])})

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from tidegate.domain.cohorts import Remedy, Suspect
-from tidegate.domain.course import About, Course, Question
+from tidegate.domain.course import Course, Question
 from tidegate.domain.memory import Memory
 from tidegate.domain.policy import Action, Authority
 from tidegate.domain.reasons import Reason, ReasonCode
@@ -268,9 +268,7 @@ class Decision:
             ),
             gate=_gate_of(document["gate"]),
             gates_passed=tuple(document["gates_passed"]),
-            asked=tuple(
-                Question(**{**each, "about": About(each["about"])}) for each in document["asked"]
-            ),
+            asked=tuple(Question.from_document(each) for each in document["asked"]),
             withheld=_withheld_of(document["withheld"]),
             forces=document["forces"],
             cancels_stragglers=document["cancels_stragglers"],
