@@ -6,21 +6,17 @@ Each reads what people write, and compiles to its counterpart in ``tidegate.doma
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 from pydantic import (
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from tidegate.documents.launch import (
     DOCUMENT_LENGTH_MAX,
@@ -43,7 +39,7 @@ from tidegate.documents.quantities import (
     text_schema,
     written_or,
 )
-from tidegate.documents.reading import Section
+from tidegate.documents.reading import OrElse, Section
 from tidegate.documents.shapes import ALARM_NAME, CALENDAR, GATE_NAME, POLICY_NAME, shown
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import (
@@ -156,18 +152,6 @@ _PolicyName: TypeAlias = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _OrWord:
-    """Adds to the schema of a section the words that stand for it."""
-
-    words: tuple[str, ...]
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": list(self.words)}, handler(core_schema)]}
-
-
 class AuthoritySection(Section):
     """How far Tidegate may go with what it judges right; one word is meant for all actions."""
 
@@ -200,7 +184,7 @@ class AuthoritySection(Section):
 
 #: An authority for each action, or one word for all.
 AuthorityChoice: TypeAlias = Annotated[
-    AuthoritySection, _OrWord(tuple(each.value for each in Authority))
+    AuthoritySection, OrElse({"enum": [each.value for each in Authority]})
 ]
 
 _WITHIN = "How long an answer may take: minutes, or like 30m, 2h or 1d."
@@ -252,7 +236,7 @@ class AskingSection(Section):
         return Asking(self.within, self.unanswered, self.refused)
 
 
-_AskingChoice: TypeAlias = Annotated[AskingSection, _OrWord((REQUIRED,))]
+_AskingChoice: TypeAlias = Annotated[AskingSection, OrElse({"enum": [REQUIRED]})]
 
 #: What a gate may ask for; one that asks for none of it would change nothing.
 _ASKS = ("bake", "alarms", "answer", "approval")

@@ -6,14 +6,12 @@ Each reads what people write, and compiles to its counterpart in ``tidegate.doma
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     PlainValidator,
     ValidationError,
     ValidationInfo,
@@ -21,8 +19,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from tidegate.documents.quantities import (
     MINUTE_SPAN_ALTERNATIVES,
@@ -38,7 +34,7 @@ from tidegate.documents.quantities import (
     refuse,
     whole_between,
 )
-from tidegate.documents.reading import Section
+from tidegate.documents.reading import OrElse, Section
 from tidegate.documents.shapes import shown
 from tidegate.domain.executions import DETAIL_KEY
 from tidegate.domain.policy import (
@@ -328,16 +324,6 @@ class AdaptiveTimeoutSection(Section):
         return AdaptiveTimeout(self.mode is TimeoutMode.SET, self.at_least, self.at_most)
 
 
-@dataclass(frozen=True, slots=True)
-class _OrMinutes:
-    """Adds to the schema of a section the span that stands for it."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [*MINUTE_SPAN_ALTERNATIVES, handler(core_schema)]}
-
-
 class SoakSection(Section):
     """How long a device must still be there after its success to count as good."""
 
@@ -356,4 +342,4 @@ class SoakSection(Section):
 
 
 #: A span, or the same under its key.
-SoakChoice: TypeAlias = Annotated[SoakSection, _OrMinutes()]
+SoakChoice: TypeAlias = Annotated[SoakSection, OrElse(*MINUTE_SPAN_ALTERNATIVES)]

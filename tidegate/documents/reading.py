@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from tidegate.documents.faults import Path
 from tidegate.documents.quantities import FAULT
@@ -29,6 +30,19 @@ class Section(BaseModel):
     """An object in a document: its keys are known, and hold just what they should."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+class OrElse:
+    """Adds to the schema of a section what stands for it."""
+
+    def __init__(self, *instead: JsonSchemaValue) -> None:
+        self._instead = instead
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the alternatives, the section being the last."""
+        return {"anyOf": [*self._instead, handler(core_schema)]}
 
 
 Sections = Mapping[Path, type[BaseModel]]
