@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -92,11 +92,10 @@ def report_of(job_id: str, *, ledger: Ledger, records: Records, at: float) -> Re
     Raises:
         NotFound: It never had one.
     """
-    seen = detail(job_id, ledger=ledger, records=records)
-    key = seen.glance.rollout.key
-    if seen.glance.rollout.revision > len(seen.decisions):
-        seen = replace(seen, decisions=ledger.decisions(key, limit=DECISIONS_MAX))
-    return Report(replace(seen, steps=ledger.steps(key, limit=STEPS_MAX)), at)
+    seen = detail(
+        job_id, ledger=ledger, records=records, decisions_max=DECISIONS_MAX, steps_max=STEPS_MAX
+    )
+    return Report(seen, at)
 
 
 def summary(report: Report) -> Iterator[tuple[str, str]]:

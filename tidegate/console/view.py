@@ -136,23 +136,40 @@ def failure_reasons(key: RolloutKey, ledger: Ledger) -> list[tuple[str, int]]:
     return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
 
 
-def detail(job_id: str, *, ledger: Ledger, records: Records) -> Detail:
+def detail(
+    job_id: str,
+    *,
+    ledger: Ledger,
+    records: Records,
+    decisions_max: int = DECISIONS_MAX,
+    applied_max: int = DECISIONS_MAX,
+    steps_max: int = STEPS_MAX,
+) -> Detail:
     """
     Return all there is to see of the newest rollout of a job.
+
+    Args:
+        job_id: The job's.
+        ledger: Where it is read.
+        records: Where its figures are.
+        decisions_max: Newest decisions that are read.
+        applied_max: Of them, those whose application is: each is a read of its own.
+        steps_max: Lines of the timeline.
 
     Raises:
         NotFound: It never had one.
     """
     rollout = newest(job_id, ledger)
     key = rollout.key
-    decisions = ledger.decisions(key, limit=DECISIONS_MAX)
-    applied = {each.revision: ledger.applied(key, each.revision) for each in decisions}
+    decisions = ledger.decisions(key, limit=decisions_max)
+    looked_at = (each.revision for each in decisions[:applied_max])
+    applied = {revision: ledger.applied(key, revision) for revision in looked_at}
     return Detail(
         glance=Glance(rollout, decisions[0] if decisions else None),
         points=records.points(key, limit=POINTS_MAX),
         decisions=decisions,
         applied={revision: note for revision, note in applied.items() if note is not None},
-        steps=ledger.steps(key, limit=STEPS_MAX),
+        steps=ledger.steps(key, limit=steps_max),
         answers=ledger.answers(key),
         reasons=failure_reasons(key, ledger),
     )

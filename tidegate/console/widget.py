@@ -132,7 +132,8 @@ def _body(event: Mapping[str, Any], place: Place, *, ledger: Ledger, records: Re
     if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
         message = f"the parameter job is {shown(job_id)}, which is no id of a job: correct it"
         raise Refused(message)
-    return _page(detail(job_id, ledger=ledger, records=records), place)
+    seen = detail(job_id, ledger=ledger, records=records, applied_max=DECISIONS_SHOWN)
+    return _page(seen, place)
 
 
 def _limit(given: object) -> int:
