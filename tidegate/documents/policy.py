@@ -8,13 +8,12 @@ accepted here is kept: a key that nothing acts on is refused as unknown.
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -64,9 +63,11 @@ from tidegate.documents.quantities import (
     ThingCount,
     TimeoutMinutes,
     UrlSeconds,
+    Wrong,
     fault,
     matching,
     refuse,
+    refuse_parts,
     refuse_what_aws_refuses,
     text_schema,
 )
@@ -85,9 +86,6 @@ from tidegate.domain.settings import (
     JobSettings,
     PresignedUrl,
 )
-
-if TYPE_CHECKING:
-    from pydantic_core import InitErrorDetails
 
 __all__ = [
     "POLICY_CHARACTERS_MAX",
@@ -129,7 +127,7 @@ def _read_statuses(value: object) -> tuple[ExecutionStatus, ...]:
     if not isinstance(value, list | tuple) or not value:
         read = "a list of nothing" if value in ([], ()) else shown(value)
         refuse(f"{read}, but a list is needed: name at least one of {_ALL_STATUSES}")
-    faults: list[InitErrorDetails] = []
+    faults: list[Wrong] = []
     for index, item in enumerate(value):
         if item in value[:index]:
             message = f"{shown(item)} stands here twice: leave one of them out"
@@ -137,10 +135,8 @@ def _read_statuses(value: object) -> tuple[ExecutionStatus, ...]:
             message = f"{shown(item)}, but only {_ALL_STATUSES} can count: name one of them"
         else:
             continue
-        faults.append({"type": fault(message), "loc": (index,), "input": item})
-    if faults:
-        title = "statuses"
-        raise ValidationError.from_exception_data(title, faults)
+        faults.append(((index,), item, fault(message)))
+    refuse_parts(faults)
     return tuple(ExecutionStatus(item) for item in value)
 
 

@@ -7,13 +7,12 @@ Each reads what people write, and compiles to its counterpart in ``tidegate.doma
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
+from typing import Annotated, NoReturn, TypeAlias
 
 from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -29,6 +28,7 @@ from tidegate.documents.quantities import (
     ShareToReach,
     SpanMinutes,
     SpanMinutesIfAny,
+    Wrong,
     choice_schema,
     choosing,
     fault,
@@ -36,6 +36,7 @@ from tidegate.documents.quantities import (
     listing,
     matching,
     refuse,
+    refuse_parts,
     text_schema,
     written_or,
 )
@@ -55,9 +56,6 @@ from tidegate.domain.policy import (
     Rollback,
     Stragglers,
 )
-
-if TYPE_CHECKING:
-    from pydantic_core import InitErrorDetails
 
 GATES_MAX = 10
 ALARMS_MAX = 10
@@ -296,14 +294,14 @@ def in_their_order(gates: Sequence[GateSection]) -> None:
     """Refuse gates that are too many, bear the same name, or lie before those above them."""
     if len(gates) > GATES_MAX:
         refuse(f"{len(gates)} gates, but at most {GATES_MAX} are read: leave some out")
-    faults: list[InitErrorDetails] = []
+    faults: list[Wrong] = []
     names: set[str] = set()
     reached: dict[type, float] = {}
     for index, gate in enumerate(gates):
         name = gate.name or _default_name(index + 1)
         if name in names:
             message = f"{shown(name)} is another gate's name: give each one of its own"
-            faults.append({"type": fault(message), "loc": (index, "name"), "input": name})
+            faults.append(((index, "name"), name, fault(message)))
         names.add(name)
         # A number of devices and a share cannot be compared before the fleet is counted.
         before = reached.get(type(gate.after))
@@ -312,11 +310,9 @@ def in_their_order(gates: Sequence[GateSection]) -> None:
                 f"{_extent(gate.after)}, but a gate above lies at {_extent(before)}: "
                 "write gates in the order in which they are reached"
             )
-            faults.append({"type": fault(message), "loc": (index, "after"), "input": gate.after})
+            faults.append(((index, "after"), gate.after, fault(message)))
         reached[type(gate.after)] = gate.after
-    if faults:
-        title = "gates"
-        raise ValidationError.from_exception_data(title, faults)
+    refuse_parts(faults)
 
 
 def _extent(after: float) -> str:

@@ -7,13 +7,12 @@ Each reads what people write, and compiles to its counterpart in ``tidegate.doma
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -24,6 +23,7 @@ from tidegate.documents.quantities import (
     MINUTE_SPAN_ALTERNATIVES,
     MinuteSpan,
     TimeoutMinutes,
+    Wrong,
     choice_schema,
     choosing,
     fault,
@@ -32,6 +32,7 @@ from tidegate.documents.quantities import (
     matching,
     read_minute_span,
     refuse,
+    refuse_parts,
     whole_between,
 )
 from tidegate.documents.reading import OrElse, Section
@@ -46,9 +47,6 @@ from tidegate.domain.policy import (
     Soak,
     Stuck,
 )
-
-if TYPE_CHECKING:
-    from pydantic_core import InitErrorDetails
 
 COHORT_KEYS_MAX = 5
 FAILURE_KEYS_MAX = 10
@@ -253,17 +251,15 @@ def refuse_never_stored(cohorts: Sequence[str] | None, failures: FailuresSection
 
 
 def _refuse_stored(never: Sequence[str], kept: Sequence[str], where: str, *path: str) -> None:
-    faults: list[InitErrorDetails] = []
+    faults: list[Wrong] = []
     for index, key in enumerate(never):
         if key in kept:
             message = (
                 f"{shown(key)}, but it stands {where} too, and their values are kept: leave one of "
                 "the two out"
             )
-            faults.append({"type": fault(message), "loc": (*path, index), "input": key})
-    if faults:
-        title = "never_store"
-        raise ValidationError.from_exception_data(title, faults)
+            faults.append(((*path, index), key, fault(message)))
+    refuse_parts(faults)
 
 
 def refuse_quarantine_of_nobody(on_suspect: OnSuspect, cohorts: Sequence[str] | None) -> None:

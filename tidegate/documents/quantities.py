@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -31,8 +31,8 @@ from tidegate.domain.settings import (
     refusals,
 )
 
-if TYPE_CHECKING:
-    from pydantic_core import InitErrorDetails
+#: What is wrong with a part of a value: where that stands, what it is, and why it will not do.
+Wrong = tuple[tuple[int | str, ...], object, PydanticCustomError]
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Item = TypeVar("_Item")
@@ -65,6 +65,15 @@ def fault(message: str) -> PydanticCustomError:
 def refuse(message: str) -> NoReturn:
     """Raise a message as what is wrong with the value being read."""
     raise fault(message)
+
+
+def refuse_parts(faults: Sequence[Wrong]) -> None:
+    """Raise what is wrong with parts of the value being read, if anything is."""
+    if faults:
+        title = "parts"
+        raise ValidationError.from_exception_data(
+            title, [{"type": error, "loc": loc, "input": part} for loc, part, error in faults]
+        )
 
 
 def refuse_what_aws_refuses(value: str, settings: JobSettings) -> None:
@@ -519,17 +528,15 @@ def listing(
             refuse(f"{found}, but a list is needed: name at least one {kind}, or leave it out")
         if len(value) > length_max:
             refuse(f"{len(value)} items, but at most {length_max} are read: leave some out")
-        faults: list[InitErrorDetails] = []
+        faults: list[Wrong] = []
         for index, item in enumerate(value):
             try:
                 read_item(item)
                 if item in value[:index]:
                     refuse(f"{shown(item)} stands here twice: leave one of them out")
             except PydanticCustomError as error:
-                faults.append({"type": error, "loc": (index,), "input": item})
-        if faults:
-            title = "list"
-            raise ValidationError.from_exception_data(title, faults)
+                faults.append(((index,), item, error))
+        refuse_parts(faults)
         return tuple(read_item(item) for item in value)
 
     return read
