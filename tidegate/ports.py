@@ -544,6 +544,9 @@ class Ledger(Protocol):
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets, under ``TOTALS_BUCKET``; cheaper."""
 
+    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return ``vouched`` summed likewise, and over cells under UNJOINED; cheaper."""
+
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
 

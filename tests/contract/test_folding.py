@@ -12,6 +12,7 @@ from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import (
     REST_CELL,
+    UNJOINED,
     UNPLACED,
     Sighting,
     ThingRecord,
@@ -123,4 +124,7 @@ def test_what_is_counted_apart_is_what_the_records_say(
     assert ledger.reasons(KEY) == Counter((r.reason, r.cell) for r in records if r.reason)
     assert ledger.vouched(KEY) == Counter(
         (r.bucket, r.vouched, r.cell) for r in records if r.vouched is not None
+    )
+    assert ledger.vouched_totals(KEY) == Counter(
+        (TOTALS_BUCKET, r.vouched, UNJOINED) for r in records if r.vouched is not None
     )

@@ -23,7 +23,7 @@ from tidegate.domain.outcomes import (
 )
 from tidegate.domain.things import Connected
 from tidegate.errors import Contention, NotFound
-from tidegate.ports import CELLS_MAX, UNJOINED_MAX, Soaking
+from tidegate.ports import CELLS_MAX, TOTALS_BUCKET, UNJOINED_MAX, Soaking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -178,9 +178,25 @@ def test_what_became_of_devices_is_counted(ledger: Ledger) -> None:
         (6, Vouched.PRESENT, UNJOINED): 1,
         (6, Vouched.DARK, UNJOINED): 1,
     }
+    assert ledger.vouched_totals(KEY) == {
+        (TOTALS_BUCKET, Vouched.PRESENT, UNJOINED): 2,
+        (TOTALS_BUCKET, Vouched.DARK, UNJOINED): 1,
+    }
     assert ledger.things(KEY, ["c"])["c"].vouched is Vouched.DARK
     assert by_name(ledger.counts(KEY).by_bucket) == {(6, "SUCCEEDED"): 3, (-1, "QUEUED"): 1}
-    assert ledger.vouched(LATER) == {}
+    assert ledger.vouched(LATER) == ledger.vouched_totals(LATER) == {}
+
+
+def test_joining_a_device_moves_no_total(ledger: Ledger) -> None:
+    """One that is joined to its cell after its soak counts there, and in the totals as before."""
+    enrolled(ledger)
+    fold_in(ledger, [sighting("a", "SUCCEEDED", bucket=6)])
+    fill_in(ledger, "a", vouched=Vouched.DARK)
+
+    fill_in(ledger, "a", cell=12)
+
+    assert ledger.vouched(KEY) == {(6, Vouched.DARK, 12): 1}
+    assert ledger.vouched_totals(KEY) == {(TOTALS_BUCKET, Vouched.DARK, UNJOINED): 1}
 
 
 def test_values_have_one_cell(ledger: Ledger) -> None:

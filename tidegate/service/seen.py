@@ -9,7 +9,7 @@ from tidegate.domain.outcomes import CellKey, ReasonKey, VouchedKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Counts, Rollout
 from tidegate.domain.soak import soaked, soaked_cells
-from tidegate.ports import TOTALS_BUCKET, Ledger
+from tidegate.ports import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,7 @@ def totals_seen(rollout: Rollout, *, ledger: Ledger) -> Counts:
     totals = ledger.totals(rollout.key)
     if rollout.policy.soak is None:
         return totals
-    summed: dict[VouchedKey, int] = {}
-    for (_, outcome, cell), number in ledger.vouched(rollout.key).items():
-        known = (TOTALS_BUCKET, outcome, cell)
-        summed[known] = summed.get(known, 0) + number
-    return soaked(totals, summed, rollout.policy.harm)
+    return soaked(totals, ledger.vouched_totals(rollout.key), rollout.policy.harm)
 
 
 def _as_soaked(

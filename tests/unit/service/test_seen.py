@@ -154,7 +154,8 @@ def test_who_soaks_is_at_work_and_who_went_dark_is_harmed(stage: Stage) -> None:
 def test_without_a_soak_totals_are_as_they_are(stage: Stage) -> None:
     """And nothing else is read for them, as they are looked at with each batch."""
     stage.record(outcome(0), outcome(1, FAILED))
-    stage.ledger.faults.before("vouched", AssertionError("read"))
+    for operation in ("vouched", "vouched_totals"):
+        stage.ledger.faults.before(operation, AssertionError("read"))
 
     assert totals_seen(stage.rollout, ledger=stage.ledger) == stage.ledger.totals(stage.key)
     assert (UNPLACED, SUCCEEDED) in stage.ledger.counts(stage.key).by_bucket

@@ -485,8 +485,7 @@ class DynamoLedger:
     def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
         """Return the counters of each cell; those of things without one are under UNJOINED."""
         summed: Counter[CellKey] = Counter()
-        for item in self._table.query(rollout_pk(key), COUNTS):
-            bucket = bucket_of_sk(item["sk"]["S"])
+        for bucket, item in self._counter_items(key, COUNTS):
             for status, number in _statuses_of(item):
                 summed[bucket, status, UNJOINED] += number
             for status, cell, number in cell_counts_of(item):
@@ -496,12 +495,7 @@ class DynamoLedger:
 
     def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
         """Return what became of devices after their success, per start bucket and cell."""
-        summed: Counter[VouchedKey] = Counter()
-        for item in self._table.query(rollout_pk(key), COUNTS):
-            bucket = bucket_of_sk(item["sk"]["S"])
-            for vouched, cell, number in vouched_of(item):
-                summed[bucket, vouched, cell] += number
-        return _counting(summed)
+        return self._vouched(key, COUNTS)
 
     def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
         """Return how many failed devices gave each reason, per cell."""
@@ -576,6 +570,10 @@ class DynamoLedger:
     def totals(self, key: RolloutKey) -> Counts:
         """Return the counters summed over start buckets."""
         return self._counters(key, TOTALS)
+
+    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return what became of devices after their success, over all start buckets and cells."""
+        return self._vouched(key, TOTALS)
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
@@ -713,11 +711,22 @@ class DynamoLedger:
 
     def _counters(self, key: RolloutKey, prefix: str) -> Counts:
         summed: Counter[CounterKey] = Counter()
-        for item in self._table.query(rollout_pk(key), prefix):
-            bucket = bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET
+        for bucket, item in self._counter_items(key, prefix):
             for status, number in _statuses_of(item):
                 summed[bucket, status] += number
         return Counts(_counting(summed))
+
+    def _vouched(self, key: RolloutKey, prefix: str) -> Mapping[VouchedKey, int]:
+        summed: Counter[VouchedKey] = Counter()
+        for bucket, item in self._counter_items(key, prefix):
+            for vouched, cell, number in vouched_of(item):
+                summed[bucket, vouched, cell] += number
+        return _counting(summed)
+
+    def _counter_items(self, key: RolloutKey, prefix: str) -> Iterator[tuple[int, Item]]:
+        """Yield the items that hold counters, each with its bucket."""
+        for item in self._table.query(rollout_pk(key), prefix):
+            yield bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET, item
 
     def _owned(self, key: RolloutKey, generation: int) -> Rollout:
         rollout = self.rollout(key)
@@ -835,8 +844,13 @@ class DynamoLedger:
                 places.setdefault(sk, Counter())[status.value] += by
         for (bucket, status, cell), by in moved.cells.items():
             places.setdefault(count_sk(bucket, shard), Counter())[cell_counter(cell, status)] += by
+        vouched_totals: Counter[str] = Counter()
         for (bucket, vouched, cell), by in moved.vouched.items():
             places.setdefault(count_sk(bucket, shard), Counter())[cell_counter(cell, vouched)] += by
+            vouched_totals[cell_counter(UNJOINED, vouched)] += by
+        # A device that is joined to its cell moves no total.
+        if totals := _counting(vouched_totals):
+            places.setdefault(total_sk(shard), Counter()).update(totals)
         return [
             self._table.change(rollout_pk(key), sk, Change(adds=moves, creates=True))
             for sk, moves in places.items()

@@ -438,6 +438,14 @@ class MemoryLedger:
                 summed[TOTALS_BUCKET, status] += number
             return Counts(_counting(summed))
 
+    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
+        """Return what became of devices after their success, over all start buckets and cells."""
+        with self.faults.around("vouched_totals"), self._lock:
+            summed: Counter[VouchedKey] = Counter()
+            for (_, vouched, _), number in self._vouched.get(key, {}).items():
+                summed[TOTALS_BUCKET, vouched, UNJOINED] += number
+            return _counting(summed)
+
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
         with self.faults.around("note_listing"), self._lock:
