@@ -38,23 +38,33 @@ def read_executions(text: str, *, source: str) -> list[ExecutionSummary]:
     Raises:
         Refused: It is not JSON, a row is not what AWS lists, or there is none.
     """
+    read = latest_of_things(_executions(text, source))
+    if not read:
+        message = f"{source}: no executions in it: {HOW_TO_LIST}"
+        raise Refused(message)
+    return read
+
+
+def latest_of_things(executions: Iterable[ExecutionSummary]) -> list[ExecutionSummary]:
+    """Return the latest execution of each thing, in the order in which things come up."""
     latest: dict[str, ExecutionSummary] = {}
+    for each in executions:
+        known = latest.get(each.thing_name)
+        if known is None or _order(each) > _order(known):
+            latest[each.thing_name] = each
+    return list(latest.values())
+
+
+def _executions(text: str, source: str) -> Iterator[ExecutionSummary]:
     for number, row in enumerate(_rows(text, source), start=1):
         if number > ROWS_MAX:
             message = f"{source}: more than {ROWS_MAX} executions: give those of one job"
             raise Refused(message)
         try:
-            read = _execution(row)
+            yield _execution(row)
         except _UnfitError as unfit:
             message = f"{source}: execution {number}: {unfit}: {HOW_TO_LIST}"
             raise Refused(message) from None
-        known = latest.get(read.thing_name)
-        if known is None or _order(read) > _order(known):
-            latest[read.thing_name] = read
-    if not latest:
-        message = f"{source}: no executions in it: {HOW_TO_LIST}"
-        raise Refused(message)
-    return list(latest.values())
 
 
 class _UnfitError(Exception):

@@ -17,6 +17,7 @@ from tidegate.domain.jobs import HARMFUL, ExecutionStatus, ExecutionSummary
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Ending, Rollout
 from tidegate.errors import Refused
+from tidegate.lab.executions import latest_of_things
 
 #: Of the file; one that can be read otherwise counts it up.
 VERSION = 1
@@ -132,13 +133,9 @@ def record_of(
     def minutes(at: float) -> float:
         return max(0.0, round((at - created_at) / _MINUTE_SECONDS, _DECIMALS))
 
-    latest: dict[str, ExecutionSummary] = {}
-    for each in executions:
-        known = latest.get(each.thing_name)
-        if known is None or _order(each) > _order(known):
-            latest[each.thing_name] = each
     devices = [
-        _recorded(each, minutes, cohorts.get(each.thing_name, "")) for each in latest.values()
+        _recorded(each, minutes, cohorts.get(each.thing_name, ""))
+        for each in latest_of_things(executions)
     ]
     timeout = last.replaces.timeout_minutes if last else None
     return Recording(
@@ -151,10 +148,6 @@ def record_of(
         ending=rollout.ending,
         why=tuple(each.text for each in last.reasons) if last else (),
     )
-
-
-def _order(execution: ExecutionSummary) -> tuple[int, int, float]:
-    return execution.execution_number, execution.retry_attempt, execution.updated_at
 
 
 _ENDED = frozenset(ExecutionStatus) - {ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS}
