@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.documents.shapes import shown
 from tidegate.domain.decision import Decision
-from tidegate.domain.jobs import HARMFUL, ExecutionStatus, ExecutionSummary
+from tidegate.domain.jobs import HARMFUL, TERMINAL, ExecutionStatus, ExecutionSummary
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Ending, Rollout
 from tidegate.errors import Refused
@@ -150,14 +150,11 @@ def record_of(
     )
 
 
-_ENDED = frozenset(ExecutionStatus) - {ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS}
-
-
 def _recorded(each: ExecutionSummary, minutes: Callable[[float], float], cohort: str) -> Recorded:
     return Recorded(
         notified=minutes(each.queued_at),
         started=None if each.started_at is None else minutes(each.started_at),
-        ended=minutes(each.updated_at) if each.status in _ENDED else None,
+        ended=minutes(each.updated_at) if each.status in TERMINAL else None,
         status=each.status,
         cohort=cohort,
         name=each.thing_name,
