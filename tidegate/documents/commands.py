@@ -28,9 +28,7 @@ from tidegate.documents.members import Members, is_json_within
 from tidegate.documents.shapes import (
     COHORT_LENGTH_MAX,
     CORRELATION_ID,
-    JOB_ID,
     POLICY_NAME,
-    VERSION,
     shown,
 )
 from tidegate.errors import Refused
@@ -69,9 +67,6 @@ __all__ = [
 
 #: Of a command's detail and of a workflow's input; Step Functions takes 262,144 as input.
 COMMAND_BYTES_MAX = 200_000
-
-#: Faults of one command that are spelled out.
-FAULTS_SHOWN_MAX = 20
 
 BY_LENGTH_MAX = 128
 REASON_LENGTH_MAX = 1024
@@ -314,18 +309,11 @@ def _read_whole(what: str, given: object, read: Callable[[Members], _Read]) -> _
     result = read(members)
     members.close()
     if members.faults:
-        faults = members.faults[:FAULTS_SHOWN_MAX]
-        if len(faults) < len(members.faults):
-            faults.append(f"and {len(members.faults) - len(faults)} more")
         job_id = given.get("jobId")
         of = f" of job {shown(job_id)}" if isinstance(job_id, str) else ""
-        message = f"{what}{of}: {'; '.join(faults)}"
+        message = f"{what}{of}: {members.told()}"
         raise CommandError(message)
     return result
-
-
-def _job_id(members: Members, name: str = "jobId") -> str:
-    return members.matching(name, JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _")
 
 
 def _policy(members: Members) -> str | Mapping[str, Any]:
@@ -338,45 +326,40 @@ def _policy(members: Members) -> str | Mapping[str, Any]:
     return value
 
 
-def _version(members: Members) -> None:
-    if "version" in members and (version := members.take("version")) != VERSION:
-        members.wrong("version", version, f'give "{VERSION}", or leave it out')
-
-
 def _by_and_reason(members: Members) -> tuple[str, str]:
     return members.line("by", BY_LENGTH_MAX), members.line("reason", REASON_LENGTH_MAX)
 
 
 def _launch_rollout(members: Members) -> LaunchRollout:
-    _version(members)
-    return LaunchRollout(_job_id(members), _policy(members), read_launch(members))
+    members.version()
+    return LaunchRollout(members.job_id(), _policy(members), read_launch(members))
 
 
 def _enroll_job(members: Members) -> EnrollJob:
-    _version(members)
-    return EnrollJob(_job_id(members), _policy(members))
+    members.version()
+    return EnrollJob(members.job_id(), _policy(members))
 
 
 def _hold_rollout(members: Members) -> HoldRollout:
-    _version(members)
-    return HoldRollout(_job_id(members), *_by_and_reason(members))
+    members.version()
+    return HoldRollout(members.job_id(), *_by_and_reason(members))
 
 
 def _resume_rollout(members: Members) -> ResumeRollout:
-    _version(members)
-    return ResumeRollout(_job_id(members), *_by_and_reason(members))
+    members.version()
+    return ResumeRollout(members.job_id(), *_by_and_reason(members))
 
 
 def _abort_rollout(members: Members) -> AbortRollout:
-    _version(members)
-    return AbortRollout(_job_id(members), *_by_and_reason(members))
+    members.version()
+    return AbortRollout(members.job_id(), *_by_and_reason(members))
 
 
 def _answer(*, yes: bool, about_gate: bool) -> Callable[[Members], GiveAnswer]:
     def read(members: Members) -> GiveAnswer:
-        _version(members)
+        members.version()
         return GiveAnswer(
-            job_id=_job_id(members),
+            job_id=members.job_id(),
             question_id=members.matching(
                 "correlationId", CORRELATION_ID.fullmatch, "give the one that was asked with"
             ),
@@ -390,14 +373,14 @@ def _answer(*, yes: bool, about_gate: bool) -> Callable[[Members], GiveAnswer]:
 
 
 def _adjust_policy(members: Members) -> AdjustPolicy:
-    _version(members)
-    return AdjustPolicy(_job_id(members), _policy(members), *_by_and_reason(members))
+    members.version()
+    return AdjustPolicy(members.job_id(), _policy(members), *_by_and_reason(members))
 
 
 def _release_cohort(members: Members) -> ReleaseCohort:
-    _version(members)
+    members.version()
     cohort = members.line("cohort", COHORT_LENGTH_MAX)
-    return ReleaseCohort(_job_id(members), cohort, *_by_and_reason(members))
+    return ReleaseCohort(members.job_id(), cohort, *_by_and_reason(members))
 
 
 _READERS: dict[str, Callable[[Members], Command]] = {
@@ -419,11 +402,11 @@ def _enrolment(members: Members) -> Enrolment:
     members.ignore(STARTED_BY)
     if "launch" in members and "resume" in members:
         members.fault("launch", "must not stand beside resume: the job exists by then")
-    rolls_back = _job_id(members, "rollsBack") if "rollsBack" in members else None
+    rolls_back = members.job_id("rollsBack") if "rollsBack" in members else None
     if rolls_back is not None and "launch" not in members:
         members.fault("rollsBack", "stands without launch: only a job to be created undoes another")
     return Enrolment(
-        job_id=_job_id(members),
+        job_id=members.job_id(),
         policy=_policy(members) if "policy" in members or "resume" not in members else None,
         launch=_launch(members) if "launch" in members else None,
         reviews=members.whole("reviews", 1, REVIEWS_MAX)

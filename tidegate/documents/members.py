@@ -5,7 +5,10 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.documents.shapes import shown
+from tidegate.documents.shapes import JOB_ID, VERSION, shown
+
+#: Faults of one object that are spelled out.
+FAULTS_SHOWN_MAX = 20
 
 
 def is_json_within(given: object, bytes_max: int) -> bool:
@@ -105,6 +108,15 @@ class Members:
         self.wrong(name, value, "give true or false")
         return False
 
+    def job_id(self, name: str = "jobId") -> str:
+        """Take out a job's id."""
+        return self.matching(name, JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _")
+
+    def version(self) -> None:
+        """Take out the version, which may be left out."""
+        if "version" in self and (version := self.take("version")) != VERSION:
+            self.wrong("version", version, f'give "{VERSION}", or leave it out')
+
     def items(
         self, name: str, length_max: int, fits: Callable[[object], bool], kind: str
     ) -> list[Any]:
@@ -119,6 +131,13 @@ class Members:
             if not fits(item):
                 self.fault(f"{name}[{index}]", f"is {shown(item)}, not among {kind}")
         return [item for item in value if fits(item)]
+
+    def told(self) -> str:
+        """Return what is wrong on one line; of too many faults, how many more there are."""
+        told = self.faults[:FAULTS_SHOWN_MAX]
+        if len(told) < len(self.faults):
+            told.append(f"and {len(self.faults) - len(told)} more")
+        return "; ".join(told)
 
     def close(self) -> None:
         """Refuse what nobody asked for."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from tidegate.documents.detail_types import DEVICE_EXECUTION_REPORT, DEVICE_SOURCE
 from tidegate.documents.members import Members, is_json_within
-from tidegate.documents.shapes import EVENT_ID, JOB_ID, THING_NAME, VERSION, shown
+from tidegate.documents.shapes import EVENT_ID, JOB_ID, THING_NAME, shown
 from tidegate.domain.executions import REPORTABLE, ExecutionUpdate, refusals
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.errors import Refused
@@ -32,9 +32,6 @@ __all__ = [
 
 #: Of a report's detail as JSON: ten details of the longest, each character escaped.
 REPORT_BYTES_MAX = 200_000
-
-#: Faults of one report that are spelled out.
-FAULTS_SHOWN_MAX = 20
 
 #: Of an event's source, by EventBridge.
 SOURCE_LENGTH_MAX = 256
@@ -157,7 +154,7 @@ def parse_report(event: Mapping[str, Any]) -> DeviceReport:
         inside.close()
         if not members.faults:
             return DeviceReport(report_id, source, at, update)
-    raise _error(event, members.faults)
+    raise _error(event, members)
 
 
 def _at(members: Members, sent_at: float) -> float:
@@ -182,10 +179,9 @@ def _moment(members: Members, name: str) -> float:
 
 def _update(members: Members) -> ExecutionUpdate:
     """Take out what AWS is to be told, and hold it to what AWS takes."""
-    if "version" in members and (version := members.take("version")) != VERSION:
-        members.wrong("version", version, f'give "{VERSION}", or leave it out')
+    members.version()
     update = ExecutionUpdate(
-        job_id=members.matching("jobId", JOB_ID.fullmatch, "give 1 to 64 letters, digits, - and _"),
+        job_id=members.job_id(),
         thing_name=members.matching(
             "thingName", THING_NAME.fullmatch, "give 1 to 128 letters, digits, :, - and _"
         ),
@@ -234,18 +230,15 @@ def _number(members: Members, name: str) -> int | None:
     return value
 
 
-def _error(event: Mapping[str, Any], faults: list[str]) -> ReportError:
+def _error(event: Mapping[str, Any], members: Members) -> ReportError:
     detail = event.get("detail")
     given = detail if isinstance(detail, Mapping) else {}
     job_id, thing_name = _text(given.get("jobId")), _text(given.get("thingName"))
     report_id, source = _text(event.get("id")), _text(event.get("source"))
     about = f" on thing {shown(thing_name)}" if thing_name else ""
     about += f" in job {shown(job_id)}" if job_id else ""
-    told = faults[:FAULTS_SHOWN_MAX]
-    if len(told) < len(faults):
-        told.append(f"and {len(faults) - len(told)} more")
     return ReportError(
-        f"{DEVICE_EXECUTION_REPORT}{about}: {'; '.join(told)}",
+        f"{DEVICE_EXECUTION_REPORT}{about}: {members.told()}",
         report_id=report_id if EVENT_ID.fullmatch(report_id) else None,
         source=source,
         job_id=job_id if JOB_ID.fullmatch(job_id) else None,
