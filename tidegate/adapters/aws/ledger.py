@@ -195,8 +195,7 @@ class DynamoLedger:
             RolloutKey(members["job_id"], members["created_at"])
             for members in map(decoded_members, pointers)
         ]
-        states = self._table.get_all([(rollout_pk(key), STATE) for key in keys])
-        return {rollout.key.job_id: rollout for rollout in map(rollout_of, states)}
+        return {key.job_id: rollout for key, rollout in self.rollouts(keys).items()}
 
     def rollout(self, key: RolloutKey) -> Rollout:
         """Return a rollout; raises NotFound."""
@@ -440,11 +439,7 @@ class DynamoLedger:
             {**result_members(result), **expiry},
             condition="attribute_not_exists(noted_at)",
         )
-        try:
-            self._table.write(f"note command {event_id}", put)
-        except ConditionFailed:
-            return False
-        return True
+        return self._noted(f"note command {event_id}", put)
 
     # outcomes
 
@@ -585,11 +580,7 @@ class DynamoLedger:
         """Note, for some months, that a device's report is done with; False if it was before."""
         members = {"settled_at": at, "expires_at": self._expiry(REPORT_DAYS)}
         put = self._table.put(report_pk(report_id), SETTLED, members, condition=IS_NEW)
-        try:
-            self._table.write(f"settle report {report_id}", put)
-        except ConditionFailed:
-            return False
-        return True
+        return self._noted(f"settle report {report_id}", put)
 
     def is_settled(self, report_id: str) -> bool:
         """Return whether a device's report is done with."""
@@ -604,11 +595,7 @@ class DynamoLedger:
             condition=f"{IS_NEW} OR reported_at <= :at",
             values={"at": at},
         )
-        try:
-            self._table.write(f"advance the reports of {thing_name} on job {job_id}", put)
-        except ConditionFailed:
-            return False
-        return True
+        return self._noted(f"advance the reports of {thing_name} on job {job_id}", put)
 
     # the timeline
 
@@ -659,11 +646,7 @@ class DynamoLedger:
             {"raised_at": at, "expires_at": self._expiry(ALERT_DAYS)},
             condition="attribute_not_exists(raised_at)",
         )
-        try:
-            self._table.write(f"raise alert {name}", put)
-        except ConditionFailed:
-            return False
-        return True
+        return self._noted(f"raise alert {name}", put)
 
     def clear_alert(self, name: str) -> None:
         """Note that it is no longer wrong."""
@@ -676,8 +659,11 @@ class DynamoLedger:
     def park(self, key: RolloutKey, park: Park) -> None:
         """Remember a waiting task token; raises Superseded if another generation owns it."""
         owned = Change(sets={"park": park_members(park)}, where={"generation": park.generation})
-        waits = self._state_change(key, owned)
-        self._write_owned(key, park.generation, f"park job {key.job_id}", waits)
+        try:
+            self._table.write(f"park job {key.job_id}", self._state_change(key, owned))
+        except ConditionFailed:
+            self._owned(key, park.generation)
+            raise
 
     def unpark(self, key: RolloutKey, token: str) -> None:
         """Forget a task token, if it is still the remembered one."""
@@ -772,15 +758,13 @@ class DynamoLedger:
         except ConditionFailed as error:
             raise _unknown(key) from error
 
-    def _write_owned(
-        self, key: RolloutKey, generation: int, operation: str, *actions: TransactWriteItemTypeDef
-    ) -> None:
-        """Do writes on condition that the generation owns the rollout; else raise Superseded."""
+    def _noted(self, operation: str, put: TransactWriteItemTypeDef) -> bool:
+        """Write an item unless its condition keeps it out; return whether it is written."""
         try:
-            self._table.write(operation, *actions)
+            self._table.write(operation, put)
         except ConditionFailed:
-            self._owned(key, generation)
-            raise
+            return False
+        return True
 
     def _state_change(self, key: RolloutKey, change: Change) -> TransactWriteItemTypeDef:
         """Return a change of the rollout, with the count of writes that ``claim`` compares."""
