@@ -6,7 +6,8 @@ type, detail. What comes in from operators is closed, as unknown members are ref
 open, as members may be added within a version.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from tidegate.documents import announcements, commands, events, launch, record, reports
@@ -109,8 +110,14 @@ def _list(items: Schema, high: int | None = None, *, low: int = 1) -> Schema:
     }
 
 
+def _one_of(words: Iterable[StrEnum]) -> Schema:
+    return {"enum": [each.value for each in words]}
+
+
 _VERSION: Schema = {"const": VERSION}
 _JOB_ID = _text(pattern=JOB_ID.pattern)
+_THING_NAME = _text(pattern=THING_NAME.pattern)
+_STATUS_DETAILS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _LINE = (
     r"[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*"
 )
@@ -158,7 +165,7 @@ _IOT_EVENTS = (
         events.JOB_EXECUTION_STATUS_CHANGE,
         "A job execution came to an end, or was deleted. At least once, and in any order.",
         {
-            "thingName": _text(pattern=THING_NAME.pattern),
+            "thingName": _THING_NAME,
             "thingArn": _text(events.ARN_LENGTH_MAX),
             "status": _text(
                 events.TOKEN_LENGTH_MAX,
@@ -166,11 +173,11 @@ _IOT_EVENTS = (
                 description="The execution's status; of a deleted one, the status before.",
             ),
             "executionNumber": _whole(1, events.EXECUTION_NUMBER_MAX),
-            "statusDetails": {"type": "object", "additionalProperties": {"type": "string"}},
+            "statusDetails": _STATUS_DETAILS,
         },
         either=[
             {"properties": {"operation": {"const": events.DELETED}}},
-            {"properties": {"status": {"enum": [status.value for status in ExecutionStatus]}}},
+            {"properties": {"status": _one_of(ExecutionStatus)}},
         ],
     ),
     _from_iot(
@@ -203,6 +210,7 @@ _ANSWER = {
     "by": _text(commands.BY_LENGTH_MAX, _LINE, description="Who answers."),
     "comment": _text(commands.COMMENT_LENGTH_MAX, _LINE, description="Why so, on one line."),
 }
+_TIMEOUT = {"inProgressTimeoutInMinutes": _whole(TIMEOUT_MINUTES_MIN, TIMEOUT_MINUTES_MAX)}
 _RESOURCE_ARN = _text(launch.RESOURCE_ARN_LENGTH_MAX, launch.RESOURCE_ARN.pattern)
 
 _LAUNCH: Mapping[str, Schema] = {
@@ -226,16 +234,13 @@ _LAUNCH: Mapping[str, Schema] = {
         optional=("expiresInSec",),
         closed=True,
     ),
-    "timeoutConfig": _object(
-        {"inProgressTimeoutInMinutes": _whole(TIMEOUT_MINUTES_MIN, TIMEOUT_MINUTES_MAX)},
-        closed=True,
-    ),
+    "timeoutConfig": _object(_TIMEOUT, closed=True),
     "jobExecutionsRetryConfig": _object(
         {
             "criteriaList": _list(
                 _object(
                     {
-                        "failureType": {"enum": [each.value for each in launch.RETRYABLE]},
+                        "failureType": _one_of(launch.RETRYABLE),
                         "numberOfRetries": _whole(0, launch.RETRIES_MAX),
                     },
                     closed=True,
@@ -315,7 +320,6 @@ _COMMANDS = (
 
 # What is reported for devices.
 
-_THING_NAME = _text(pattern=THING_NAME.pattern)
 _LONG = _whole(1, reports.NUMBER_MAX)
 
 _REPORT = _event(
@@ -327,7 +331,7 @@ _REPORT = _event(
             "version": _VERSION,
             "jobId": _JOB_ID,
             "thingName": _THING_NAME,
-            "status": {"enum": sorted(each.value for each in REPORTABLE)},
+            "status": _one_of(sorted(REPORTABLE)),
             "statusDetails": {
                 "type": "object",
                 "description": "Replaces what is there, whole; left out, it stays.",
@@ -406,7 +410,7 @@ _SETTINGS = _object(
                 "criteriaList": _list(
                     _object(
                         {
-                            "failureType": {"enum": [each.value for each in FailureType]},
+                            "failureType": _one_of(FailureType),
                             "action": {"const": "CANCEL"},
                             "thresholdPercentage": {
                                 "type": "number",
@@ -419,9 +423,7 @@ _SETTINGS = _object(
                 )
             }
         ),
-        "timeoutConfig": _object(
-            {"inProgressTimeoutInMinutes": _whole(TIMEOUT_MINUTES_MIN, TIMEOUT_MINUTES_MAX)}
-        ),
+        "timeoutConfig": _object(_TIMEOUT),
         "presignedUrlConfig": _object(
             {
                 "roleArn": _text(ROLE_ARN_LENGTH_MAX),
@@ -434,7 +436,7 @@ _SETTINGS = _object(
                 "criteriaList": _list(
                     _object(
                         {
-                            "failureType": {"enum": [each.value for each in FailureType]},
+                            "failureType": _one_of(FailureType),
                             "numberOfRetries": _whole(0, launch.RETRIES_MAX),
                         }
                     )
@@ -490,7 +492,7 @@ _SUSPECT_MEMBERS: Mapping[str, Schema] = {
     "log_e_of_others": _NUMBER | {"description": "The same evidence of all others together."},
     "log_e_concentrated": _NUMBER
     | {"description": "Evidence that failures hit it more than its share of things."},
-    "remedy": {"enum": [each.value for each in Remedy]},
+    "remedy": _one_of(Remedy),
 }
 _SUSPECT = _object(_SUSPECT_MEMBERS)
 
@@ -520,7 +522,7 @@ _GROUNDS: Mapping[str, Schema] = {
 #: Of these, what is there only where there is something to tell.
 _SELDOM = ("reasonsOmitted", "suspects", "suspectsOmitted")
 _STEERING: Mapping[str, Schema] = {
-    "verdict": {"enum": [each.value for each in Verdict]},
+    "verdict": _one_of(Verdict),
     **_GROUNDS,
     "settings": _SETTINGS | {"description": "What shall be in force, as UpdateJob's members."},
     "replaces": _SETTINGS | {"description": "What was in force before."},
@@ -537,7 +539,7 @@ _OMITTED = _whole(1, description="How many there were beyond these: the oldest a
 
 _RECORD = _object(
     {
-        "outcome": {"enum": [each.value for each in Ending]},
+        "outcome": _one_of(Ending),
         "startedAt": _MOMENT,
         "endedAt": _MOMENT,
         "exposed": _COUNT,
@@ -589,7 +591,7 @@ _RECORD = _object(
     ),
 ) | {"description": "The rollout from its beginning to its end."}
 _ENDED: Mapping[str, Schema] = {
-    "ending": {"enum": [each.value for each in Ending]},
+    "ending": _one_of(Ending),
     "summary": _SUMMARY,
     **_GROUNDS,
     "record": _RECORD,
@@ -597,7 +599,7 @@ _ENDED: Mapping[str, Schema] = {
 
 _HOLD = _object(
     {
-        "kind": {"enum": [each.value for each in HoldKind]},
+        "kind": _one_of(HoldKind),
         "by": _SAID,
         "reason": {"type": "string", "maxLength": announcements.TEXT_LENGTH_MAX},
         "since": _MOMENT,
@@ -630,11 +632,12 @@ _WAYS_TO_ANSWER = {
     "approve": _YES | {"description": "The command that says yes, but for who says so and why."},
     "reject": _NO | {"description": "The command that says no, likewise."},
 }
-_ACTION: Schema = {"enum": [each.value for each in Action]}
+_ACTION = _one_of(Action)
 _DUE = _MOMENT | {"description": "Until when an answer counts; left out if always."}
 
 
-_STATUS_DETAILS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+_PROBLEM: Schema = {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX}
+_PROBLEM_AND_REMEDY = {"problem": _PROBLEM, "remedy": _PROBLEM}
 
 
 def _about_report(
@@ -771,7 +774,7 @@ _ANNOUNCEMENTS = (
         "A person is asked: at a gate, or about what Tidegate proposes.",
         {
             "correlationId": _CORRELATION_ID,
-            "about": {"enum": [each.value for each in About]},
+            "about": _one_of(About),
             "subject": _NAME | {"description": "The gate's name, or the action."},
             "gate": _NAME,
             "action": _ACTION,
@@ -816,7 +819,7 @@ _ANNOUNCEMENTS = (
         {
             "rollbackJobId": _JOB_ID,
             "devices": _COUNT | {"description": "How many it is for so far."},
-            "statuses": _list({"enum": [each.value for each in ExecutionStatus]})
+            "statuses": _list(_one_of(ExecutionStatus))
             | {"description": "Outcomes of the release that it is for."},
         },
         optional=("statuses",),
@@ -836,8 +839,7 @@ _ANNOUNCEMENTS = (
                 "commandId": _text(
                     announcements.LABEL_LENGTH_MAX, description="The id of the command's event."
                 ),
-                "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
-                "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+                **_PROBLEM_AND_REMEDY,
             },
             optional=("jobId", "command", "commandId"),
         ),
@@ -846,7 +848,7 @@ _ANNOUNCEMENTS = (
         announcements.EXECUTION_REAPED,
         "Executions without a sign of life were ended, or given more time.",
         {
-            "action": {"enum": [each.value for each in Rescue]},
+            "action": _one_of(Rescue),
             "devices": _whole(1, description="How many."),
             "things": _list(_THING_NAME, announcements.THINGS_MAX)
             | {"description": "Which, by name."},
@@ -873,11 +875,10 @@ _ANNOUNCEMENTS = (
         announcements.DEVICE_REPORT_REFUSED,
         "A report for a device was not done, and changed nothing. It is not tried again.",
         {
-            "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
-            "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            **_PROBLEM_AND_REMEDY,
             "execution": _object(
                 {
-                    "status": {"enum": [each.value for each in ExecutionStatus]},
+                    "status": _one_of(ExecutionStatus),
                     "executionNumber": _LONG,
                     "versionNumber": _LONG,
                     "statusDetails": _STATUS_DETAILS,
@@ -893,7 +894,7 @@ _ANNOUNCEMENTS = (
         {
             "executionState": _object(
                 {
-                    "status": {"enum": [each.value for each in ExecutionStatus]},
+                    "status": _one_of(ExecutionStatus),
                     "versionNumber": _LONG,
                     "statusDetails": _STATUS_DETAILS,
                 },
@@ -916,8 +917,7 @@ _ANNOUNCEMENTS = (
                 "description": "As it was given, even if no job can have it; missing where it "
                 "is about the account.",
             },
-            "problem": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
-            "remedy": {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX},
+            **_PROBLEM_AND_REMEDY,
             "revision": _whole(1),
         },
         optional=("rolloutId", "jobId", "revision"),
