@@ -6,9 +6,9 @@ so that whatever a decision rests on can be told.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.documents.detail_types import (
     APPROVE_DECISION,
@@ -30,6 +30,8 @@ from tidegate.domain.reasons import Reason, Value
 from tidegate.domain.rollout import Ending, Hold, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.ports import BusEvent
+
+_Item = TypeVar("_Item")
 
 ROLLOUT_STARTED = "Rollout Started"
 ROLLOUT_STEERED = "Rollout Steered"
@@ -119,12 +121,8 @@ def rollout_resumed(
         lift: Who lifted those of operators; None if nobody had to.
         at: Epoch seconds.
     """
-    members: dict[str, Any] = {"lifted": [_hold(each) for each in lifted[:HOLDS_MAX]]}
-    if len(lifted) > HOLDS_MAX:
-        members["liftedOmitted"] = len(lifted) - HOLDS_MAX
-    if lift is not None:
-        members |= {"by": _cut(lift.by), "reason": _cut(lift.reason)}
-    return _event(ROLLOUT_RESUMED, key, at, **members)
+    by = {} if lift is None else {"by": _cut(lift.by), "reason": _cut(lift.reason)}
+    return _event(ROLLOUT_RESUMED, key, at, **_first("lifted", lifted, HOLDS_MAX, _hold), **by)
 
 
 def rollout_aborted(
@@ -172,11 +170,7 @@ def gate_reached(key: RolloutKey, gate: AtGate, decision: Decision, at: float) -
         members["bakeUntil"] = moment(gate.bake_until)
     for question in decision.asked:
         if question.about is About.GATE_ANSWER and question.subject == gate.name:
-            members |= {
-                "correlationId": question.question_id,
-                **_due("answerBy", question),
-                **_ways_to_answer(key, question),
-            }
+            members |= _asking(key, question, "answerBy")
     return _event(
         GATE_REACHED, key, at, revision=decision.revision, **members, **_grounds(decision)
     )
@@ -221,16 +215,14 @@ def approval_requested(
         APPROVAL_REQUESTED,
         key,
         at,
-        correlationId=question.question_id,
         about=question.about.value,
         subject=question.subject,
         **{named: question.subject},
-        **_due("dueAt", question),
         summary=_cut(decision.summary),
         revision=decision.revision,
         settings=asked.to_request(),
         **_grounds(decision),
-        **_ways_to_answer(key, question),
+        **_asking(key, question, "dueAt"),
     )
 
 
@@ -240,11 +232,7 @@ def decision_proposed(
     """Say what Tidegate would do if it were allowed to; nobody is asked under ``observe``."""
     asked: dict[str, Any] = {}
     if authority is not Authority.OBSERVE:
-        asked = {
-            "correlationId": proposal.question.question_id,
-            **_due("dueAt", proposal.question),
-            **_ways_to_answer(key, proposal.question),
-        }
+        asked = _asking(key, proposal.question, "dueAt")
     return _event(
         DECISION_PROPOSED,
         key,
@@ -333,9 +321,6 @@ def execution_reaped(
         after_minutes: How long they had given no sign of life, at least.
         at: Epoch seconds.
     """
-    members: dict[str, Any] = {"things": list(things[:THINGS_MAX])}
-    if len(things) > THINGS_MAX:
-        members["thingsOmitted"] = len(things) - THINGS_MAX
     return _event(
         EXECUTION_REAPED,
         key,
@@ -343,7 +328,7 @@ def execution_reaped(
         action=action.value,
         devices=len(things),
         afterMinutes=after_minutes,
-        **members,
+        **_first("things", things, THINGS_MAX, str),
     )
 
 
@@ -495,12 +480,13 @@ def _hold(hold: Hold) -> dict[str, Any]:
     }
 
 
-def _due(name: str, question: Question) -> dict[str, str]:
-    return {} if question.due_at is None else {name: moment(question.due_at)}
+def _asking(key: RolloutKey, question: Question, due: str) -> dict[str, Any]:
+    """
+    Return how to answer a question: by when, in a member of the name ``due``, and by what commands.
 
-
-def _ways_to_answer(key: RolloutKey, question: Question) -> dict[str, Any]:
-    """Return the commands that answer a question, but for who answers and why: those are empty."""
+    Who answers and why is empty in these.
+    """
+    by = {} if question.due_at is None else {due: moment(question.due_at)}
     is_decision = question.about is About.DECISION
     ways = {
         "approve": APPROVE_DECISION if is_decision else APPROVE_GATE,
@@ -513,10 +499,11 @@ def _ways_to_answer(key: RolloutKey, question: Question) -> dict[str, Any]:
         "by": "",
         "comment": "",
     }
-    return {
+    commands = {
         name: {"source": OPERATOR_SOURCE, "detailType": detail_type, "detail": dict(detail)}
         for name, detail_type in ways.items()
     }
+    return {"correlationId": question.question_id, **by, **commands}
 
 
 def _steering(decision: Decision, sent: JobSettings) -> dict[str, Any]:
@@ -557,17 +544,22 @@ def _ended(
 
 
 def _grounds(decision: Decision) -> dict[str, Any]:
-    grounds: dict[str, Any] = {
-        "reasons": [_reason(each) for each in decision.reasons[:REASONS_MAX]],
+    suspects = decision.suspects
+    return {
         "evidence": asdict(decision.evidence),
+        **_first("reasons", decision.reasons, REASONS_MAX, _reason),
+        **(_first("suspects", suspects, SUSPECTS_MAX, _suspect) if suspects else {}),
     }
-    if decision.suspects:
-        grounds["suspects"] = [_suspect(each) for each in decision.suspects[:SUSPECTS_MAX]]
-    omitted = {
-        "reasonsOmitted": len(decision.reasons) - REASONS_MAX,
-        "suspectsOmitted": len(decision.suspects) - SUSPECTS_MAX,
-    }
-    return grounds | {name: number for name, number in omitted.items() if number > 0}
+
+
+def _first(
+    name: str, items: Sequence[_Item], at_most: int, told: Callable[[_Item], object]
+) -> dict[str, Any]:
+    """Return the first items as a member of that name, and how many there are beyond."""
+    members: dict[str, Any] = {name: [told(each) for each in items[:at_most]]}
+    if len(items) > at_most:
+        members[f"{name}Omitted"] = len(items) - at_most
+    return members
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
