@@ -14,28 +14,18 @@ from numpy.typing import NDArray
 
 from tidegate.lab.attempts import Attempts
 from tidegate.lab.behaviours import Behaviours
-from tidegate.lab.controls import JobCounters
-from tidegate.lab.fates import PARTS, REJECTED, Stage, fates_of
+from tidegate.lab.fates import PARTS, Stage, fates_of
 from tidegate.lab.fleet import Fleet
-from tidegate.lab.known import Known, zeros
+from tidegate.lab.known import zeros
+from tidegate.lab.played import PlayedJob
 from tidegate.lab.queue import LATE_AFTER_MINUTES, Queue
-from tidegate.lab.rule import Counts, Sight
+from tidegate.lab.rule import Counts
 
 __all__ = ["LATE_AFTER_MINUTES", "CountedJob"]
 
 
-class CountedJob:
-    """
-    One job and its devices.
-
-    Each minute: ``arrive`` brings what the minute before has seen, ``notify`` creates executions,
-    ``pass_minute`` ends it. ``stop`` ends the rollout, ``quarantine`` that of some cohorts; neither
-    touches what has started.
-
-    Attributes:
-        minute: Minutes since the job was created.
-        is_stopped: Whether the rollout was ended before its time.
-    """
+class CountedJob(PlayedJob):
+    """One job, and devices of which chance decides what they do."""
 
     def __init__(
         self, fleet: Fleet, behaviours: Behaviours, rng: Generator, *, minutes_max: int
@@ -49,33 +39,22 @@ class CountedJob:
             rng: Where chance comes from.
             minutes_max: Minutes for which devices are notified and start, at most.
         """
-        self.minute = 0
-        self.is_stopped = False
+        attempt_minutes = fleet.timeout_minutes + behaviours.timeout_lag_minutes + 1
+        capacity_minutes = minutes_max + attempt_minutes * (fleet.retries + 1) + 1
+        super().__init__(len(fleet.cohort_sizes), capacity_minutes)
         self._rng = rng
         self._retries = fleet.retries
         fates = fates_of(fleet, behaviours)
         self._stages = fates.stages
         self._stages_end = [*(stage.from_device for stage in fates.stages[1:]), fleet.size]
         self._sizes = np.array(fleet.cohort_sizes, dtype=np.int64)
-        # Devices that may be notified yet, and whether their cohort is.
+        # Devices that may be notified yet.
         self._left = self._sizes.copy()
-        self._open = np.ones(len(self._sizes), dtype=np.bool_)
-        attempt_minutes = fleet.timeout_minutes + behaviours.timeout_lag_minutes + 1
-        capacity_minutes = minutes_max + attempt_minutes * (fleet.retries + 1) + 1
-        self._known = Known(len(self._sizes), capacity_minutes)
         self._queue = Queue(fates, len(self._sizes), capacity_minutes, rng)
         self._attempts = Attempts(fates, len(self._sizes), capacity_minutes, rng)
         self._harmed_by_rejecting = zeros(PARTS)
 
     # What is to be seen.
-
-    def sight(self) -> Sight:
-        """Return what a rule may know; the arrays change with the job."""
-        return self._known.sight(self.minute)
-
-    def counters(self, *, attempts: bool = True) -> JobCounters:
-        """Return what AWS counts: every attempt, or only the last one of each device."""
-        return self._known.counters(attempts=attempts)
 
     @property
     def left(self) -> int:
@@ -83,30 +62,10 @@ class CountedJob:
         return int(self._left.sum())
 
     @property
-    def is_quarantined_whole(self) -> bool:
-        """Whether no cohort is notified any more."""
-        return not self._open.any()
-
-    @property
-    def notified(self) -> int:
-        """Devices that have an execution."""
-        return self._known.notified_in_all
-
-    @property
-    def started(self) -> int:
-        """Devices that have started."""
-        return self._known.started_in_all
-
-    @property
     def outcomes(self) -> Counts:
         """Devices by outcome: SUCCEEDED, FAILED, TIMED_OUT, REJECTED."""
         by_outcome: Counts = self._known.outcomes.sum(axis=1)
         return by_outcome
-
-    @property
-    def in_flight(self) -> int:
-        """Devices that have started and have no outcome."""
-        return self.started - int(self._known.outcomes[:REJECTED].sum())
 
     @property
     def awaited(self) -> int:
@@ -132,11 +91,6 @@ class CountedJob:
     def promised(self) -> int:
         """Of these, devices that have succeeded or will, if all are notified."""
         return self.startable - int(self._queue.doomed @ self._open)
-
-    @property
-    def settled(self) -> tuple[int, int]:
-        """Of these, devices that have succeeded, and that have any outcome."""
-        return self._known.settled(self._open)
 
     @property
     def harmed(self) -> Counts:
@@ -167,24 +121,6 @@ class CountedJob:
             if count > 0:
                 self._create(count, stage)
         return devices
-
-    def stop(self) -> None:
-        """End the rollout: what has not started is canceled, what has runs on."""
-        self.is_stopped = True
-        self._close(np.ones_like(self._open))
-
-    def quarantine(self, cohorts: frozenset[int]) -> None:
-        """End the rollout of some cohorts, for good."""
-        chosen = np.zeros_like(self._open)
-        chosen[list(cohorts)] = True
-        chosen &= self._open
-        if chosen.any():
-            self._open &= ~chosen
-            self._close(chosen)
-
-    def pass_minute(self) -> None:
-        """Go on to the next minute."""
-        self.minute += 1
 
     def arrive(self) -> None:
         """Let the minute before this one happen: starts, and outcomes that fall due."""

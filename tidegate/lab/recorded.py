@@ -14,12 +14,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from tidegate.domain.jobs import REPORTED, ExecutionStatus
-from tidegate.lab.controls import JobCounters
 from tidegate.lab.fates import BASE, FAILED, PARTS, REJECTED, SUCCEEDED, TIMED_OUT
-from tidegate.lab.known import Known, zeros
+from tidegate.lab.known import zeros
+from tidegate.lab.played import PlayedJob
 from tidegate.lab.queue import LATE_AFTER_MINUTES
 from tidegate.lab.recording import Recorded
-from tidegate.lab.rule import LATE, PROMPT, Counts, Sight
+from tidegate.lab.rule import LATE, PROMPT, Counts
 
 _OUTCOMES = {
     ExecutionStatus.SUCCEEDED: SUCCEEDED,
@@ -158,25 +158,20 @@ def _known(device: Recorded) -> _Row:
     )
 
 
-class RecordedJob:
+class RecordedJob(PlayedJob):
     """
-    One job, and devices that do again what they did; see ``model.CountedJob``.
+    One job, and devices that do again what they did.
 
     Attributes:
-        minute: Minutes since the job was created.
-        is_stopped: Whether the rollout was ended before its time.
+        supposed: Devices notified of which something was drawn.
     """
 
     def __init__(self, doings: Doings, *, minutes_max: int, timeout_minutes: int) -> None:
         """Create a job of which nobody is notified yet, for so many minutes at most."""
-        self.minute = 0
-        self.is_stopped = False
+        self._capacity = minutes_max + timeout_minutes + 2
+        super().__init__(len(doings.names), self._capacity)
         self.supposed = 0
         self._doings = doings
-        cohorts = len(doings.names)
-        self._capacity = minutes_max + timeout_minutes + 2
-        self._known = Known(cohorts, self._capacity)
-        self._open = np.ones(cohorts, dtype=np.bool_)
         # In the order of notification; what is canceled is taken out where it turns up.
         self._next = 0
         self._order = np.arange(len(doings.cohorts))
@@ -186,38 +181,10 @@ class RecordedJob:
         self._ending: dict[int, list[Counts]] = {}
         self._waiting = np.zeros(len(doings.cohorts), dtype=np.bool_)
 
-    def sight(self) -> Sight:
-        """Return what a rule may know; the arrays change with the job."""
-        return self._known.sight(self.minute)
-
-    def counters(self, *, attempts: bool = True) -> JobCounters:
-        """Return what AWS counts."""
-        return self._known.counters(attempts=attempts)
-
     @property
     def left(self) -> int:
         """Devices that may still be notified."""
         return len(self._order) - self._next
-
-    @property
-    def is_quarantined_whole(self) -> bool:
-        """Whether no cohort is notified any more."""
-        return not self._open.any()
-
-    @property
-    def notified(self) -> int:
-        """Devices that have an execution."""
-        return self._known.notified_in_all
-
-    @property
-    def started(self) -> int:
-        """Devices that have started."""
-        return self._known.started_in_all
-
-    @property
-    def in_flight(self) -> int:
-        """Devices that have started and have no outcome."""
-        return self.started - int(self._known.outcomes[:REJECTED].sum())
 
     @property
     def awaited(self) -> int:
@@ -234,11 +201,6 @@ class RecordedJob:
         """Of these, devices that have succeeded or will, if all are notified."""
         succeeds = self._doings.outcomes == SUCCEEDED
         return int((self._is_open() & np.isfinite(self._doings.acts_after) & succeeds).sum())
-
-    @property
-    def settled(self) -> tuple[int, int]:
-        """Of these, devices that have succeeded, and that have any outcome."""
-        return self._known.settled(self._open)
 
     @property
     def harmed(self) -> Counts:
@@ -266,22 +228,6 @@ class RecordedJob:
         self._waiting[chosen] = True
         self._put(self._acting, chosen, self.minute + doings.acts_after[chosen])
         return len(chosen)
-
-    def stop(self) -> None:
-        """End the rollout: what has not started is canceled, what has runs on."""
-        self.is_stopped = True
-        self._close(np.ones_like(self._open))
-
-    def quarantine(self, cohorts: frozenset[int]) -> None:
-        """End the rollout of some cohorts, for good."""
-        chosen = np.zeros_like(self._open)
-        chosen[list(cohorts)] = True
-        self._open &= ~chosen
-        self._close(chosen)
-
-    def pass_minute(self) -> None:
-        """Go on to the next minute."""
-        self.minute += 1
 
     def arrive(self) -> None:
         """Let the minute before this one happen: starts, and outcomes that fall due."""
