@@ -6,13 +6,13 @@ what the event has room for, and what is left out is counted.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.domain.decision import Evidence
+from tidegate.domain.failures import most_frequent
 from tidegate.domain.rollout import Ending, Rollout, Step
 
 #: Lines of the timeline, and entries of the settings' history, that are told.
@@ -47,7 +47,7 @@ def final_record(
         at: Epoch seconds of its end.
         reasons: Why devices failed, and how many said so; one may come more than once.
     """
-    failures = _most_frequent(reasons)
+    failures = _failures(reasons)
     links = {"rollsBack": rollout.rolls_back, "rolledBackBy": rollout.rolled_back_by}
     return {
         "outcome": ending.value,
@@ -91,13 +91,10 @@ def moment(at: float) -> str:
     return stamp.replace("+00:00", "Z")
 
 
-def _most_frequent(reasons: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
-    devices: Counter[str] = Counter()
-    for reason, number in reasons:
-        if reason and number > 0:
-            devices[reason[:FAILURE_LENGTH_MAX]] += number
-    ordered = sorted(devices.items(), key=lambda each: (-each[1], each[0]))
-    return [{"reason": reason, "devices": number} for reason, number in ordered[:REASONS_TOLD_MAX]]
+def _failures(reasons: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
+    given = ((reason[:FAILURE_LENGTH_MAX], number) for reason, number in reasons if number > 0)
+    told = most_frequent(given, REASONS_TOLD_MAX)
+    return [{"reason": reason, "devices": number} for reason, number in told]
 
 
 def _newest(entries: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:

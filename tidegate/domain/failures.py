@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tidegate.domain.outcomes import ReasonKey
 from tidegate.domain.policy import Failures
@@ -42,8 +42,13 @@ def bounded(reason: str, known: Collection[str]) -> str:
 
 def top(reasons: Mapping[ReasonKey, int], limit: int) -> tuple[tuple[str, int], ...]:
     """Return the most frequent reasons with their devices, whatever cells these are of."""
+    return most_frequent(((reason, number) for (reason, _), number in reasons.items()), limit)
+
+
+def most_frequent(reasons: Iterable[tuple[str, int]], limit: int) -> tuple[tuple[str, int], ...]:
+    """Return the most frequent reasons with their devices; a reason may come more than once."""
     devices: Counter[str] = Counter()
-    for (reason, _), number in reasons.items():
+    for reason, number in reasons:
         devices[reason] += number
     told = [(reason, number) for reason, number in devices.items() if reason and number > 0]
     return tuple(sorted(told, key=lambda each: (-each[1], each[0]))[:limit])
