@@ -30,9 +30,14 @@ class SqsDeadLetters:
         Raises:
             NotFound: A queue does not exist.
         """
-        return {url.rstrip("/").rpartition("/")[2]: self._depth(url) for url in self._urls}
+        return {queue_name(url): self._depth(url) for url in self._urls}
 
     def _depth(self, url: str) -> int:
         with translated(f"GetQueueAttributes {url}"):
             answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[DEPTH])
         return int(answer["Attributes"][DEPTH])
+
+
+def queue_name(url: str) -> str:
+    """Return the name of the queue that has this URL."""
+    return url.rstrip("/").rpartition("/")[2]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tidegate.adapters.aws.dead_letters import DEPTH, queue_name
 from tidegate.adapters.aws.errors import translated
+from tidegate.adapters.aws.jobs import EVENT_TYPES
 from tidegate.errors import NotFound
 from tidegate.ports import Queue
 
@@ -17,13 +19,8 @@ if TYPE_CHECKING:
 #: Pages of one list: a stack has some two hundred resources, an account a few policies.
 PAGES_MAX = 50
 
-#: Kinds of events that Tidegate rests on.
-_KINDS = ("JOB", "JOB_EXECUTION")
-
 _QUEUE, _FUNCTION = "AWS::SQS::Queue", "AWS::Lambda::Function"
 _IOT_RULE, _BUS_RULE = "AWS::IoT::TopicRule", "AWS::Events::Rule"
-
-_WAITING = "ApproximateNumberOfMessages"
 
 #: Where Service Quotas has those of AWS IoT Jobs.
 _QUOTA_SERVICES = ("iotdevicemanagement", "iotcore")
@@ -85,7 +82,7 @@ class AwsSurroundings:
         with translated("DescribeEventConfigurations"):
             answer = self._client("iot").describe_event_configurations()
         told = answer.get("eventConfigurations", {})
-        return {kind: bool(told.get(kind, {}).get("Enabled")) for kind in _KINDS}
+        return {kind: bool(told.get(kind, {}).get("Enabled")) for kind in EVENT_TYPES}
 
     def rules_enabled(self) -> Mapping[str, bool | None]:
         """Return which IoT and bus rules of the stack are enabled; None for one that is gone."""
@@ -120,15 +117,15 @@ class AwsSurroundings:
     def _queue(self, url: str) -> Queue:
         with translated(f"GetQueueAttributes {url}"):
             told = self._client("sqs").get_queue_attributes(
-                QueueUrl=url, AttributeNames=[_WAITING, "QueueArn"]
+                QueueUrl=url, AttributeNames=[DEPTH, "QueueArn"]
             )["Attributes"]
         with translated(f"ListEventSourceMappings {told['QueueArn']}"):
             readers = self._client("lambda").list_event_source_mappings(
                 EventSourceArn=told["QueueArn"]
             )["EventSourceMappings"]
         return Queue(
-            name=url.rstrip("/").rpartition("/")[2],
-            waiting=int(told[_WAITING]),
+            name=queue_name(url),
+            waiting=int(told[DEPTH]),
             reader_enabled=all(each["State"] == "Enabled" for each in readers) if readers else None,
         )
 
@@ -170,7 +167,7 @@ class AwsSurroundings:
         asked = {"Path": self._policy_prefix, "Recursive": True}
         found: dict[str, str] = {}
         with translated(f"GetParametersByPath {self._policy_prefix}"):
-            for page in self._pages("ssm", "get_parameters_by_path", "NextToken", asked):
+            for page in self._pages("ssm", "get_parameters_by_path", asked):
                 found |= {each["Name"]: each["Value"] for each in page["Parameters"]}
         return found
 
@@ -184,20 +181,16 @@ class AwsSurroundings:
         with translated(f"ListStackResources {self._stack_name}"):
             return [
                 (each["ResourceType"], each["PhysicalResourceId"])
-                for page in self._pages(
-                    "cloudformation", "list_stack_resources", "NextToken", asked
-                )
+                for page in self._pages("cloudformation", "list_stack_resources", asked)
                 for each in page["StackResourceSummaries"]
                 if each.get("PhysicalResourceId")
             ]
 
-    def _pages(
-        self, service: str, operation: str, token: str, asked: Mapping[str, Any]
-    ) -> Iterator[Any]:
+    def _pages(self, service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[Any]:
         call, request = getattr(self._client(service), operation), dict(asked)
         for _ in range(PAGES_MAX):
             page = call(**request)
             yield page
-            if not page.get(token):
+            if not page.get("NextToken"):
                 return
-            request[token] = page[token]
+            request["NextToken"] = page["NextToken"]
