@@ -19,7 +19,6 @@ from tidegate.domain.pace import LEAK_MINUTES
 from tidegate.domain.policy import (
     Action,
     Asking,
-    Authorities,
     Authority,
     Fallback,
     Gate,
@@ -254,10 +253,7 @@ class _Lab:
 
     def __init__(self, policy: Policy, fleet: Fleet, runs: int, days: int, seed: int) -> None:
         # Whoever is asked says yes at once there, so that authority makes no difference.
-        self._rule = TidegateRule(
-            replace(policy, authority=Authorities()),
-            can_quarantine=policy.cohorts.quarantines,
-        )
+        self._rule = TidegateRule.unasked(policy)
         self._fleet = fleet
         self._minutes_max = days * DAY_MINUTES
         self._seeds = range(seed * RUNS_MAX, seed * RUNS_MAX + runs)

@@ -8,14 +8,14 @@ have been notified at another time of day is taken to have fared as it did.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.random import SeedSequence, default_rng
 
 from tidegate.domain.jobs import HARMFUL, REPORTED
-from tidegate.domain.policy import Authorities, Policy
+from tidegate.domain.policy import Policy
 from tidegate.errors import Refused
 from tidegate.lab.charts import Chart, Series, picture
 from tidegate.lab.delays import Fixed
@@ -130,11 +130,7 @@ def replay(
     timeout = policy.job.timeout_minutes or recording.timeout_minutes or _TIMEOUT_MINUTES
     fleet = _fleet(recording, size, timeout)
     # Whoever is asked says yes at once in the lab, so that authority makes no difference.
-    rule = TidegateRule(
-        replace(policy, authority=Authorities()),
-        name=policy.name,
-        can_quarantine=policy.cohorts.quarantines,
-    )
+    rule = TidegateRule.unasked(policy, policy.name)
     trials: list[Trial] = []
     supposed = 0
     for number in range(runs):

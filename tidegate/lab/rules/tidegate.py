@@ -5,7 +5,7 @@ Whoever is asked says yes at once, alarms are OK and calendars open: of a gate, 
 watches for is left. The lab knows devices, and nothing of people.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +17,7 @@ from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.memory import OPEN_BUCKETS, Memory
 from tidegate.domain.outcomes import LATE, CounterKey, bucket_of
-from tidegate.domain.policy import Policy
+from tidegate.domain.policy import Authorities, Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts, Tripwires
 from tidegate.domain.settings import JobSettings, RolloutRate
@@ -59,6 +59,15 @@ class TidegateRule:
     title: str = "Tidegate"
     can_quarantine: bool = True
     counters_only: bool = False
+
+    @classmethod
+    def unasked(cls, policy: Policy, name: str = "tidegate") -> "TidegateRule":
+        """Return the rule of a policy in whose place all is done that it would only propose."""
+        return cls(
+            replace(policy, authority=Authorities()),
+            name=name,
+            can_quarantine=policy.cohorts.quarantines,
+        )
 
     @property
     def is_native(self) -> bool:
