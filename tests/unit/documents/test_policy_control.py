@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.documents.policies import compiled, told_of
 from tidegate.documents.policy import PolicyError, parse_policy_json, parse_policy_yaml
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import (
@@ -22,18 +23,6 @@ from tidegate.domain.policy import (
 )
 
 TEMPLATE = "arn:aws:iot:eu-west-1:123456789012:jobtemplate/back"
-
-
-def compiled(text: str) -> Policy:
-    """Return the policy of a YAML text that needs no name."""
-    return parse_policy_yaml(f"name: a\n{text}", source="p.yaml").compile()
-
-
-def told_of(text: str) -> list[str]:
-    """Return what is told of such a text, line by line."""
-    with pytest.raises(PolicyError) as caught:
-        parse_policy_yaml(f"name: a\n{text}", source="p.yaml")
-    return str(caught.value).splitlines()
 
 
 def test_a_policy_without_such_sections_asks_nobody_and_waits_for_nothing() -> None:

@@ -4,29 +4,17 @@ import json
 
 import pytest
 
-from tidegate.documents.policy import PolicyError, parse_policy_json, parse_policy_yaml
+from tests.unit.documents.policies import compiled, told_of
+from tidegate.documents.policy import parse_policy_json, parse_policy_yaml
 from tidegate.domain.policy import (
     REASON_KEYS,
     AdaptiveTimeout,
     Cohorts,
     Failures,
-    Policy,
     Rescue,
     Soak,
     Stuck,
 )
-
-
-def compiled(text: str) -> Policy:
-    """Return the policy of a YAML text that needs no name."""
-    return parse_policy_yaml(f"name: a\n{text}", source="p.yaml").compile()
-
-
-def told_of(text: str) -> list[str]:
-    """Return what is told of such a text, line by line."""
-    with pytest.raises(PolicyError) as caught:
-        parse_policy_yaml(f"name: a\n{text}", source="p.yaml")
-    return str(caught.value).splitlines()
 
 
 def test_a_policy_without_such_sections_looks_at_no_device() -> None:
