@@ -26,6 +26,7 @@ from tidegate.documents.events import (
 )
 from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus, Job
+from tidegate.domain.outcomes import ThingRecord
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings, RolloutRate
@@ -248,3 +249,9 @@ def job_change(status: str = "CANCELED", *, after: int = 60) -> dict[str, Any]:
         "eventId": "event",
     }
     return {"source": IOT_SOURCE, "detail-type": JOB_STATUS_CHANGE, "detail": detail}
+
+
+def record_of(stage: Stage, number: int) -> ThingRecord:
+    """Return what the ledger has of a thing."""
+    name = f"thing-{number}"
+    return stage.ledger.things(stage.key, [name])[name]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.service.stage import JOB, POLICY, START, Stage, outcome
+from tests.unit.service.stage import JOB, POLICY, START, Stage, outcome, record_of
 from tidegate.domain.delays import Delays
 from tidegate.domain.executions import ExecutionUpdate
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import UNJOINED, UNPLACED, ThingRecord, Vouched
+from tidegate.domain.outcomes import UNJOINED, UNPLACED, Vouched
 from tidegate.domain.policy import (
     Action,
     Authorities,
@@ -55,12 +55,6 @@ def under(stage: Stage, *, apart: Iterable[str] = (), **sections: Any) -> None: 
         memory=replace(stage.rollout.memory, quarantined=tuple(apart)),
     )
     stage.ledger.claim(changed, previous=stage.rollout)
-
-
-def record_of(stage: Stage, number: int) -> ThingRecord:
-    """Return what the ledger has of a thing."""
-    name = f"thing-{number}"
-    return stage.ledger.things(stage.key, [name])[name]
 
 
 def status_of(stage: Stage, number: int) -> ExecutionStatus:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.service.stage import JOB, START, Stage, job_change, outcome
+from tests.unit.service.stage import JOB, START, Stage, job_change, outcome, record_of
 from tidegate.domain.failures import OTHER, REASONS_MAX
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.outcomes import UNJOINED, UNPLACED, Sighting, ThingRecord, Vouched
+from tidegate.domain.outcomes import UNJOINED, UNPLACED, Sighting, Vouched
 from tidegate.domain.policy import Cohorts, Failures, Soak
 from tidegate.domain.rollout import Ending, Park, RolloutKey, Tripwires
 from tidegate.domain.things import Traits
@@ -278,12 +278,6 @@ def under(stage: Stage, **sections: Any) -> None:  # noqa: ANN401 - whatever sec
     """Let the rollout be under a policy with these sections from now on."""
     policy = replace(stage.rollout.policy, **sections)
     stage.ledger.claim(replace(stage.rollout, policy=policy), previous=stage.rollout)
-
-
-def record_of(stage: Stage, number: int) -> ThingRecord:
-    """Return what the ledger has of a thing."""
-    name = f"thing-{number}"
-    return stage.ledger.things(stage.key, [name])[name]
 
 
 def test_why_a_device_failed_is_counted(stage: Stage) -> None:
