@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from aws_cdk import Duration
 from aws_cdk.aws_events import EventBus, EventPattern, IRuleTarget, Match, Rule, RuleTargetInput
-from aws_cdk.aws_events_targets import SnsTopic, SqsQueue
+from aws_cdk.aws_events_targets import SnsTopic
 from aws_cdk.aws_sns import ITopic, Topic
 from aws_cdk.aws_sqs import Queue
 from constructs import Construct
@@ -67,8 +67,7 @@ class Bus(Construct):
             source: Their sources, or what matches them.
             detail_types: Which of them; all by default.
         """
-        target = SqsQueue(inbox.queue, dead_letter_queue=inbox.dead_letters)
-        self._rule(construct_id, source, detail_types, cast("IRuleTarget", target))
+        self._rule(construct_id, source, detail_types, inbox.target)
 
     def announce(
         self,

@@ -18,6 +18,7 @@ from constructs import Construct
 from infra.alarms import AGE_SECONDS_MAX, DECISION_SECONDS_MAX, EVENT_SECONDS_MAX, Alarms
 from infra.handler import Common, Handler
 from infra.inbox import Inbox
+from infra.jobs import COUNTING_THROTTLES
 from infra.ledger import Ledger
 from infra.workflow import Steps
 
@@ -42,7 +43,6 @@ APPLIED = (
 )
 ROLLED_BACK = ("Applied", "Unchanged", "RolledBack", "More", "JobOver", "Superseded", "Unapplied")
 DEVICES = ("Reaped", "Spared", "Canceled", "Dark", "Present", "Later", "Joined")
-CALLING_IOT = ("enroll", "review", "steer", "attend", "roll-back", "relay", "sweep")
 
 FIRST = """\
 ## Tidegate
@@ -297,7 +297,7 @@ class Dashboard(Construct):
                 "Calls that AWS IoT throttled",
                 [
                     by_name[name].metric("CallsThrottled", "Sum", PERIOD, label=name)
-                    for name in CALLING_IOT
+                    for name in COUNTING_THROTTLES
                 ],
                 HALF,
             ),

@@ -1,6 +1,10 @@
 """A queue before a Lambda, and a place for what the Lambda cannot process."""
 
+from typing import cast
+
 from aws_cdk import Duration
+from aws_cdk.aws_events import IRuleTarget
+from aws_cdk.aws_events_targets import SqsQueue
 from aws_cdk.aws_sqs import DeadLetterQueue, Queue, QueueEncryption
 from constructs import Construct
 
@@ -73,6 +77,11 @@ class Inbox(Construct):
             max_concurrency=concurrency_max,
             report_batch_item_failures=True,
         )
+
+    @property
+    def target(self) -> IRuleTarget:
+        """What a rule sends events to that are for this inbox."""
+        return cast("IRuleTarget", SqsQueue(self.queue, dead_letter_queue=self.dead_letters))
 
 
 def dead_end_queue(scope: Construct, construct_id: str, settings: Settings, name: str) -> Queue:

@@ -15,6 +15,9 @@ OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
 #: What the names of Tidegate's own thing groups begin with.
 OWN_GROUPS = "tidegate-*"
 
+#: The Lambdas that publish how many of their calls AWS IoT throttled.
+COUNTING_THROTTLES = ("enroll", "review", "steer", "attend", "roll-back", "relay", "sweep")
+
 ANY_JOB = "Job ids are not known beforehand"
 ONLY_ENROLLED = f"{ANY_JOB}; the condition lets only enrolled jobs through."
 

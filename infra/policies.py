@@ -44,15 +44,19 @@ class Policies(Construct):
     def give_to(self, handler: Handler) -> None:
         """Let a Lambda read policies."""
         handler.knows(TIDEGATE_POLICY_PREFIX=self.prefix)
-        handler.may(
-            "ssm:GetParameter",
-            on=[
-                Stack.of(self).format_arn(
-                    service="ssm", resource=f"parameter{self.prefix.rstrip('/')}", resource_name="*"
-                )
-            ],
+        let_read_parameters(
+            handler,
+            self.prefix,
             wildcard="A rollout names its policy when it starts; people add policies at any time.",
         )
+
+
+def let_read_parameters(handler: Handler, prefix: str, *, wildcard: str) -> None:
+    """Let a Lambda read the parameters under a prefix, for this reason all of them."""
+    parameters = Stack.of(handler).format_arn(
+        service="ssm", resource=f"parameter{prefix.rstrip('/')}", resource_name="*"
+    )
+    handler.may("ssm:GetParameter", on=[parameters], wildcard=wildcard)
 
 
 def compile_all(folder: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from aws_cdk.aws_logs import CfnQueryDefinition
 from constructs import Construct
 
 from infra.handler import Handler
+from infra.jobs import COUNTING_THROTTLES
 from infra.settings import Settings, Target
 
 #: Put your own in its place.
@@ -49,7 +50,7 @@ QUERIES = (
     ),
     Query(
         "Calls that AWS IoT throttled",
-        ["review", "steer", "enroll", "attend", "roll-back", "relay", "sweep"],
+        COUNTING_THROTTLES,
         "filter ispresent(CallsThrottled.0)\n"
         "| stats sum(CallsThrottled.0) as throttled by service, bin(5m)\n"
         "| filter throttled > 0\n"

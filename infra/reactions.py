@@ -1,11 +1,8 @@
 """What events on the bus set off: the Lambdas ``record``, ``relay`` and ``signal``."""
 
 from collections.abc import Sequence
-from typing import cast
 
-from aws_cdk import Stack
-from aws_cdk.aws_events import EventPattern, IRuleTarget, Match, Rule
-from aws_cdk.aws_events_targets import SqsQueue
+from aws_cdk.aws_events import EventPattern, Match, Rule
 from constructs import Construct
 
 from infra.bus import Bus
@@ -19,7 +16,7 @@ from infra.jobs import (
     let_update_executions,
 )
 from infra.ledger import Ledger
-from infra.policies import Policies
+from infra.policies import Policies, let_read_parameters
 from infra.workflow import Machine
 
 
@@ -137,15 +134,9 @@ class Relay(Reaction):
         let_update_executions(self.handler)
         let_read_things(self.handler)
         self.handler.knows(TIDEGATE_REPORTER_PREFIX=reporter_prefix)
-        self.handler.may(
-            "ssm:GetParameter",
-            on=[
-                Stack.of(self).format_arn(
-                    service="ssm",
-                    resource=f"parameter{reporter_prefix.rstrip('/')}",
-                    resource_name="*",
-                )
-            ],
+        let_read_parameters(
+            self.handler,
+            reporter_prefix,
             wildcard="Each source has a parameter of its own; people add some at any time.",
         )
 
@@ -225,5 +216,4 @@ class Signal(Reaction):
 
     def _listen(self, construct_id: str, pattern: EventPattern) -> None:
         """Take events from the account's default bus."""
-        target = SqsQueue(self.inbox.queue, dead_letter_queue=self.inbox.dead_letters)
-        Rule(self, construct_id, event_pattern=pattern, targets=[cast("IRuleTarget", target)])
+        Rule(self, construct_id, event_pattern=pattern, targets=[self.inbox.target])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -36,6 +37,11 @@ def counting_throttles(metrics: Metrics) -> Callable[[Handling[Result]], Handlin
     return decorate
 
 
+def in_camel_case(member: Enum) -> str:
+    """Return how the name of a metric that counts this ends."""
+    return member.name.title().replace("_", "")
+
+
 def tell_of_decision(metrics: Metrics, decision: Decision, *, entered_at: str | None) -> None:
     """
     Count a decision, and tell how long the workflow has waited for it.
@@ -45,11 +51,9 @@ def tell_of_decision(metrics: Metrics, decision: Decision, *, entered_at: str | 
         decision: What it decided.
         entered_at: When the workflow went to the review, at once past a tripwire; ISO 8601.
     """
-    verdict = decision.verdict.name.title().replace("_", "")
-    metrics.add_metric(f"Reviews{verdict}", MetricUnit.Count, 1)
+    metrics.add_metric(f"Reviews{in_camel_case(decision.verdict)}", MetricUnit.Count, 1)
     if decision.ending:
-        ending = decision.ending.name.title().replace("_", "")
-        metrics.add_metric(f"Rollouts{ending}", MetricUnit.Count, 1)
+        metrics.add_metric(f"Rollouts{in_camel_case(decision.ending)}", MetricUnit.Count, 1)
     if entered_at:
         delay = aws.clock().now() - datetime.fromisoformat(entered_at).timestamp()
         metrics.add_metric("DecisionDelay", MetricUnit.Seconds, max(0.0, delay))

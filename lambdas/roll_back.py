@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas._metrics import counting_throttles
+from lambdas._metrics import counting_throttles, in_camel_case
 from tidegate.adapters.aws import environment as aws
 from tidegate.domain.rollout import RolloutKey
 from tidegate.service.roll_back import RollingBack
@@ -34,5 +34,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         revision=event["revision"],
     )
     logger.info("rolled back", job_id=rollout["jobId"], revision=event["revision"], outcome=outcome)
-    metrics.add_metric(f"Rollbacks{outcome.name.title().replace('_', '')}", MetricUnit.Count, 1)
+    metrics.add_metric(f"Rollbacks{in_camel_case(outcome)}", MetricUnit.Count, 1)
     return {"outcome": outcome.value}
