@@ -129,6 +129,7 @@ mutate: setup ## Change the decision engine a little, many times, to see whether
 .PHONY: bench
 bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: half an hour
 	@$(python) benchmarks/import_cost.py
+	@$(python) -m benchmarks.first_paint
 	@$(python) -m benchmarks.compare $(if $(QUICK),--quick --into build/bench)
 
 .PHONY: synth

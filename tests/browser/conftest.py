@@ -1,65 +1,29 @@
 """A console that is really served, and the Chromium of this machine that looks at it."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 
-from tests.unit.cli.desk import Desk
-from tidegate.cli.account import Access
-from tidegate.cli.console import bound, server_of
-
-#: What Chromium is called, depending on who packaged it.
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-_STARTS_WITHIN_SECONDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """
-    A console that is served.
-
-    Attributes:
-        desk: The account in memory that it shows.
-        address: With its key.
-    """
-
-    desk: Desk
-    address: str
-
-    def at(self, path: str) -> str:
-        """Return the address of a page."""
-        return self.address.partition("/?")[0] + path
+from tests.browser.serving import CHROMIUMS, Served, browsing, chromium_path, serving
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """Serve the console of an account in memory, on a port that is free."""
-    desk = Desk()
-    with bound(0) as listening:
-        server, address = server_of(desk.open(Access()), listening.getsockname()[1])
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield Served(desk, address)
-        server.should_exit = True
-        thread.join(_STARTS_WITHIN_SECONDS)
+    """Serve the console of an account in memory."""
+    with serving() as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Start the machine's Chromium; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if found is None:
+    """Start the machine's Chromium."""
+    path = chromium_path()
+    if path is None:
         pytest.skip(f"no Chromium here: install one of {', '.join(CHROMIUMS)}")
-    with sync_playwright() as playwright:
-        # Containers have no namespaces to put it into; it opens nothing but pages of our own.
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with browsing(path) as browser:
         yield browser
-        browser.close()
 
 
 @dataclass

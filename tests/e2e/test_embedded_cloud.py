@@ -26,6 +26,8 @@ from tidegate.local.fleet import Fleet, FleetMix, draw_things, register
 pytestmark = pytest.mark.e2e
 
 PATIENCE_SECONDS = 20.0
+#: Far less than the minutes that something takes where they are not compressed.
+FAST_SECONDS = 30.0
 POLL_SECONDS = 0.05
 T = TypeVar("T")
 ROLE = "arn:aws:iam::111122223333:role/any"
@@ -235,7 +237,7 @@ def test_minutes_are_compressed(cloud: EmbeddedCloud, fleet: Fleet) -> None:
     assert eventually(finished)
     assert (seen[0], seen[-1]) == (3, 10)
     assert set(seen) <= {3, 6, 9, 10}  # on a busy machine a look may come too late for one
-    assert 2.5 <= time.monotonic() - started <= 10
+    assert 2.5 <= time.monotonic() - started <= FAST_SECONDS
 
 
 def test_a_continuous_job_with_a_rate_queues_each_thing_once(
@@ -407,7 +409,7 @@ def test_waits_go_by_the_fast_minute(cloud: EmbeddedCloud) -> None:
     ended = run_machine(cloud, "waiting", {"Begin": begin, "End": {"Type": "Succeed"}})
 
     assert ended["status"] == "SUCCEEDED"
-    assert 1.0 <= time.monotonic() - started <= 10.0
+    assert 1.0 <= time.monotonic() - started <= FAST_SECONDS
 
 
 def test_a_waiting_token_times_out_after_computed_seconds(
@@ -419,7 +421,7 @@ def test_a_waiting_token_times_out_after_computed_seconds(
     ended = run_machine(cloud, "patient", parked("{% $patience - 1 %}", tokens))
 
     assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", "States.Timeout")
-    assert 1.0 <= time.monotonic() - started <= 10.0
+    assert 1.0 <= time.monotonic() - started <= FAST_SECONDS
 
 
 @pytest.mark.parametrize(

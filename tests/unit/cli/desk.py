@@ -156,6 +156,15 @@ class Desk:
         """Let a rollout end now."""
         self.ledger.conclude(rollout.key, generation=1, ending=ending, at=self.clock.now())
 
+    def fill(self) -> None:
+        """Let two hundred rollouts go on, and one of a million devices with 3,000 decisions."""
+        for number in range(200):
+            self.decide(self.enroll(f"job-{number:03}"), going())
+        large = self.enroll(fleet_size=1_000_000)
+        for revision in range(1, 3001):
+            evidence = replace(EVIDENCE, exposed=300 * revision, started=290 * revision)
+            self.decide(large, going(revision, evidence=evidence, at=NOW + 60 * revision))
+
     @property
     def sent(self) -> list[tuple[str, object]]:
         """Commands that were put on the bus."""
