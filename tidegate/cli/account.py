@@ -1,8 +1,8 @@
 """
 The account that a command is for: where its Tidegate is, and what reaches it.
 
-A command takes ``Profile``, ``Region``, ``EndpointUrl`` and ``Environment`` among its options and
-does its work within ``opened``, which turns whatever AWS raises into an exit status.
+A command takes ``Access`` among its options and does its work within ``opened``, which turns
+whatever AWS raises into an exit status.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,38 +18,32 @@ from tidegate.ports import BusEvent, Clock, Ledger, Policies, Records
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Profile = Annotated[
-    str | None,
-    typer.Option("--profile", metavar="NAME", help="Of your AWS configuration."),
-]
-Region = Annotated[
-    str | None,
-    typer.Option("--region", metavar="NAME", help="The AWS region."),
-]
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option("--endpoint-url", metavar="URL", help="Where to call AWS instead."),
-]
-Environment = Annotated[
-    str,
-    typer.Option(
-        "--environment",
-        metavar="NAME",
-        envvar="TIDEGATE_ENVIRONMENT",
-        help="Which Tidegate of the account, if it has a name.",
-        show_default=False,
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """How to get at a Tidegate; what is None, AWS's usual variables and files say."""
 
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    environment: str = ""
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="Of your AWS configuration.")
+    ] = None
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="The AWS region.")
+    ] = None
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", help="Where to call AWS instead."),
+    ] = None
+    environment: Annotated[
+        str,
+        typer.Option(
+            "--environment",
+            metavar="NAME",
+            envvar="TIDEGATE_ENVIRONMENT",
+            help="Which Tidegate of the account, if it has a name.",
+            show_default=False,
+        ),
+    ] = ""
 
     @property
     def stack_name(self) -> str:

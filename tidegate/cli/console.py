@@ -12,13 +12,10 @@ import uvicorn
 from tidegate.cli.account import (
     Access,
     Account,
-    EndpointUrl,
-    Environment,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.exits import Failed
+from tidegate.cli.options import spread
 from tidegate.cli.output import complain, printable
 from tidegate.console.guard import KEY, Secrets
 from tidegate.console.pages import Viewer
@@ -34,6 +31,7 @@ _KEY_BYTES = 24
 _STOPS_WITHIN_SECONDS = 3
 
 
+@spread
 def command(
     context: typer.Context,
     *,
@@ -43,10 +41,7 @@ def command(
             min=0, max=_PORT_MAX, metavar="NUMBER", help="Where to serve it; 0 takes a free one."
         ),
     ] = PORT,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Serve pages of all rollouts on this machine, until interrupted.
@@ -54,7 +49,6 @@ def command(
     Prints the address to open, with a key that lets nobody else in. The pages are live; they act
     with your rights, and what AWS denies you is shown as such.
     """
-    access = Access(profile, region, endpoint_url, environment)
     with opened(context, access) as account, bound(port) as listening:
         server, address = server_of(account, listening.getsockname()[1])
         print(address, flush=True)

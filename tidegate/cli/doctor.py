@@ -10,13 +10,10 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
-    EndpointUrl,
-    Environment,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.exits import ExitStatus
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, complain
 from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.lab.fleet import SIZE_MAX
@@ -29,6 +26,7 @@ _SIGNS = {Level.OK: "ok", Level.WARN: "warn", Level.FAIL: "FAIL", Level.UNKNOWN:
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red", Level.UNKNOWN: "dim"}
 
 
+@spread
 def command(
     context: typer.Context,
     *,
@@ -56,10 +54,7 @@ def command(
         float, typer.Option(min=0.1, max=60.0, hidden=True, help="Of a minute of the cloud's.")
     ] = 60.0,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Look whether all is in place for rollouts to be steered, and say how to mend what is not.
@@ -73,7 +68,7 @@ def command(
     screen = Screen(as_json=as_json)
     if probe and not yes:
         _ask()
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         found = _checkup(account).run(Plan(rollouts, devices, per_minute))
         if probe:
             found += _probed(account, minute_seconds)

@@ -11,15 +11,12 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.documents import glance_document, plain
 from tidegate.cli.exits import ExitStatus, Failed
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, stated
 from tidegate.cli.status import glance_of
 from tidegate.cli.wording import choices, settings_lines, standing, waits_for
@@ -51,6 +48,7 @@ class Explained:
     cause: Decision | None
 
 
+@spread
 def command(
     context: typer.Context,
     job_id: JobId,
@@ -66,10 +64,7 @@ def command(
         ),
     ] = None,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Explain why a rollout is where it is, or was.
@@ -77,7 +72,7 @@ def command(
     Of the last decision, or of --revision: its reasons, what it changed, and what can be done now.
     """
     screen = Screen(as_json=as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         glance = glance_of(account, job_id)
         explained = _explained(account, glance, revision)
     if as_json:

@@ -8,14 +8,11 @@ import typer
 from tidegate.cli.account import (
     Access,
     AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.documents import answer_document, glance_document, step_document
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen
 from tidegate.cli.status import glance_of, summary_of
 from tidegate.cli.wording import settings_lines, standing
@@ -26,6 +23,7 @@ from tidegate.domain.rollout import Step
 from tidegate.domain.settings import JobSettings
 
 
+@spread
 def command(
     context: typer.Context,
     job_id: JobId,
@@ -35,14 +33,11 @@ def command(
         typer.Option("--limit", min=1, max=STEPS_MAX, metavar="NUMBER", help="Newest lines only."),
     ] = STEPS_MAX,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """Show a rollout's timeline and its changes of settings."""
     screen = Screen(as_json=as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         glance = glance_of(account, job_id)
         steps = account.ledger.steps(glance.rollout.key, limit=limit)
         answers = account.ledger.answers(glance.rollout.key)

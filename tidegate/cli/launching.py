@@ -9,38 +9,19 @@ import typer
 from tidegate.cli.account import (
     Access,
     Account,
-    AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
-from tidegate.cli.output import Screen
-from tidegate.cli.policies import policy_of
+from tidegate.cli.options import spread
+from tidegate.cli.policies import PolicyNamed, policy_of
 from tidegate.cli.reading import read_text
-from tidegate.cli.sending import (
-    WAIT_SECONDS,
-    Manner,
-    NoWait,
-    WaitSeconds,
-    begun,
-    require_done,
-    result_of,
-    send,
-    tell,
-)
+from tidegate.cli.sending import Waiting, begun, send, taken, tell
 from tidegate.documents.detail_types import ENROLL_JOB, LAUNCH_ROLLOUT
 from tidegate.documents.shapes import shown
 from tidegate.errors import Refused
 
-PolicyNamed = Annotated[
-    str,
-    typer.Option("--policy", metavar="NAME|FILE", help="A policy's name, or its YAML file."),
-]
 
-
+@spread
 def launch(
     context: typer.Context,
     job_id: JobId,
@@ -88,13 +69,8 @@ def launch(
             help="JSON with further members of CreateJob; options come before it.",
         ),
     ] = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """Create a job and steer it from its first minute."""
     given = policy_of(policy)
@@ -109,47 +85,38 @@ def launch(
             tags=_tags(tag),
         ),
     }
-    manner = Manner(None, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         if targets := _targets(account, target or (), group or (), thing or ()):
             asked["targets"] = targets
-        _begin(account, manner, LAUNCH_ROLLOUT, job_id, {**asked, "policy": given})
+        _begin(account, waiting, LAUNCH_ROLLOUT, job_id, {**asked, "policy": given})
 
 
+@spread
 def enroll(
     context: typer.Context,
     job_id: JobId,
     *,
     policy: PolicyNamed,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """Steer a job that exists and is SCHEDULED or IN_PROGRESS."""
     given = policy_of(policy)
-    manner = Manner(None, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
-        _begin(account, manner, ENROLL_JOB, job_id, {"policy": given})
+    with opened(context, access) as account:
+        _begin(account, waiting, ENROLL_JOB, job_id, {"policy": given})
 
 
 def _begin(
-    account: Account, manner: Manner, detail_type: str, job_id: str, members: Mapping[str, Any]
+    account: Account, waiting: Waiting, detail_type: str, job_id: str, members: Mapping[str, Any]
 ) -> None:
     """Send a command that begins a rollout, and wait until that is there."""
     command = send(account, detail_type, job_id, **members)
-    screen = Screen(as_json=manner.as_json)
-    if manner.seconds is None:
-        tell(screen, command, "sent", f"{command} is on the bus as {command.event_id}")
+    if not taken(account, waiting, command):
         return
-    require_done(screen, command, result_of(account, command, manner.seconds))
-    rollout = begun(account, command, manner.seconds)
+    rollout = begun(account, command, waiting.timeout_seconds)
     devices = "" if rollout.fleet_size is None else f" for {rollout.fleet_size:,} devices"
     said = f"{job_id} is rolling out{devices} under policy {rollout.policy.name}"
-    tell(screen, command, "done", said, created_at=rollout.key.created_at)
+    tell(waiting, command, "done", said, created_at=rollout.key.created_at)
 
 
 def _targets(

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from tidegate.cli.reading import read_text
 from tidegate.documents.policy import parse_policy_yaml
@@ -11,6 +13,11 @@ from tidegate.errors import Refused
 
 #: How the name of a file ends; a policy's own name has no slash, and should not end so.
 _FILE_ENDINGS = (".yaml", ".yml", ".json")
+
+PolicyNamed = Annotated[
+    str,
+    typer.Option("--policy", metavar="NAME|FILE", help="A policy's name, or its YAML file."),
+]
 
 
 def policy_of(named: str) -> str | Mapping[str, Any]:

@@ -11,13 +11,10 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen
 from tidegate.cli.reading import is_there, read_text
 from tidegate.cli.status import glance_of
@@ -36,6 +33,7 @@ RUNS_MAX = 1000
 _THINGS = 1000
 
 
+@spread
 def export_command(
     context: typer.Context,
     job_id: JobId,
@@ -46,10 +44,7 @@ def export_command(
     with_names: Annotated[
         bool, typer.Option("--with-names", help="Tell the things' names too.")
     ] = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Write what is known of a rollout's devices, one JSON object a line, for `tidegate replay`.
@@ -57,7 +52,7 @@ def export_command(
     First the rollout with its policy, then each device: when it was notified, started and ended,
     and how. Things' names stay out unless they are asked for.
     """
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         recording = recorded(account, job_id)
     text = "".join(f"{line}\n" for line in to_lines(recording, with_names=with_names))
     if output == "-":
@@ -67,6 +62,7 @@ def export_command(
         print(f"{recording.exposed} devices of {job_id}: {output}", file=sys.stderr)
 
 
+@spread
 def command(
     context: typer.Context,
     source: Annotated[
@@ -111,10 +107,7 @@ def command(
     ),
     no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Play a rollout again, under another policy, and say what would have been otherwise.
@@ -132,7 +125,6 @@ def command(
         name = "stdin" if source == "-" else source
         recording = read_recording(read_text(source, what="the recording"), source=name)
     else:
-        access = Access(profile, region, endpoint_url, environment)
         with opened(context, access) as account:
             recording = recorded(account, source)
     found = replay(

@@ -9,18 +9,16 @@ import typer
 
 from tidegate.cli.account import (
     Access,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
+from tidegate.cli.options import spread
 from tidegate.cli.output import complain
 from tidegate.console.report import Format, Report, report_of, to_html, to_json, to_markdown
 from tidegate.errors import Refused
 
 
+@spread
 def command(
     context: typer.Context,
     job_id: JobId,
@@ -35,17 +33,14 @@ def command(
             show_default="JOB.html; stdout for the others",
         ),
     ] = None,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Report on a rollout: what was promised, what happened, and every decision with its evidence.
 
     The newest rollout of the job, whether it is over or not. The report names no devices.
     """
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         ledger, now = account.ledger, account.clock.now()
         report = report_of(job_id, ledger=ledger, records=ledger, at=now)
     text = _written(report, form)

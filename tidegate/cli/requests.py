@@ -9,17 +9,13 @@ import typer
 from tidegate.cli.account import (
     Access,
     Account,
-    AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.exits import ExitStatus, Failed
-from tidegate.cli.policies import policy_of
-from tidegate.cli.sending import WAIT_SECONDS, By, Manner, NoWait, WaitSeconds, ask
+from tidegate.cli.options import spread
+from tidegate.cli.policies import PolicyNamed, policy_of
+from tidegate.cli.sending import By, Waiting, ask
 from tidegate.documents.detail_types import (
     ABORT_ROLLOUT,
     ADJUST_POLICY,
@@ -50,56 +46,47 @@ QuestionId = Annotated[
 _DECISION = re.compile(r"decision-\d+")
 
 
+@spread
 def hold(
     context: typer.Context,
     job_id: JobId,
     *,
     reason: Reason,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """
     Hold a rollout at AWS's lowest pace until somebody resumes it.
 
     AWS has no pause: one device a minute still gets the job.
     """
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         said = f"{job_id} is to be held: its review begins now"
-        ask(account, manner, HOLD_ROLLOUT, job_id, said, reason=reason)
+        ask(account, waiting, HOLD_ROLLOUT, job_id, said, by=by, reason=reason)
 
 
+@spread
 def resume(
     context: typer.Context,
     job_id: JobId,
     *,
     reason: Reason,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """
     Lift all holds that operators placed on a rollout.
 
     Those of alarms, calendars and other rollouts stay until their cause is gone.
     """
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         said = f"operators' holds of {job_id} are lifted: its review begins now"
-        ask(account, manner, RESUME_ROLLOUT, job_id, said, reason=reason)
+        ask(account, waiting, RESUME_ROLLOUT, job_id, said, by=by, reason=reason)
 
 
+@spread
 def abort(
     context: typer.Context,
     job_id: JobId,
@@ -109,23 +96,18 @@ def abort(
         bool, typer.Option("--yes", "-y", help="Do not ask at a terminal whether it is meant.")
     ] = False,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """Stop a rollout for good: its job is canceled."""
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Stop {job_id} for good?", abort=True, err=True)
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         said = f"{job_id} is to be stopped for good: its review begins now"
-        ask(account, manner, ABORT_ROLLOUT, job_id, said, reason=reason)
+        ask(account, waiting, ABORT_ROLLOUT, job_id, said, by=by, reason=reason)
 
 
+@spread
 def approve(
     context: typer.Context,
     job_id: JobId,
@@ -133,24 +115,19 @@ def approve(
     *,
     comment: Comment,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """
     Say yes to what a rollout asks.
 
     It is a gate that asks, or Tidegate that proposes something; the first answer counts.
     """
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
-        _answer(account, manner, job_id, question_id, comment, yes=True)
+    with opened(context, access) as account:
+        _answer(account, waiting, job_id, question_id, comment, by=by, yes=True)
 
 
+@spread
 def reject(
     context: typer.Context,
     job_id: JobId,
@@ -158,50 +135,37 @@ def reject(
     *,
     comment: Comment,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """
     Say no to what a rollout asks.
 
     It is a gate that asks, or Tidegate that proposes something; the policy says what follows.
     """
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
-        _answer(account, manner, job_id, question_id, comment, yes=False)
+    with opened(context, access) as account:
+        _answer(account, waiting, job_id, question_id, comment, by=by, yes=False)
 
 
+@spread
 def adjust(
     context: typer.Context,
     job_id: JobId,
     *,
-    policy: Annotated[
-        str,
-        typer.Option("--policy", metavar="NAME|FILE", help="A policy's name, or its YAML file."),
-    ],
+    policy: PolicyNamed,
     reason: Reason,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """Steer a rollout by another policy from its next review on."""
     given = policy_of(policy)
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         said = f"{job_id} is steered by policy {policy}: its review begins now"
-        ask(account, manner, ADJUST_POLICY, job_id, said, policy=given, reason=reason)
+        ask(account, waiting, ADJUST_POLICY, job_id, said, by=by, policy=given, reason=reason)
 
 
+@spread
 def release(
     context: typer.Context,
     job_id: JobId,
@@ -211,32 +175,27 @@ def release(
     ],
     reason: Reason,
     by: By = None,
-    no_wait: NoWait = False,
-    timeout: WaitSeconds = WAIT_SECONDS,
-    as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    waiting: Waiting,
+    access: Access,
 ) -> None:
     """
     Treat a cohort of devices like all others.
 
     It is not suspected again; what its devices harm counts with the rest.
     """
-    manner = Manner(by, None if no_wait else timeout, as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         said = f"cohort {cohort} of {job_id} is treated like all others: its review begins now"
-        ask(account, manner, RELEASE_COHORT, job_id, said, cohort=cohort, reason=reason)
+        ask(account, waiting, RELEASE_COHORT, job_id, said, by=by, cohort=cohort, reason=reason)
 
 
 def _answer(
     account: Account,
-    manner: Manner,
+    waiting: Waiting,
     job_id: str,
     question_id: str | None,
     comment: str,
     *,
+    by: str | None,
     yes: bool,
 ) -> None:
     pending = _pending(account, job_id)
@@ -247,7 +206,7 @@ def _answer(
     kinds = (APPROVE_DECISION, REJECT_DECISION) if is_decision else (APPROVE_GATE, REJECT_GATE)
     said = f"{'yes' if yes else 'no'} to {chosen} of {job_id} is noted: its review begins now"
     kind = kinds[0] if yes else kinds[1]
-    ask(account, manner, kind, job_id, said, correlationId=chosen, comment=comment)
+    ask(account, waiting, kind, job_id, said, by=by, correlationId=chosen, comment=comment)
 
 
 def _pending(account: Account, job_id: str) -> tuple[Question, ...]:

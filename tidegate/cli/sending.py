@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from tidegate.cli.account import Account
+from tidegate.cli.account import Account, AsJson
 from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.cli.output import Screen
 from tidegate.documents.commands import CommandError, parse_command
@@ -23,28 +23,35 @@ WAIT_SECONDS_MAX = 3600
 #: Between two looks.
 POLL_SECONDS = 0.5
 
-NoWait = Annotated[
-    bool,
-    typer.Option(
-        "--no-wait", help="Only put the command on the bus; do not ask what becomes of it."
-    ),
-]
-WaitSeconds = Annotated[
-    int,
-    typer.Option(
-        "--timeout",
-        min=1,
-        max=WAIT_SECONDS_MAX,
-        metavar="SECONDS",
-        help="How long to wait for what becomes of the command.",
-    ),
-]
 By = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who asks for it.", show_default="your name in AWS"),
 ]
 
 _Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a command is waited for, and in which form what became of it is printed."""
+
+    no_wait: Annotated[
+        bool,
+        typer.Option(
+            "--no-wait", help="Only put the command on the bus; do not ask what becomes of it."
+        ),
+    ] = False
+    timeout_seconds: Annotated[
+        int,
+        typer.Option(
+            "--timeout",
+            min=1,
+            max=WAIT_SECONDS_MAX,
+            metavar="SECONDS",
+            help="How long to wait for what becomes of the command.",
+        ),
+    ] = WAIT_SECONDS
+    as_json: AsJson = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +98,14 @@ def send(account: Account, detail_type: str, job_id: str, **members: object) -> 
     return Command(detail_type, job_id, event_id, at)
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """
-    How a command is given.
-
-    Attributes:
-        by: Who asks for it; None: whoever calls AWS.
-        seconds: How long to wait for what becomes of it; None: not at all.
-        as_json: Whether what became of it is printed as JSON.
-    """
-
-    by: str | None = None
-    seconds: float | None = WAIT_SECONDS
-    as_json: bool = False
-
-
 def ask(
     account: Account,
-    manner: Manner,
+    waiting: Waiting,
     detail_type: str,
     job_id: str,
     said: str,
+    *,
+    by: str | None,
     **members: object,
 ) -> None:
     """
@@ -120,51 +113,53 @@ def ask(
 
     Args:
         account: Where.
-        manner: How.
+        waiting: How long to wait, and what to print.
         detail_type: Of the command.
         job_id: The rollout's.
         said: What to tell people once it is done.
+        by: Who asks for it; None: whoever calls AWS.
         members: Of the command; None is left out.
 
     Raises:
         Failed: It is refused, or nothing is known of it in time.
     """
-    by = account.caller() if manner.by is None else manner.by
-    command = send(account, detail_type, job_id, by=by, **members)
-    screen = Screen(as_json=manner.as_json)
-    if manner.seconds is None:
-        tell(screen, command, "sent", f"{command} is on the bus as {command.event_id}")
-        return
-    require_done(screen, command, result_of(account, command, manner.seconds))
-    tell(screen, command, "done", said)
+    asker = account.caller() if by is None else by
+    command = send(account, detail_type, job_id, by=asker, **members)
+    if taken(account, waiting, command):
+        tell(waiting, command, "done", said)
 
 
-def require_done(screen: Screen, command: Command, result: CommandResult) -> None:
-    """Raise Failed if a command was refused, and print that if a document is wanted."""
+def taken(account: Account, waiting: Waiting, command: Command) -> bool:
+    """
+    Wait until a command is taken; if nobody wants to wait, tell that it is sent and return False.
+
+    Raises:
+        Failed: It is refused, which is printed too if a document is wanted; or nothing is known of
+            it in time.
+    """
+    if waiting.no_wait:
+        tell(waiting, command, "sent", f"{command} is on the bus as {command.event_id}")
+        return False
+    result = _result_of(account, command, waiting.timeout_seconds)
     if result.problem is None:
-        return
-    if screen.as_json:
+        return True
+    if waiting.as_json:
         refusal = {"problem": result.problem, "remedy": result.remedy}
-        screen.document(command.to_document("refused", **refusal))
+        Screen(as_json=True).document(command.to_document("refused", **refusal))
     message = f"{command} is refused: {result.problem}. {result.remedy}"
     raise Failed(message)
 
 
-def tell(screen: Screen, command: Command, outcome: str, said: str, **members: object) -> None:
+def tell(waiting: Waiting, command: Command, outcome: str, said: str, **members: object) -> None:
     """Print what became of a command."""
+    screen = Screen(as_json=waiting.as_json)
     if screen.as_json:
         screen.document(command.to_document(outcome, **members))
     else:
         screen.line(said)
 
 
-def result_of(account: Account, command: Command, seconds: float) -> CommandResult:
-    """
-    Wait until it is known what became of a command.
-
-    Raises:
-        Failed: Nothing is known after so many seconds.
-    """
+def _result_of(account: Account, command: Command, seconds: float) -> CommandResult:
     return _awaited(
         account,
         lambda: account.ledger.command(command.event_id),

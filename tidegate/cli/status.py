@@ -10,14 +10,11 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
-    EndpointUrl,
-    Environment,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.documents import glance_document
 from tidegate.cli.exits import STANDS, ExitStatus, Failed
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, stated
 from tidegate.cli.wording import budget_of, exposed_of, rate_of, standing, waits_for
 from tidegate.console.view import Glance, glances
@@ -27,6 +24,7 @@ from tidegate.domain.decision import Evidence
 _COLUMNS = ("job", "state", "exposed", "harmed", "beyond acceptable", "rate", "waits for")
 
 
+@spread
 def command(
     context: typer.Context,
     job_id: Annotated[
@@ -42,10 +40,7 @@ def command(
         typer.Option("--exit-code", help="End with how the rollout stands: 0 if it is completed."),
     ] = False,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Show how rollouts stand, and what each waits for.
@@ -57,7 +52,7 @@ def command(
     if exit_code and job_id is None:
         message = "--exit-code is about one rollout: name its job"
         raise typer.BadParameter(message)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         if job_id is None:
             listed = [
                 each for each in glances(account.ledger) if not (active and each.rollout.ending)

@@ -16,15 +16,12 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
-    EndpointUrl,
-    Environment,
     JobId,
-    Profile,
-    Region,
     opened,
 )
 from tidegate.cli.documents import glance_document, plain
 from tidegate.cli.exits import STANDS, ExitStatus, Failed
+from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, printable, stated
 from tidegate.cli.status import glance_of, summary_of
 from tidegate.cli.wording import exposed_of, rate_of, span, standing, waits_for
@@ -54,6 +51,7 @@ _NAME_WIDTH = 11
 _ROW_WIDTHS = (8, 6, 14, 9)
 
 
+@spread
 def command(
     context: typer.Context,
     job_id: JobId,
@@ -84,10 +82,7 @@ def command(
         typer.Option("--exit-code", help="End with how the rollout ended: 0 if it is completed."),
     ] = False,
     as_json: AsJson = False,
-    profile: Profile = None,
-    region: Region = None,
-    endpoint_url: EndpointUrl = None,
-    environment: Environment = "",
+    access: Access,
 ) -> None:
     """
     Watch a rollout until it ends.
@@ -99,7 +94,7 @@ def command(
     canceled by others, 13 deleted by others.
     """
     screen = Screen(as_json=as_json)
-    with opened(context, Access(profile, region, endpoint_url, environment)) as account:
+    with opened(context, access) as account:
         glance = glance_of(account, job_id)
         watch = _Watch(account, screen, interval, account.clock.now() + timeout)
         try:
