@@ -4,9 +4,14 @@ How hypothesis searches: alike each time in ``make test``, longer and anew in ``
 ``make mutate`` wants to know only whether there is a counterexample, not the smallest one.
 """
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
-settings.register_profile("test", derandomize=True, deadline=None)
+#: How fast examples are made tells of the machine, not of the code.
+ANY_MACHINE = (HealthCheck.too_slow,)
+
+settings.register_profile(
+    "test", derandomize=True, deadline=None, suppress_health_check=ANY_MACHINE
+)
 settings.register_profile("prove", max_examples=2000, deadline=None)
 settings.register_profile(
     "mutate",
