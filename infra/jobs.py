@@ -12,6 +12,10 @@ ENROLLED = {"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}
 #: Every tag key in the request begins so.
 OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
 
+#: The request binds a job to a policy, whatever else it tags it with. To create a job with tags
+#: takes leave to tag it with all of them, a launch's own too.
+BINDING = {"StringLike": {"aws:RequestTag/tidegate:policy": "*"}}
+
 #: What the names of Tidegate's own thing groups begin with.
 OWN_GROUPS = "tidegate-*"
 

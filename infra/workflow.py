@@ -18,6 +18,7 @@ from infra.bus import Bus
 from infra.handler import Common, Handler
 from infra.jobs import (
     ANY_JOB,
+    BINDING,
     ENROLLED,
     ONLY_ENROLLED,
     OWN_GROUPS,
@@ -188,6 +189,11 @@ class Steps(Construct):
         let_find_out(enroll)
         enroll.may(
             "iot:TagResource",
+            on=[jobs],
+            when=BINDING,
+            wildcard=f"{ANY_JOB}; the condition lets it tag only what it binds to a policy.",
+        )
+        enroll.may(
             "iot:UntagResource",
             on=[jobs],
             when=OWN_TAGS,

@@ -15,6 +15,7 @@ MACHINE = f"{STATES}:stateMachine:tidegate-rollout"
 
 ENROLLED = '{"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}'
 OWN_TAGS = '{"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}'
+BINDING = '{"StringLike": {"aws:RequestTag/tidegate:policy": "*"}}'
 
 
 class Grant(NamedTuple):
@@ -120,7 +121,8 @@ ROLES = {
     | each(f"{IOT}:thing/*", "iot:CreateJob")
     | each(f"{IOT}:thinggroup/*", "iot:CreateJob")
     | each(f"{IOT}:jobtemplate/*", "iot:CreateJob")
-    | each(f"{IOT}:job/*", "iot:TagResource", "iot:UntagResource", when=OWN_TAGS),
+    | each(f"{IOT}:job/*", "iot:TagResource", when=BINDING)
+    | each(f"{IOT}:job/*", "iot:UntagResource", when=OWN_TAGS),
     "Steps/Review/Role": basics("Steps/Review")
     | LEDGER
     | BUS
@@ -355,22 +357,25 @@ def test_a_job_that_is_not_enrolled_is_out_of_reach(aws: Synthesized) -> None:
     assert conditions == {ENROLLED}
 
 
-def test_only_enroll_tags_jobs_and_only_with_keys_of_its_own(aws: Synthesized) -> None:
+def test_only_enroll_tags_jobs_and_only_to_bind_them(aws: Synthesized) -> None:
     """
-    No other role may tag a job; enroll itself may only touch keys under ``tidegate:``.
+    No other role may tag a job; enroll itself not without binding it to a policy.
 
-    A rollback tags the thing group that it makes, by the same rule.
+    It creates jobs with the tags of their launch, which takes leave for all of these keys; to take
+    away it may none but keys under ``tidegate:``. A rollback tags the group that it makes, by
+    such keys only.
     """
     tagging = {
-        (role, grant.resource, grant.condition)
+        (role, grant.action, grant.resource, grant.condition)
         for role, of_role in grants(aws).items()
         for grant in of_role
         if grant.action in {"iot:TagResource", "iot:UntagResource"}
     }
 
     assert tagging == {
-        ("Steps/Enroll/Role", f"{IOT}:job/*", OWN_TAGS),
-        ("Steps/RollBack/Role", OWN_GROUPS, OWN_TAGS),
+        ("Steps/Enroll/Role", "iot:TagResource", f"{IOT}:job/*", BINDING),
+        ("Steps/Enroll/Role", "iot:UntagResource", f"{IOT}:job/*", OWN_TAGS),
+        ("Steps/RollBack/Role", "iot:TagResource", OWN_GROUPS, OWN_TAGS),
     }
 
 
