@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import json
 import os
 import random
@@ -25,7 +24,6 @@ from tidegate.local.errors import LocalCloudError
 from tidegate.local.ministack_launcher import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,9 +49,6 @@ START_POLL_SECONDS = 0.05
 STOP_LIMIT_SECONDS = 3.0
 CLIENT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 15
-
-TLS_MODULES = ("cryptography", "_cffi_backend")
-"""What the cloud's MQTT imports, and its own environment does not have."""
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """All that the cloud sees of its starter's environment: no credentials, profiles or proxies."""
@@ -236,7 +231,7 @@ class EmbeddedCloud:
             *("--parent", str(os.getpid())),
             *("--scratch", str(self.directory)),
             *(["--enforce-iam"] if self._enforce_iam else []),
-            *(self._mqtt_options() if self._mqtt else []),
+            *(["--mqtt-port", str(self.mqtt_port)] if self._mqtt else []),
         ]
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {
@@ -254,12 +249,6 @@ class EmbeddedCloud:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # its workers share its process group and end with it
             )
-
-    def _mqtt_options(self) -> list[str]:
-        packages = self.directory / "packages"
-        packages.mkdir()
-        lend(TLS_MODULES, packages)
-        return ["--mqtt-port", str(self.mqtt_port), "--packages", str(packages)]
 
     def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_LIMIT_SECONDS
@@ -321,28 +310,6 @@ def scratch_parent() -> Path | None:
     except OSError:
         return None
     return MEMORY_FOLDER if plenty and os.access(MEMORY_FOLDER, os.W_OK) else None
-
-
-def lend(modules: Sequence[str], folder: Path) -> None:
-    """
-    Let another environment of the same Python import modules of this one.
-
-    Args:
-        modules: Names of top-level modules.
-        folder: Where links to them are put.
-
-    Raises:
-        LocalCloudError: If a module is missing here.
-    """
-    for name in modules:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            message = f"the Python module {name} is missing: run `make setup`"
-            raise LocalCloudError(message)
-        place = Path(spec.origin)
-        if spec.submodule_search_locations:
-            place = place.parent
-        (folder / place.name).symlink_to(place)
 
 
 def free_port() -> int:

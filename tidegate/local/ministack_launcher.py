@@ -71,8 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.parent is not None:
             end_with_parent(options.parent, options.scratch)
         os.environ.update(settings(options))
-        if options.packages is not None:
-            sys.path.append(options.packages)
         app = importlib.import_module("ministack.app")
         wrap(app, options)
     except (UnsupportedMiniStackError, importlib.metadata.PackageNotFoundError) as refusal:
@@ -106,7 +104,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--enforce-iam", action="store_true", help="enforce IAM policies")
     parser.add_argument("--mqtt-port", type=int, help="port for MQTT over TLS, on loopback")
-    parser.add_argument("--packages", help="folder of further packages to import from")
     parser.add_argument("--parent", type=int, help="stop when this process is gone")
     parser.add_argument("--scratch", help="folder to delete when the parent is gone")
     parser.add_argument("--check", action="store_true", help="wrap everything, then exit")

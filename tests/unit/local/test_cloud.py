@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.local.cloud import EmbeddedCloud, free_port, lend, require_free
+from tidegate.local.cloud import EmbeddedCloud, free_port, require_free
 from tidegate.local.errors import LocalCloudError
 
 
@@ -74,13 +74,3 @@ def test_a_cloud_that_was_never_started_does_not_check() -> None:
     """A check before the start is told, not taken for health."""
     with pytest.raises(LocalCloudError, match="stopped"):
         EmbeddedCloud().check()
-
-
-def test_only_the_named_modules_are_lent(tmp_path: Path) -> None:
-    """The cloud gets what MQTT needs, and nothing that would hide a missing requirement."""
-    lend(["json", "cryptography"], tmp_path)
-
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cryptography", "json"]
-    assert (tmp_path / "json" / "__init__.py").is_file()
-    with pytest.raises(LocalCloudError, match="no_such_module is missing: run `make setup`"):
-        lend(["no_such_module"], tmp_path)
