@@ -44,9 +44,9 @@ MQTT_HOST = "localhost"
 # Below the range from which systems take the local ports of outgoing connections.
 CANDIDATE_PORTS = range(20_000, 30_000)
 PORT_ATTEMPTS = 50
-START_LIMIT_SECONDS = 30.0
+START_LIMIT_SECONDS = 120.0
 START_POLL_SECONDS = 0.05
-STOP_LIMIT_SECONDS = 3.0
+STOP_LIMIT_SECONDS = 10.0
 CLIENT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 15
 
