@@ -1,12 +1,11 @@
 """Rollouts as the JSON that ``--json`` prints; members are added over time, and none is renamed."""
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
-from tidegate.cli.wording import standing, waits_for
+from tidegate.cli.wording import waits_for
+from tidegate.console.plain import number
 from tidegate.console.view import Glance
-from tidegate.console.worded import stamped
+from tidegate.console.worded import stamped, standing
 from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Evidence
 from tidegate.domain.rollout import Hold, Step
@@ -90,22 +89,6 @@ def step_document(step: Step) -> dict[str, Any]:
         "revision": step.revision,
         "sent": dict(step.sent),
     }
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 - plain JSON of any shape
-    """Return a stored document with null for numbers that JSON does not have."""
-    if isinstance(value, float):
-        return number(value)
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value
-
-
-def number(value: float) -> float | None:
-    """Return a number, None for one that JSON does not have."""
-    return value if math.isfinite(value) else None
 
 
 def _time(at: float | None) -> str | None:

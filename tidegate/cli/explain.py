@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from tidegate.cli.account import (
     Access,
@@ -14,12 +13,13 @@ from tidegate.cli.account import (
     JobId,
     opened,
 )
-from tidegate.cli.documents import glance_document, plain
+from tidegate.cli.documents import glance_document
 from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.cli.options import spread
-from tidegate.cli.output import Screen, stated
-from tidegate.cli.status import glance_of
-from tidegate.cli.wording import choices, settings_lines, standing, waits_for
+from tidegate.cli.output import Screen
+from tidegate.cli.status import glance_of, title_of
+from tidegate.cli.wording import choices, settings_lines, waits_for
+from tidegate.console.plain import plain
 from tidegate.console.view import Glance
 from tidegate.console.worded import figure, share, when
 from tidegate.domain.decision import Decision, Verdict
@@ -132,9 +132,7 @@ def _decision_document(decision: Decision) -> dict[str, Any]:
 def _show(screen: Screen, glance: Glance, explained: Explained) -> None:
     decision = explained.decision
     is_last = decision.revision == glance.rollout.revision
-    screen.line(
-        Text(f"{glance.rollout.key.job_id}  ", style="bold").append(stated(standing(glance)))
-    )
+    screen.line(title_of(glance))
     which = "its last" if is_last else f"of {glance.rollout.revision}"
     screen.line(
         f"decision {decision.revision} ({which}), {when(decision.at)}: {decision.verdict.value}"

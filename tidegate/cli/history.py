@@ -15,9 +15,9 @@ from tidegate.cli.documents import answer_document, glance_document, step_docume
 from tidegate.cli.options import spread
 from tidegate.cli.output import Screen
 from tidegate.cli.status import glance_of, summary_of
-from tidegate.cli.wording import settings_lines, standing
+from tidegate.cli.wording import settings_lines
 from tidegate.console.view import STEPS_MAX
-from tidegate.console.worded import when
+from tidegate.console.worded import standing, when
 from tidegate.domain.course import Answer
 from tidegate.domain.rollout import Step
 from tidegate.domain.settings import JobSettings
@@ -84,10 +84,6 @@ def _show(screen: Screen, steps: Sequence[Step], answers: Sequence[Answer]) -> N
                 for each in answers
             ],
         )
-
-
-def _said(answer: Answer) -> str:
-    return "yes" if answer.yes else "no"
 
 
 def _number(step: Step) -> str:

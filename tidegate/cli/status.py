@@ -16,9 +16,9 @@ from tidegate.cli.documents import glance_document
 from tidegate.cli.exits import STANDS, ExitStatus, Failed
 from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, stated
-from tidegate.cli.wording import budget_of, exposed_of, rate_of, standing, waits_for
+from tidegate.cli.wording import budget_of, evidence_of, exposed_of, rate_of, waits_for
 from tidegate.console.view import Glance, glances
-from tidegate.console.worded import devices, figure, share, when
+from tidegate.console.worded import devices, share, standing, when
 from tidegate.domain.decision import Evidence
 
 _COLUMNS = ("job", "state", "exposed", "harmed", "beyond acceptable", "rate", "waits for")
@@ -105,7 +105,7 @@ def _row(glance: Glance) -> list[str | Text]:
 def show(screen: Screen, glance: Glance) -> None:
     """Print one rollout in detail."""
     rollout, last = glance.rollout, glance.last
-    screen.line(Text(f"{rollout.key.job_id}  ", style="bold").append(stated(standing(glance))))
+    screen.line(title_of(glance))
     evidence = last.evidence if last else Evidence()
     acceptable = share(rollout.policy.harm.acceptable_rate)
     is_going = rollout.ending is None
@@ -117,9 +117,7 @@ def show(screen: Screen, glance: Glance) -> None:
             "devices": f"{exposed_of(glance)} exposed: {evidence.succeeded:,} succeeded, "
             f"{evidence.harmed:,} harmed, {evidence.in_flight:,} in flight",
             "budget": f"{budget_of(glance)} devices harmed beyond the acceptable {acceptable}",
-            "evidence": f"{figure(evidence.log_e)} of the {figure(evidence.abort_at)} that stops it"
-            if last
-            else "",
+            "evidence": evidence_of(evidence) if last else "",
             "failure rate": f"at most {share(evidence.upper_bound)}" if last else "",
             "rate": rate_of(glance),
             "enrolled": when(rollout.enrolled_at),
@@ -132,6 +130,12 @@ def show(screen: Screen, glance: Glance) -> None:
     )
     if last and last.attention and is_going:
         screen.line(f"look at this: {last.attention.problem}: {last.attention.remedy}")
+
+
+def title_of(glance: Glance) -> Text:
+    """Return a rollout's job, and how it stands."""
+    job_id = glance.rollout.key.job_id
+    return Text(f"{job_id}  ", style="bold").append(stated(standing(glance)))
 
 
 def summary_of(glance: Glance) -> str:

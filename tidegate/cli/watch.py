@@ -19,14 +19,15 @@ from tidegate.cli.account import (
     JobId,
     opened,
 )
-from tidegate.cli.documents import glance_document, plain
+from tidegate.cli.documents import glance_document
 from tidegate.cli.exits import STANDS, ExitStatus, Failed
 from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, printable, stated
-from tidegate.cli.status import glance_of, summary_of
-from tidegate.cli.wording import exposed_of, rate_of, span, standing, waits_for
+from tidegate.cli.status import glance_of, summary_of, title_of
+from tidegate.cli.wording import budget_of, evidence_of, exposed_of, rate_of, span, waits_for
+from tidegate.console.plain import plain
 from tidegate.console.view import Glance
-from tidegate.console.worded import devices, figure, state_of, when
+from tidegate.console.worded import standing, state_of, when
 from tidegate.domain.decision import Decision
 from tidegate.errors import RetryLater
 
@@ -220,7 +221,7 @@ def _row(decision: Decision) -> Table:
 def _picture(glance: Glance, now: float) -> Group:
     """Return what stands below the decisions and is drawn over."""
     rollout, last = glance.rollout, glance.last
-    title = Text(f"{rollout.key.job_id}  ", style="bold").append(stated(standing(glance)))
+    title = title_of(glance)
     if waiting := waits_for(glance):
         title.append(f"  waits for {printable(waiting)}")
     grid = Table.grid(padding=(0, 1))
@@ -233,16 +234,14 @@ def _picture(glance: Glance, now: float) -> Group:
     pace = f" at {rate}" if (rate := rate_of(glance)) else ""
     counts = f"{evidence.succeeded:,} succeeded, {evidence.in_flight:,} in flight"
     _bar(grid, "exposed", evidence.exposed, size, f"{exposed_of(glance)}{pace}; {counts}")
-    harmed = f"{devices(round(glance.harmed_beyond, 1))} of {devices(glance.budget)}"
     _bar(
         grid,
         "budget",
         glance.harmed_beyond,
         glance.budget,
-        f"{harmed} beyond the acceptable; {evidence.harmed:,} harmed",
+        f"{budget_of(glance)} beyond the acceptable; {evidence.harmed:,} harmed",
     )
-    limit = f"{figure(evidence.log_e)} of the {figure(evidence.abort_at)} that stops it"
-    _bar(grid, "evidence", evidence.log_e, evidence.abort_at, limit)
+    _bar(grid, "evidence", evidence.log_e, evidence.abort_at, evidence_of(evidence))
     due = last.review_by - now
     grid.add_row("next review", Text("now" if due <= 0 else f"in {span(due)}"), "")
     return Group(Text(), title, grid)

@@ -1,9 +1,9 @@
 """What the terminal says of rollouts beyond their state, and what a person can do about one."""
 
 from tidegate.console.view import Glance
-from tidegate.console.worded import State, awaited, devices, hold_worded, state_of, when
+from tidegate.console.worded import awaited, devices, figure, hold_worded, when
 from tidegate.domain.course import About, Question
-from tidegate.domain.decision import Awaits, Decision, Verdict
+from tidegate.domain.decision import Awaits, Decision, Evidence
 from tidegate.domain.rollout import Hold, HoldKind, Rollout
 from tidegate.domain.settings import JobSettings
 
@@ -15,22 +15,6 @@ _HOUR_SECONDS = 3600
 _DAY_SECONDS = 86_400
 
 
-def standing(glance: Glance) -> State:
-    """Return how a rollout stands, for what people asked and the gate that it is at."""
-    rollout, last = glance.rollout, glance.last
-    is_over = rollout.ending is not None
-    if not is_over and rollout.abort_request is not None and glance.state != Verdict.ROLL_BACK:
-        return state_of(Verdict.ABORT)
-    shown = state_of(glance.state)
-    if is_over or last is None:
-        return shown
-    if last.verdict is Verdict.GATE and last.gate is not None:
-        return State(shown.sign, f"at gate {last.gate.name}", shown.tone)
-    if last.verdict is Verdict.PROCEED and rollout.course.is_guarding:
-        return State(shown.sign, "guarding", shown.tone)
-    return shown
-
-
 def waits_for(glance: Glance) -> str:
     """Return what a rollout waits for; nothing where it is over."""
     last = glance.last
@@ -38,11 +22,10 @@ def waits_for(glance: Glance) -> str:
         return ""
     if last is None:
         return "its first review"
-    pending = glance.rollout.course.pending
     if last.awaits is Awaits.RELEASE and last.holds:
         return _named([held_by(each) for each in last.holds])
-    if last.awaits in (Awaits.ANSWER, Awaits.APPROVAL) and pending:
-        return _named([asked(each) for each in pending])
+    if last.awaits in (Awaits.ANSWER, Awaits.APPROVAL) and glance.pending:
+        return _named([asked(each) for each in glance.pending])
     if last.awaits is Awaits.BAKE and last.gate is not None:
         return _baking(last.gate.name, last)
     return awaited(last.awaits)
@@ -132,6 +115,11 @@ def span(seconds: float) -> str:
 def budget_of(glance: Glance) -> str:
     """Return how much of the budget is used, like ``1.5 of 15``."""
     return f"{devices(round(glance.harmed_beyond, 1))} of {devices(glance.budget)}"
+
+
+def evidence_of(evidence: Evidence) -> str:
+    """Return how strong the evidence against a release is, beside its limit."""
+    return f"{figure(evidence.log_e)} of the {figure(evidence.abort_at)} that stops it"
 
 
 def exposed_of(glance: Glance) -> str:

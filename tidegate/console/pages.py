@@ -110,7 +110,7 @@ def _of_all(glances: Sequence[Glance]) -> dict[str, Any]:
     return {
         "going": going,
         "ended": [each for each in glances if each.rollout.ending is not None],
-        "asking": sum(1 for each in going if each.rollout.course.pending),
+        "asking": sum(1 for each in going if each.pending),
     }
 
 
@@ -129,7 +129,7 @@ def _of_one(detail: Detail, sent: Sent | None) -> dict[str, Any]:
         else False,
         "pictures": pictures_of(detail, width=PICTURE_WIDTH),
         "suspects": last.suspects[:SUSPECTS_SHOWN] if last else (),
-        "questions": () if rollout.ending is not None else rollout.course.pending,
+        "questions": glance.pending,
         "holds": last.holds if last and rollout.ending is None else (),
         "decisions": [(each, settings_lines(each)) for each in detail.decisions[:DECISIONS_SHOWN]],
         "decisions_more": max(0, rollout.revision - DECISIONS_SHOWN),
@@ -158,13 +158,6 @@ def asking_for(question: Question) -> str:
             return f"Gate {question.subject}: may it be passed?"
         case About.DECISION:
             return f"May Tidegate {question.subject.replace('_', ' ')}?"
-
-
-def spent(glance: Glance) -> float:
-    """Return the share of the harm budget that is used, from 0 to 1."""
-    if glance.budget <= 0:
-        return 1.0 if glance.harmed_beyond > 0 else 0.0
-    return min(1.0, glance.harmed_beyond / glance.budget)
 
 
 def applied_worded(detail: Detail, decision: Decision) -> str:
@@ -231,7 +224,6 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "standing": worded.standing,
-        "spent": spent,
         "asking_for": asking_for,
         "applied_worded": applied_worded,
         "state_of": worded.state_of,

@@ -8,7 +8,7 @@ devices gave as their reasons for failing is told as they wrote it, unless the p
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -25,6 +25,7 @@ from tidegate.console.pages import (
     settings_lines,
     settings_worded,
 )
+from tidegate.console.plain import plain
 from tidegate.console.promised import Promise, promised
 from tidegate.console.view import POINTS_MAX, Detail, detail
 from tidegate.documents.record import moment
@@ -182,18 +183,8 @@ def to_json(report: Report) -> dict[str, Any]:
             if each.sent
         ],
         "decisionsOmitted": report.decisions_before,
-        "decisions": [_without_infinities(each.to_document()) for each in report.oldest_first],
+        "decisions": [plain(each.to_document()) for each in report.oldest_first],
     }
-
-
-def _without_infinities(value: Any) -> Any:  # noqa: ANN401 - whatever JSON is made of
-    """Return a document with null for figures that JSON has no word for."""
-    if isinstance(value, Mapping):
-        return {name: _without_infinities(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_infinities(each) for each in value]
-    is_endless = isinstance(value, float) and (value != value or abs(value) == float("inf"))  # noqa: PLR0124 - how a NaN is told
-    return None if is_endless else value
 
 
 # Markdown

@@ -7,7 +7,7 @@ Everything comes from the ledger. A glance is a line of a table, a detail a page
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.domain.course import Answer
+from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
@@ -70,6 +70,18 @@ class Glance:
         evidence = self.last.evidence
         acceptable = self.rollout.policy.harm.acceptable_rate
         return max(0.0, evidence.harmed - acceptable * evidence.started)
+
+    @property
+    def budget_used(self) -> float:
+        """The share of that budget which is used, from 0 to 1."""
+        if self.budget <= 0:
+            return 1.0 if self.harmed_beyond > 0 else 0.0
+        return min(1.0, self.harmed_beyond / self.budget)
+
+    @property
+    def pending(self) -> Sequence[Question]:
+        """What it asks and has no answer to; nothing once it has ended."""
+        return self.rollout.course.pending if self.rollout.ending is None else ()
 
     @property
     def rate(self) -> int | None:

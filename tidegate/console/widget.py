@@ -317,11 +317,11 @@ def _figures(glance: Glance) -> str:
 
 
 def _questions(glance: Glance) -> str:
-    pending = glance.rollout.course.pending if glance.rollout.ending is None else ()
-    if not pending:
+    if not glance.pending:
         return ""
     lines = "".join(
-        f"<li><code>{_cut(each.question_id)}</code>: {_cut(each.subject)}</li>" for each in pending
+        f"<li><code>{_cut(each.question_id)}</code>: {_cut(each.subject)}</li>"
+        for each in glance.pending
     )
     return (
         '<div class="box"><h3>? Waiting for somebody</h3>'
@@ -409,11 +409,10 @@ def _exposed(glance: Glance) -> str:
 
 
 def _budget(glance: Glance) -> str:
-    used, budget = glance.harmed_beyond, glance.budget
-    text = f"{devices(used)} of {devices(budget)}"
-    if not math.isfinite(budget) or budget <= 0:
+    text = f"{devices(glance.harmed_beyond)} of {devices(glance.budget)}"
+    if not math.isfinite(glance.budget) or glance.budget <= 0:
         return text
-    part = min(1.0, used / budget)
+    part = glance.budget_used
     warning = ", spent" if part >= 1 else ", little left" if part >= BUDGET_SHORT else ""
     bar = f'<span class="bar" aria-hidden="true"><span style="width:{part:.0%}"></span></span>'
     return f"{bar} {text}{warning}"
