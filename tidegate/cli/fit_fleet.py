@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.reading import read_text
+from tidegate.cli.reading import read_text, source_of
 from tidegate.documents.shapes import POLICY_NAME, shown
 from tidegate.domain.settings import TIMEOUT_MINUTES_MAX, TIMEOUT_MINUTES_MIN
 from tidegate.errors import Refused
@@ -55,7 +55,7 @@ def command(
     if not POLICY_NAME.fullmatch(name):
         message = f"--name is {shown(name)}: write 1 to 64 letters, digits or any of _ . -"
         raise Refused(message)
-    source = "stdin" if executions == "-" else executions
+    source = source_of(executions)
     listed = read_executions(read_text(executions, what="the executions"), source=source)
     fitted = fit(listed, source=source, name=name, size=size, timeout_minutes=timeout)
     print(to_yaml(fitted), end="")

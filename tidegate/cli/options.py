@@ -1,15 +1,24 @@
 """
 Options that several commands have in common.
 
-They are the fields of a dataclass. A command takes the dataclass as one parameter, and ``spread``
-makes of it the options that people type.
+Where several go together they are the fields of a dataclass. A command takes the dataclass as one
+parameter, and ``spread`` makes of it the options that people type.
 """
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tidegate.lab.simulate import SEED_MAX
+
+PagePath = Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")]
+NoPage = Annotated[bool, typer.Option("--no-page", help="Write no page.")]
+Seed = Annotated[int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance.")]
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

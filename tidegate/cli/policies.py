@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.reading import read_text
-from tidegate.documents.policy import parse_policy_yaml
+from tidegate.cli.reading import read_text, source_of
+from tidegate.documents.policy import PolicyDocument, parse_policy_json, parse_policy_yaml
 from tidegate.documents.shapes import POLICY_NAME, shown
 from tidegate.errors import Refused
 
@@ -18,6 +18,18 @@ PolicyNamed = Annotated[
     str,
     typer.Option("--policy", metavar="NAME|FILE", help="A policy's name, or its YAML file."),
 ]
+
+
+def read_policy(path: str) -> PolicyDocument:
+    """
+    Return the policy in a file, or on stdin for ``-``; what ends in .json is read as JSON.
+
+    Raises:
+        Refused: It cannot be read, or is no valid policy.
+    """
+    text = read_text(path, what="the policy")
+    parse = parse_policy_json if path.endswith(".json") else parse_policy_yaml
+    return parse(text, source=source_of(path))
 
 
 def policy_of(named: str) -> str | Mapping[str, Any]:
@@ -31,9 +43,7 @@ def policy_of(named: str) -> str | Mapping[str, Any]:
         Refused: It is neither; or the file cannot be read, or is no valid policy.
     """
     if named == "-" or "/" in named or named.endswith(_FILE_ENDINGS):
-        source = "stdin" if named == "-" else named
-        document = parse_policy_yaml(read_text(named, what="the policy"), source=source)
-        inline: Mapping[str, Any] = json.loads(document.to_json())
+        inline: Mapping[str, Any] = json.loads(read_policy(named).to_json())
         return inline
     if not POLICY_NAME.fullmatch(named):
         message = f"--policy is {shown(named)}: give a policy's name, or its file's path"

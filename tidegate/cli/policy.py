@@ -8,17 +8,18 @@ import typer
 
 from tidegate.cli.account import AsJson
 from tidegate.cli.exits import ExitStatus
+from tidegate.cli.options import Seed
 from tidegate.cli.output import Screen, complain
-from tidegate.cli.reading import is_there, read_count, read_text
+from tidegate.cli.policies import read_policy
+from tidegate.cli.reading import is_there, read_count, read_text, source_of
 from tidegate.documents.faults import DocumentError
 from tidegate.documents.generate import policy_schema
-from tidegate.documents.policy import PolicyDocument, parse_policy_json, parse_policy_yaml
 from tidegate.documents.shapes import shown
 from tidegate.errors import Refused
 from tidegate.lab.fleet import SIZE_MAX, Fleet, read_fleet
 from tidegate.lab.promise import Promise, promise, with_delays_within
 from tidegate.lab.scenarios import SCENARIOS
-from tidegate.lab.simulate import DAYS_MAX, SEED_MAX
+from tidegate.lab.simulate import DAYS_MAX
 
 #: Devices that are taken where nobody says how many there are.
 DEVICES = 10_000
@@ -92,9 +93,7 @@ def explain(
             min=1, max=DAYS_MAX, metavar="NUMBER", help="After which a rollout is given up."
         ),
     ] = 1,
-    seed: Annotated[
-        int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance.")
-    ] = 1,
+    seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """
@@ -104,7 +103,7 @@ def explain(
 
     Exit status: 0 when done, with warnings too; 2 when the input is refused.
     """
-    policy = _read(file).compile()
+    policy = read_policy(file).compile()
     devices = _fleet(fleet, policy.job.timeout_minutes)
     promised = promise(policy, devices, runs=runs, days=days, seed=seed)
     screen = Screen(as_json=as_json)
@@ -114,17 +113,10 @@ def explain(
         _show(screen, promised)
 
 
-def _read(file: str) -> PolicyDocument:
-    """Return the policy in a file; what ends in .json is read as JSON."""
-    text, source = read_text(file, what="the policy"), "stdin" if file == "-" else file
-    parse = parse_policy_json if file.endswith(".json") else parse_policy_yaml
-    return parse(text, source=source)
-
-
 def _validated(file: str) -> dict[str, Any]:
-    source = "stdin" if file == "-" else file
+    source = source_of(file)
     try:
-        document = _read(file)
+        document = read_policy(file)
     except DocumentError as error:
         faults: list[dict[str, Any]] = [
             {

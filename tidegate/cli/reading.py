@@ -1,4 +1,4 @@
-"""Reads what people name on the command line: files, shares and names, with one message each."""
+"""Reads, and writes, what the command line names: files, shares and names, a message each."""
 
 import difflib
 import re
@@ -39,6 +39,29 @@ def read_text(path: str, *, what: str) -> str:
     except UnicodeDecodeError as error:
         message = f"{path}: {what} is not UTF-8 at byte {error.start}: save it as UTF-8"
     raise Refused(message)
+
+
+def source_of(path: str) -> str:
+    """Return what a file is called in messages."""
+    return "stdin" if path == "-" else path
+
+
+def write_text(path: Path, text: str, *, option: str) -> None:
+    """
+    Write a file, as an option of that name wants it.
+
+    Raises:
+        Refused: It cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise unwritten(path, error, option=option) from None
+
+
+def unwritten(path: Path, error: OSError, *, option: str) -> Refused:
+    """Return the refusal of a place that nothing can be written to."""
+    return Refused(f"{option} {path} cannot be written: {error.strerror}")
 
 
 def read_share(text: str, *, option: str) -> float:

@@ -14,17 +14,19 @@ from tidegate.cli.account import (
     JobId,
     opened,
 )
-from tidegate.cli.options import spread
+from tidegate.cli.options import NoPage, PagePath, Seed, spread
 from tidegate.cli.output import Screen
-from tidegate.cli.reading import is_there, read_text
+from tidegate.cli.policies import read_policy
+from tidegate.cli.reading import is_there, read_text, source_of, write_text
 from tidegate.cli.status import glance_of
-from tidegate.documents.policy import parse_policy_yaml
+from tidegate.documents.archive import read_archive
 from tidegate.domain.rollout import Rollout
 from tidegate.errors import Refused
+from tidegate.lab.archived import recording_of
 from tidegate.lab.fleet import SIZE_MAX
 from tidegate.lab.recording import Recording, read_recording, record_of, to_lines
 from tidegate.lab.replaying import Replay, headline, lines, notes, render, replay
-from tidegate.lab.simulate import DAYS_MAX, SEED_MAX
+from tidegate.lab.simulate import DAYS_MAX
 
 #: Trials of one replay: it is not chance that matters here.
 RUNS_MAX = 1000
@@ -58,7 +60,7 @@ def export_command(
     if output == "-":
         sys.stdout.write(text)
     else:
-        _write(Path(output), text, option="--output")
+        write_text(Path(output), text, option="--output")
         print(f"{recording.exposed} devices of {job_id}: {output}", file=sys.stderr)
 
 
@@ -74,6 +76,12 @@ def command(
         ),
     ],
     *,
+    events: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Events of the bus, as an archive has them, to read JOB from."
+        ),
+    ] = "",
     policy: Annotated[
         str, typer.Option(metavar="FILE", help="A policy's YAML file; its own if left out.")
     ] = "",
@@ -99,13 +107,9 @@ def command(
             min=1, max=DAYS_MAX, metavar="NUMBER", help="After which the replay is given up."
         ),
     ] = 3,
-    seed: Annotated[
-        int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance.")
-    ] = 1,
-    page: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path(
-        "replay.html"
-    ),
-    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
+    seed: Seed = 1,
+    page: PagePath = Path("replay.html"),
+    no_page: NoPage = False,
     as_json: AsJson = False,
     access: Access,
 ) -> None:
@@ -115,21 +119,22 @@ def command(
     Each device fares as it did; what nobody saw is drawn, and it is said how much that is. Prints
     both sides, and writes a page that shows the replay minute by minute.
 
+    With --events no account is asked: what events do not tell is estimated, and needs --policy.
+
     Exit status: 0 when done, whatever came out.
     """
-    chosen = None
-    if policy:
-        text = read_text(policy, what="the policy")
-        chosen = parse_policy_yaml(text, source=policy).compile()
-    if source == "-" or is_there(source):
-        name = "stdin" if source == "-" else source
-        recording = read_recording(read_text(source, what="the recording"), source=name)
-    else:
-        with opened(context, access) as account:
-            recording = recorded(account, source)
+    chosen = read_policy(policy).compile() if policy else None
+    recording = _recording(context, source, events, access)
+    steered_by = chosen or recording.policy
+    if isinstance(steered_by, str):
+        message = (
+            f"events name the policy {steered_by} of {source}, but do not hold it: give its file "
+            "with --policy"
+        )
+        raise Refused(message)
     found = replay(
         recording,
-        chosen or recording.policy,
+        steered_by,
         fleet_size=fleet,
         runs=runs,
         days=days,
@@ -141,11 +146,24 @@ def command(
     else:
         _show(screen, found)
     if not no_page:
-        typed = ["tidegate", "replay", source, *(["--policy", policy] if policy else [])]
+        typed = ["tidegate", "replay", source, *(["--events", events] if events else [])]
+        typed += [*(["--policy", policy] if policy else [])]
         typed += [*(["--fleet", str(fleet)] if fleet else []), "--runs", str(runs)]
         typed += ["--days", str(days), "--seed", str(seed)]
-        _write(page, render(found, command=shlex.join(typed)), option="--page")
+        write_text(page, render(found, command=shlex.join(typed)), option="--page")
         print(f"The replay minute by minute: {page}", file=sys.stderr)
+
+
+def _recording(context: typer.Context, source: str, events: str, access: Access) -> Recording:
+    """Return what is known of a rollout, from wherever it was named."""
+    if events:
+        text = read_text(events, what="the archive")
+        return recording_of(read_archive(text, source, source=source_of(events)))
+    if source == "-" or is_there(source):
+        text = read_text(source, what="the recording")
+        return read_recording(text, source=source_of(source))
+    with opened(context, access) as account:
+        return recorded(account, source)
 
 
 def recorded(account: Account, job_id: str) -> Recording:
@@ -189,11 +207,3 @@ def _show(screen: Screen, found: Replay) -> None:
     screen.line(headline(found))
     screen.table(("", "as it was", "replayed"), lines(found))
     screen.items(list(notes(found)))
-
-
-def _write(path: Path, text: str, *, option: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"{option} {path} cannot be written: {error.strerror}"
-        raise Refused(message) from None

@@ -17,8 +17,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.cli.reading import is_there, read_count, read_share, read_text, unknown
-from tidegate.documents.policy import TOLERATED_RATE, parse_policy_yaml
+from tidegate.cli.options import NoPage, PagePath
+from tidegate.cli.policies import read_policy
+from tidegate.cli.reading import (
+    is_there,
+    read_count,
+    read_share,
+    read_text,
+    unknown,
+    unwritten,
+    write_text,
+)
+from tidegate.documents.policy import TOLERATED_RATE
 from tidegate.documents.shapes import shown
 from tidegate.domain.policy import Policy
 from tidegate.errors import Refused
@@ -125,10 +135,8 @@ def command(
             show_default="one a CPU",
         ),
     ] = None,
-    page: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")] = Path(
-        "simulation.html"
-    ),
-    no_page: Annotated[bool, typer.Option("--no-page", help="Write no page.")] = False,
+    page: PagePath = Path("simulation.html"),
+    no_page: NoPage = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of the table, and nothing else.")
     ] = False,
@@ -177,9 +185,7 @@ def _subject(named: str) -> _Subject:
     if not is_file:
         known = [*RULES, *(str(path) for path in Path("policies").glob("*.yaml"))]
         raise unknown(named, known, what="neither a file nor a baseline", how_to_list=_HOW_TO_LIST)
-    source = "stdin" if named == "-" else named
-    document = parse_policy_yaml(read_text(named, what="the policy"), source=source)
-    policy = document.compile()
+    policy = read_policy(named).compile()
     return _Subject(_rule(policy), policy.harm.tolerated_rate, policy.job.timeout_minutes)
 
 
@@ -336,7 +342,7 @@ def _check_page(page: Path) -> None:
     try:
         is_folder, has_folder = page.is_dir(), page.parent.is_dir()
     except OSError as error:
-        raise _unwritten(page, error) from None
+        raise unwritten(page, error, option="--page") from None
     if is_folder:
         message = f"--page {page} is a folder: name a file in it"
         raise Refused(message)
@@ -346,15 +352,8 @@ def _check_page(page: Path) -> None:
 
 
 def _write_page(page: Path, report: Report) -> None:
-    try:
-        page.write_text(render(report), encoding="utf-8")
-    except OSError as error:
-        raise _unwritten(page, error) from None
+    write_text(page, render(report), option="--page")
     print(f"One rollout minute by minute: {page}", file=sys.stderr)
-
-
-def _unwritten(page: Path, error: OSError) -> Refused:
-    return Refused(f"--page {page} cannot be written: {error.strerror}")
 
 
 def _list_names() -> None:
