@@ -173,8 +173,11 @@ def opened(context: typer.Context, access: Access) -> Iterator[Account]:
         raise Failed(str(error), ExitStatus.NOT_FOUND) from error
     except Refused as error:
         # Whatever is at fault in the command itself is refused before, or is told as Failed.
-        message = f"{str(error).rstrip('.')}: check your credentials, --profile and --region"
+        message = (
+            f"{str(error).rstrip('.')}: check your credentials, --profile, --region and "
+            "--endpoint-url"
+        )
         raise Failed(message, ExitStatus.NO_AWS) from error
     except RetryLater as error:
-        message = f"{str(error).rstrip('.')}: try again"
+        message = f"{str(error).rstrip('.')}: try again, or check --region and --endpoint-url"
         raise Failed(message, ExitStatus.NO_AWS) from error

@@ -293,18 +293,25 @@ def test_the_account_is_chosen_as_with_other_tools(desk: Desk) -> None:
     ("refusal", "status", "told"),
     [
         (NotFound("there is no stack Tidegate"), 3, "there is no stack Tidegate\n"),
-        (RetryLater("DescribeStacks: AWS is away."), 4, "DescribeStacks: AWS is away: try again\n"),
+        (
+            RetryLater("DescribeStacks: AWS is away."),
+            4,
+            "DescribeStacks: AWS is away: try again, or check --region and --endpoint-url\n",
+        ),
         (
             Denied("DescribeStacks: AccessDenied: no"),
             4,
-            "DescribeStacks: AccessDenied: no: check your credentials, --profile and --region\n",
+            (
+                "DescribeStacks: AccessDenied: no: check your credentials, --profile, --region and "
+                "--endpoint-url\n"
+            ),
         ),
         (
             Refused(f"DescribeStacks: {HOSTILE}\n"),
             4,
             (
                 "DescribeStacks: [red]x[/]�[31m��:smile: : check your credentials, "
-                "--profile and --region\n"
+                "--profile, --region and --endpoint-url\n"
             ),
         ),
     ],

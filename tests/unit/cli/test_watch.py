@@ -109,7 +109,7 @@ def test_a_watch_gives_up_when_aws_stays_away(desk: Desk) -> None:
     result = desk.type_in("watch", JOB)
 
     assert result.exit_code == 4
-    assert result.stderr == "DynamoDB is away: try again\n"
+    assert result.stderr == "DynamoDB is away: try again, or check --region and --endpoint-url\n"
 
 
 def test_whoever_stops_watching_stops_nothing_else(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from tidegate.adapters.aws.errors import translated
+from tidegate.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,16 +108,25 @@ class Clients:
         Return the client for a service.
 
         Raises:
-            Refused: The profile does not exist, or nothing says which region is meant.
+            Refused: The profile does not exist, nothing says which region is meant, or the address
+                is none.
         """
         if service_name not in self._made:
-            with translated(f"a client for {service_name}"):
-                self._made[service_name] = self._chosen().client(
-                    service_name,
-                    config=_config(service_name),
-                    endpoint_url=self._address(service_name),
-                )
+            with translated("your AWS configuration"):
+                self._made[service_name] = self._new(service_name)
         return self._made[service_name]
+
+    def _new(self, service_name: str) -> Any:  # noqa: ANN401 - each service's client is another class
+        try:
+            return self._chosen().client(
+                service_name,
+                config=_config(service_name),
+                endpoint_url=self._address(service_name),
+            )
+        except ValueError as error:
+            # Botocore's of an address. An option's or a variable's, it says which one it was.
+            message = f"{error}: an address is needed, like http://127.0.0.1:4566"
+            raise Refused(message) from error
 
     def _address(self, service_name: str) -> str | None:
         if self._endpoint_url or service_name != DATA_PLANE or _is_elsewhere():
