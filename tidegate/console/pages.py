@@ -26,6 +26,9 @@ from tidegate.ports import CommandResult
 
 ASSETS = Path(__file__).parent / "assets"
 
+#: Colours and letters of every page: the console's, the report's and a simulation's.
+BASE_STYLE = ASSETS / "base.css"
+
 #: Decisions, lines of the timeline, and reasons for failing that a page shows.
 DECISIONS_SHOWN = 30
 STEPS_SHOWN = 60

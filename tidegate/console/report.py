@@ -20,6 +20,7 @@ from tidegate.console import figures, worded
 from tidegate.console.drawing import WIDTH
 from tidegate.console.pages import (
     ASSETS,
+    BASE_STYLE,
     pictures_of,
     rendered,
     settings_lines,
@@ -273,13 +274,15 @@ def _plain(text: str) -> str:
 def to_html(report: Report) -> str:
     """Return the report as a page of its own, which loads nothing and runs nothing."""
     seen = report.detail
-    style = (ASSETS / "report.css").read_text(encoding="utf-8")
+    style = "".join(
+        each.read_text(encoding="utf-8") for each in (BASE_STYLE, ASSETS / "report.css")
+    )
     return rendered(
         "report.html.j2",
         report=report,
         seen=seen,
         rollout=seen.glance.rollout,
-        style=Markup(style),  # noqa: S704 - a file of ours, to stand as it is
+        style=Markup(style),  # noqa: S704 - files of ours, to stand as it is
         style_hash=base64.b64encode(sha256(style.encode()).digest()).decode(),
         summary=list(summary(report)),
         agreement=agreement_worded(report),

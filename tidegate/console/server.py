@@ -41,7 +41,12 @@ from tidegate.ports import BusEvent
 PORT = 8420
 
 #: What a browser asks for beside pages.
-_FILES = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_FILES = {
+    "base.css": "text/css",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 #: Fields of one form, at most.
 _FIELDS_MAX = 20

@@ -1,8 +1,8 @@
 """
 The page that a simulation leaves: one HTML file that needs nothing but itself.
 
-Whatever comes from outside, such as names and reasons, is escaped; only the files beside this
-module are put in as they are. The page's own policy forbids its browser to load anything.
+Whatever comes from outside, such as names and reasons, is escaped; only files of ours, scripts and
+styles, are put in as they are. The page's own policy forbids its browser to load anything.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from tidegate.console.pages import BASE_STYLE
 from tidegate.lab.charts import Picture, picture
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.summary import PERCENTILE, Summary
@@ -87,9 +88,9 @@ def assembled(page: Mapping[str, Any]) -> str:
     """Return a page as HTML; ``page.html.j2`` says what it must hold."""
     return _template().render(
         page=page,
-        styles=_asset("uPlot.min.css", "page.css"),
-        library=_asset("uPlot.iife.min.js"),
-        script=_asset("page.js"),
+        styles=_asset(_ASSETS / "uPlot.min.css", BASE_STYLE, _ASSETS / "page.css"),
+        library=_asset(_ASSETS / "uPlot.iife.min.js"),
+        script=_asset(_ASSETS / "page.js"),
     )
 
 
@@ -239,9 +240,9 @@ def _template() -> Template:
     return environment.get_template("page.html.j2")
 
 
-def _asset(*names: str) -> Markup:
+def _asset(*files: Path) -> Markup:
     """Return files of ours as they are, to stand in a style or a script."""
     return Markup("").join(
-        Markup((_ASSETS / name).read_text(encoding="utf-8"))  # noqa: S704 - likewise
-        for name in names
+        Markup(each.read_text(encoding="utf-8"))  # noqa: S704 - likewise
+        for each in files
     )

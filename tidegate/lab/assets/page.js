@@ -93,7 +93,7 @@
   function drawMarks(plot) {
     const { ctx, bbox } = plot;
     ctx.save();
-    ctx.strokeStyle = colour("mark");
+    ctx.strokeStyle = colour("faint");
     ctx.lineWidth = devicePixelRatio;
     ctx.globalAlpha = 0.45;
     ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
