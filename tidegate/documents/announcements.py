@@ -89,6 +89,7 @@ DETAIL_BYTES_MAX = 250_000
 
 def rollout_started(rollout: Rollout, at: float) -> BusEvent:
     """Say that a rollout is steered from now on, or by a fresh workflow execution."""
+    size = {} if rollout.fleet_size is None else {"fleetSize": rollout.fleet_size}
     return _event(
         ROLLOUT_STARTED,
         rollout.key,
@@ -96,6 +97,7 @@ def rollout_started(rollout: Rollout, at: float) -> BusEvent:
         policy=rollout.policy.name,
         generation=rollout.generation,
         executionArn=rollout.execution_arn,
+        **size,
     )
 
 

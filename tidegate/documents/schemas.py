@@ -690,7 +690,9 @@ _ANNOUNCEMENTS = (
             "policy": _text(pattern=POLICY_NAME.pattern),
             "generation": _whole(1),
             "executionArn": _text(),
+            "fleetSize": _whole(0, description="Things in all, where its policy needs to know."),
         },
+        optional=("fleetSize",),
     ),
     _announcement(
         announcements.ROLLOUT_STEERED, "A decision to go on was applied to the job.", _STEERING

@@ -6,12 +6,12 @@ Reads job executions as AWS's command line prints them, to learn from a rollout 
 rows, one a line.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
+from tidegate.documents.json_values import json_values
 from tidegate.documents.shapes import shown
 from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary
 from tidegate.errors import Refused
@@ -76,33 +76,8 @@ def _order(execution: ExecutionSummary) -> tuple[int, int, float]:
 
 
 def _rows(text: str, source: str) -> Iterator[object]:
-    for value in _values(text, source):
+    for value in json_values(text, source=source, how=HOW_TO_LIST):
         yield from _rows_in(value)
-
-
-def _values(text: str, source: str) -> Iterator[object]:
-    """Yield the JSON values that follow each other in a text."""
-    decoder, position = json.JSONDecoder(), _after_space(text, 0)
-    while position < len(text):
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            message = (
-                f"{source}:{error.lineno}:{error.colno}: not readable as JSON: {error.msg}: "
-                f"{HOW_TO_LIST}"
-            )
-            raise Refused(message) from None
-        except RecursionError:
-            message = f"{source}: not readable as JSON: it is nested too deep: {HOW_TO_LIST}"
-            raise Refused(message) from None
-        yield value
-        position = _after_space(text, position)
-
-
-def _after_space(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
 
 
 def _rows_in(value: object) -> Iterable[object]:

@@ -48,6 +48,7 @@ class Recorded:
         status: Its last one.
         cohort: What it is, as far as the policy tells devices apart; empty if it does not.
         name: The thing's; empty if names are left out.
+        estimated: Whether nobody saw when it was notified and started.
     """
 
     notified: float
@@ -56,6 +57,29 @@ class Recorded:
     status: ExecutionStatus
     cohort: str = ""
     name: str = ""
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """
+    How a rollout stood when Tidegate told of it.
+
+    Attributes:
+        minutes: Since the job's creation.
+        exposed: Devices notified.
+        started: Of them, taken up; None where AWS did not tell.
+        harmed: Outcomes that its policy counts as harm.
+        verdict: Of the decision; empty where none was told.
+        rate_per_minute: In force from then on.
+    """
+
+    minutes: float
+    exposed: int
+    started: int | None
+    harmed: int
+    verdict: str
+    rate_per_minute: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +89,35 @@ class Recording:
 
     Attributes:
         job_id: The job's.
-        policy: That it was steered by, when it ended.
+        policy: That it was steered by, when it ended; its name where no more is known.
         devices: In the order of their notification.
         minutes: Since the job's creation, when it was recorded or had ended.
         fleet_size: Devices in all; None if that was not known.
         timeout_minutes: The in-progress time-out; None if there was none.
         ending: How it ended; None if it goes on.
         why: The reasons of its last decision.
+        told: What Tidegate told of it by time, where that is known.
     """
 
     job_id: str
-    policy: Policy
+    policy: Policy | str
     devices: tuple[Recorded, ...]
     minutes: float
     fleet_size: int | None = None
     timeout_minutes: int | None = None
     ending: Ending | None = None
     why: tuple[str, ...] = ()
+    told: tuple[Told, ...] = ()
+
+    @property
+    def policy_name(self) -> str:
+        """Of the policy that it was steered by."""
+        return self.policy if isinstance(self.policy, str) else self.policy.name
+
+    @property
+    def estimated(self) -> int:
+        """Devices of which nobody saw when they were notified and started."""
+        return sum(each.estimated for each in self.devices)
 
     @property
     def exposed(self) -> int:
@@ -173,7 +209,9 @@ def to_lines(recording: Recording, *, with_names: bool) -> Iterator[str]:
             "timeout_minutes": recording.timeout_minutes,
             "ending": recording.ending.value if recording.ending else None,
             "why": list(recording.why),
-            "policy": recording.policy.to_compiled(),
+            "policy": recording.policy
+            if isinstance(recording.policy, str)
+            else recording.policy.to_compiled(),
         }
     )
     for each in recording.devices:
@@ -185,6 +223,8 @@ def to_lines(recording: Recording, *, with_names: bool) -> Iterator[str]:
         }
         if each.cohort:
             told["cohort"] = each.cohort
+        if each.estimated:
+            told["estimated"] = True
         if with_names:
             told["name"] = each.name
         yield _line(told)
@@ -223,7 +263,9 @@ def read_recording(text: str, *, source: str) -> Recording:
         )
         return Recording(
             job_id=str(head["job"]),
-            policy=Policy.from_compiled(head["policy"]),
+            policy=head["policy"]
+            if isinstance(head["policy"], str)
+            else Policy.from_compiled(head["policy"]),
             devices=tuple(sorted(devices, key=lambda each: each.notified)),
             minutes=_minutes(head["minutes"]),
             fleet_size=head["fleet_size"],
@@ -256,6 +298,7 @@ def _device(document: Mapping[str, Any], number: int, source: str) -> Recorded:
             status=ExecutionStatus(document["status"]),
             cohort=str(document.get("cohort", "")),
             name=str(document.get("name", "")),
+            estimated=document.get("estimated") is True,
         )
     except (KeyError, TypeError, ValueError) as error:
         message = f"{source}:{number}: no device, at {shown(str(error))}: {_HOW}"

@@ -8,7 +8,8 @@ have been notified at another time of day is taken to have fared as it did.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ from tidegate.lab.wording import NONE, devices_worded, mean_worded, share_worded
 
 #: Where the job had no time-out, and the policy sets none: what is silent for so long stays it.
 _TIMEOUT_MINUTES = 1440
+
+#: Rates of the past that are told.
+_RATES_MAX = 8
 
 #: What devices are called that the policy did not tell apart.
 _ALL = "all"
@@ -70,7 +74,7 @@ class Replay:
             "job": recording.job_id,
             "devices": self.fleet_size,
             "happened": {
-                "policy": recording.policy.name,
+                "policy": recording.policy_name,
                 "ending": recording.ending.value if recording.ending else None,
                 "minutes": recording.minutes,
                 "minutes_to_stop": recording.minutes if recording.stopped else None,
@@ -78,6 +82,8 @@ class Replay:
                 "exposed": recording.exposed,
                 "harmed": recording.harmed,
                 "why": list(recording.why),
+                "estimated": recording.estimated,
+                "told": [asdict(each) for each in recording.told],
             },
             "replayed": {
                 "policy": self.policy.name,
@@ -179,6 +185,19 @@ def _play(
 def notes(found: Replay) -> Iterator[str]:
     """Yield what the replay rests on, and what it cannot know."""
     recording = found.recording
+    if recording.estimated:
+        yield (
+            f"When {devices_worded(recording.estimated)} devices were notified and started is "
+            "estimated: from the counts and rates that Tidegate told of, and from when outcomes "
+            "came in. How they ended, and when, is as it was."
+        )
+    if recording.stopped and recording.fleet_size is None and found.fleet_size == recording.exposed:
+        yield (
+            "How large the fleet is was not told: nobody beyond those notified is taken to be "
+            "there; --fleet says otherwise."
+        )
+    if rates := _rates(recording):
+        yield f"Rates per minute that were in force: {rates}."
     if found.fleet_size > recording.exposed:
         yield (
             f"{devices_worded(found.fleet_size - recording.exposed)} devices were never notified: "
@@ -208,6 +227,18 @@ def notes(found: Replay) -> Iterator[str]:
         yield "Who is still there after its success is not recorded: the soak finds nobody gone."
 
 
+def _rates(recording: Recording) -> str:
+    """Return the rates that were told, each with its time; empty if none was."""
+    rates = [(each.rate_per_minute, each.minutes) for each in recording.told]
+    changes = [
+        f"{rate} from {time_worded(minutes)} on"
+        for (before, _), (rate, minutes) in pairwise([(None, 0.0), *rates])
+        if rate != before
+    ]
+    more = [f"and {len(changes) - _RATES_MAX} more"] if len(changes) > _RATES_MAX else []
+    return ", ".join(changes[:_RATES_MAX] + more)
+
+
 #: A line of the comparison: what it is, what happened, and what the replay says.
 Line = tuple[str, str, str]
 
@@ -218,18 +249,22 @@ def lines(found: Replay) -> list[Line]:
     stop = time_worded(recording.minutes) if recording.stopped else NONE
     ended = recording.ending.value.replace("_", " ") if recording.ending else "it went on"
     return [
-        ("policy", recording.policy.name, found.policy.name),
+        ("policy", recording.policy_name, found.policy.name),
         ("came to", ended, _end_worded(found)),
         ("stopped after", stop, time_worded(summary.minutes_to_stop)),
         (
             "all notified after",
-            time_worded(recording.all_notified_minutes),
+            time_worded(recording.all_notified_minutes) + _mark(recording),
             time_worded(summary.minutes_to_finish),
         ),
         ("exposed", devices_worded(recording.exposed), mean_worded(summary.exposed)),
         ("harmed", devices_worded(recording.harmed), mean_worded(summary.harmed)),
         ("said last", "; ".join(recording.why) or NONE, "; ".join(found.why) or NONE),
     ]
+
+
+def _mark(recording: Recording) -> str:
+    return " (estimated)" if recording.estimated and recording.all_notified_minutes else ""
 
 
 def _end_worded(found: Replay) -> str:

@@ -180,6 +180,14 @@ def test_a_rollout_that_starts_says_under_what_and_where() -> None:
     assert_valid(event)
 
 
+def test_a_rollout_that_starts_says_for_how_many_where_that_is_known() -> None:
+    """Whoever reads only events can tell shares of the fleet."""
+    event = rollout_started(replace(ROLLOUT, fleet_size=20_000), AT)
+
+    assert event.detail["fleetSize"] == 20_000
+    assert_valid(event)
+
+
 @pytest.mark.parametrize(
     ("build", "detail_type", "verdict"),
     [
