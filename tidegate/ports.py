@@ -67,6 +67,21 @@ class Clock(Protocol):
         """Return epoch seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutionPage:
+    """
+    One page of a job's executions.
+
+    Attributes:
+        rows: Newest-updated first.
+        token: What the page after it is asked for by; None if this is the last one. How long AWS
+            knows a token is not documented.
+    """
+
+    rows: Sequence[ExecutionSummary]
+    token: str | None
+
+
 class Jobs(Protocol):
     """
     AWS IoT Jobs' control plane.
@@ -127,6 +142,17 @@ class Jobs(Protocol):
         Args:
             job_id: The job.
             status: Only executions in this status; all by default.
+        """
+
+    def executions_page(
+        self, job_id: str, status: ExecutionStatus | None = None, token: str | None = None
+    ) -> ExecutionPage:
+        """
+        Return one of the pages that ``executions`` yields, the first by default.
+
+        Raises:
+            NotFound: The job is gone.
+            Refused: AWS does not know the token any more.
         """
 
     def active(self) -> Iterator[Sequence[JobListing]]:

@@ -328,10 +328,11 @@ def test_a_job_without_its_target_is_not_created(world: World) -> None:
         lambda jobs: jobs.cancel("nobody", reason_code="X", comment="x"),
         lambda jobs: list(jobs.executions("nobody")),
         lambda jobs: list(jobs.executions("nobody", ExecutionStatus.QUEUED)),
+        lambda jobs: jobs.executions_page("nobody"),
         lambda jobs: jobs.tag(jobs.arn("nobody"), TAGS),
         lambda jobs: jobs.untag(jobs.arn("nobody"), [POLICY_TAG]),
     ],
-    ids=["describe", "update", "cancel", "executions", "queued", "tag", "untag"],
+    ids=["describe", "update", "cancel", "executions", "queued", "page", "tag", "untag"],
 )
 def test_an_unknown_job_is_not_found(world: World, ask: Any) -> None:  # noqa: ANN401
     """Whatever is asked of a job that does not exist, the answer is NotFound."""
@@ -544,6 +545,24 @@ def test_executions_are_listed_by_status(world: World) -> None:
         [world.name("a")],
     ]
     assert [row for page in failed for row in page] == []
+
+
+def test_a_listing_is_gone_on_with_by_its_token(world: World) -> None:
+    """Whoever comes later reads on behind the page whose token was kept; the last one has none."""
+    things = [world.thing(short) for short in "abcde"]
+    job_id = launched(world, *things)
+    for thing in things:
+        world.report(job_id, thing, "SUCCEEDED")
+    whole = [row.thing_name for page in world.jobs.executions(job_id) for row in page]
+
+    first = world.jobs.executions_page(job_id, ExecutionStatus.SUCCEEDED)
+    second = world.jobs.executions_page(job_id, ExecutionStatus.SUCCEEDED, first.token)
+    last = world.jobs.executions_page(job_id, ExecutionStatus.SUCCEEDED, second.token)
+
+    pages = (first, second, last)
+    assert [row.thing_name for page in pages for row in page.rows] == whole
+    assert [len(page.rows) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 1]
+    assert last.token is None
 
 
 # running jobs

@@ -5,22 +5,26 @@ A pass is idempotent. Few devices that are all known get a job of their own at o
 are put into a thing group, some hundred in a pass, and once all that are known are in it, a
 CONTINUOUS job is launched on it: devices that were at work when the release was stopped join it as
 they finish. So the job's rate is in force for all but those few.
+
+For n devices that takes n additions and about n/250 pages of executions, over however many passes
+of a handful of calls each; devices that finish in the minute before a look may be added again. Only
+where AWS forgets where a pass ended, or a pass left no note, the pages before it are read again,
+and those of the group: n/125 at most.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from typing import Any
 
 from tidegate.documents.announcements import needs_attention, rollback_launched
 from tidegate.documents.commands import parse_enrolment
 from tidegate.domain.decision import Attention, Decision
-from tidegate.domain.jobs import Job
-from tidegate.domain.policy import Rollback
+from tidegate.domain.jobs import ExecutionStatus, Job
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger, Workflow
+from tidegate.service.affected import Affected, Place, affected
 from tidegate.service.names import execution_name
 from tidegate.service.news import step_of
 from tidegate.service.observe import described
@@ -31,12 +35,8 @@ from tidegate.service.waiting import owned
 
 #: Targets of one job: https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html
 SNAPSHOT_THINGS_MAX = 100
-#: Things that one pass puts into the group, each by a request of its own.
-ADDITIONS_MAX = 400
-#: Of those, as many at once: one that cannot be added makes its lot be tried one by one.
+#: Things that are added at once: one that cannot be added makes its lot be tried one by one.
 ADDITIONS_AT_ONCE = 50
-#: Pages of 250 executions that one pass reads: 50,000 devices, as many as a list of things has.
-PAGES_MAX = 200
 #: Passes whose workflow died, or that something newer overtook, before one that left a note.
 PASSES_LOST_MAX = 10
 #: How often a job is launched whose workflow ends without having enrolled it.
@@ -50,6 +50,9 @@ class RolledBack:
 
     Attributes:
         devices: How many there are to be rolled back so far.
+        left_out: How many of them cannot be put into the group.
+        example: One of these, and why; empty if there is none.
+        place: How far the executions were read; None unless the things read are in the group.
         execution: ARN of the workflow execution that launches the job; None before that.
         launches: How many have been started so far.
         attention: What people should look at, if anything.
@@ -57,6 +60,9 @@ class RolledBack:
 
     outcome: Outcome
     devices: int = 0
+    left_out: int = 0
+    example: str = ""
+    place: Place | None = None
     execution: str | None = None
     launches: int = 0
     attention: Attention | None = None
@@ -71,6 +77,9 @@ class RolledBack:
             "problem": attention.problem if attention else None,
             "remedy": attention.remedy if attention else None,
             "devices": self.devices,
+            "left_out": self.left_out,
+            "example": self.example,
+            "place": self.place.to_document() if self.place else None,
             "execution": self.execution,
             "launches": self.launches,
         }
@@ -114,7 +123,7 @@ class RollingBack:
         if overtaken or rollback is None:
             return Outcome.SUPERSEDED
         stopped, before = Stopped(rollout, rollback), self._note_before(key, revision)
-        result = self._pass(stopped, _left_by(rollout, before))
+        result = self._pass(stopped, _left_by(before))
         self._announce(stopped, decision, result, before)
         self.ledger.mark_applied(key, revision, at=self.clock.now(), result=result.to_note())
         return result.outcome
@@ -132,43 +141,53 @@ class RollingBack:
             job = described(self.jobs, stopped.rollout.key)
             if job is None:
                 return replace(standing, outcome=Outcome.JOB_OVER, attention=stopped.is_gone())
-            affected = self._affected(job, stopped.rollback)
-            if not affected:
-                return replace(standing, outcome=Outcome.UNCHANGED)
-            standing = replace(standing, devices=len(affected))
-            return self._hand_on(stopped, job, affected, standing)
+            return self._go_on(stopped, job, standing)
         except (Refused, RetryLater) as error:
             return replace(standing, attention=stopped.not_yet(error))
 
-    def _affected(self, job: Job, rollback: Rollback) -> frozenset[str]:
-        """Return the names of the things with one of the outcomes."""
-        pages = chain.from_iterable(
-            self.jobs.executions(job.job_id, status) for status in sorted(rollback.statuses)
-        )
-        read = list(islice(pages, PAGES_MAX + 1))
-        if len(read) > PAGES_MAX:
-            message = (
-                f"job {job.job_id} has more than {PAGES_MAX} pages of devices to be rolled back, "
-                "beyond what Tidegate puts into one group: launch the jobs that undo it yourself"
-            )
-            raise Refused(message)
-        return frozenset(each.thing_name for page in read for each in page)
-
-    def _hand_on(
-        self, stopped: Stopped, job: Job, affected: frozenset[str], standing: RolledBack
-    ) -> RolledBack:
+    def _go_on(self, stopped: Stopped, job: Job, standing: RolledBack) -> RolledBack:
         failed = self._has_failed(stopped, standing)
         if failed and standing.launches >= LAUNCHES_MAX:
             return replace(standing, attention=stopped.launched_in_vain(standing.launches))
         is_launched = standing.launches > 0 and not failed
+        found = self._read_on(stopped, standing.place)
+        if found is not None:
+            standing = replace(standing, devices=standing.devices + len(found.new))
+            return self._by_group(stopped, found, standing, is_launched=is_launched)
         members = self._members(stopped)
+        found = self._read_anew(stopped, known=members or frozenset())
+        standing = _begun_anew(standing, len(members or ()) + len(found.new))
+        if not members and found.is_whole and not found.names:
+            return replace(standing, outcome=Outcome.UNCHANGED)
         if members is None and is_launched:
-            return self._by_name(stopped, affected, standing)
+            return self._by_name(stopped, found, standing)
         # A launch may have failed for one thing that is gone: a group does without it.
-        at_once = not failed and len(affected) <= SNAPSHOT_THINGS_MAX and not _is_at_work(job)
-        if members is None and at_once:
-            return self._launch(stopped, stopped.things(affected), standing, is_continuous=False)
-        return self._by_group(stopped, affected, members, standing, is_launched=is_launched)
+        few = found.is_whole and len(found.names) <= SNAPSHOT_THINGS_MAX
+        if members is None and few and not failed and not _is_at_work(job):
+            targets = stopped.things(found.names)
+            return self._launch(stopped, targets, standing, is_continuous=False)
+        if members is None:
+            self.jobs.create_group(stopped.group, stopped.description)
+        return self._by_group(stopped, found, standing, is_launched=is_launched)
+
+    def _read_on(self, stopped: Stopped, place: Place | None) -> Affected | None:
+        """Return what is behind a place; None if there is no place, or AWS does not know it."""
+        if place is None or place.statuses != _statuses(stopped):
+            return None
+        job_id = stopped.rollout.key.job_id
+        try:
+            return affected(self.jobs, job_id, place, at=self.clock.now())
+        except NotFound:
+            raise
+        except Refused:
+            if place.token is None:
+                raise
+            return None
+
+    def _read_anew(self, stopped: Stopped, *, known: frozenset[str]) -> Affected:
+        """Return what is not in the group, from the beginning."""
+        job_id, place = stopped.rollout.key.job_id, Place(_statuses(stopped))
+        return affected(self.jobs, job_id, place, known=known, at=self.clock.now())
 
     def _has_failed(self, stopped: Stopped, standing: RolledBack) -> bool:
         """Whether the workflow that was to launch the job has ended, and left no rollout."""
@@ -183,67 +202,61 @@ class RollingBack:
             names = self.jobs.things_in([stopped.group_arn])
         except NotFound:
             return None
-        if names is None:
-            message = f"thing group {stopped.group} holds too many things to list"
-            raise Refused(message)
-        return names
+        # Where there are too many to list, all are added again: that changes nothing.
+        return frozenset() if names is None else names
 
-    def _by_name(
-        self, stopped: Stopped, affected: frozenset[str], standing: RolledBack
-    ) -> RolledBack:
+    def _by_name(self, stopped: Stopped, found: Affected, standing: RolledBack) -> RolledBack:
         """Look whether a job that was launched on things by name is for all of them still."""
         standing = replace(standing, outcome=Outcome.ROLLED_BACK)
         try:
             targets = self.jobs.describe(stopped.job_id).targets
         except NotFound:
             return standing
-        late = [name for name in sorted(affected) if stopped.things([name])[0] not in targets]
+        late = [name for name in sorted(found.names) if stopped.things([name])[0] not in targets]
         return replace(standing, attention=stopped.came_late(late)) if late else standing
 
     def _by_group(
-        self,
-        stopped: Stopped,
-        affected: frozenset[str],
-        members: frozenset[str] | None,
-        standing: RolledBack,
-        *,
-        is_launched: bool,
+        self, stopped: Stopped, found: Affected, standing: RolledBack, *, is_launched: bool
     ) -> RolledBack:
-        """Put the things into the group, as many as one pass may, and launch once they are in."""
-        if members is None:
-            self.jobs.create_group(stopped.group, stopped.description)
-        missing = sorted(affected.difference(members or ()))
-        refusals = self._add(stopped, missing)
-        added = min(len(missing), ADDITIONS_MAX) - len(refusals)
-        if added and len(missing) > ADDITIONS_MAX:
+        """Put the things into the group, and launch once nobody else is to be put there."""
+        refusals = self._add(stopped, sorted(found.names))
+        left_out = standing.left_out + len(refusals.keys() & found.new)
+        standing = replace(standing, place=found.place, left_out=left_out)
+        for name, refusal in refusals.items():
+            standing = replace(standing, example=f"{name}: {refusal}")
+        if not found.is_whole:
             return replace(standing, outcome=Outcome.MORE)
-        if refusals:
-            name, why = next(iter(refusals.items()))
-            attention = stopped.left_out(len(missing) - added, f"{name}: {why}")
+        if standing.left_out:
+            attention = stopped.left_out(standing.left_out, standing.example)
             standing = replace(standing, attention=attention)
         if is_launched:
             return replace(standing, outcome=Outcome.ROLLED_BACK)
-        if not added and not members:
+        if standing.devices <= standing.left_out:
             return standing
         return self._launch(stopped, [stopped.group_arn], standing, is_continuous=True)
 
-    def _add(self, stopped: Stopped, missing: Sequence[str]) -> dict[str, str]:
-        """Add things to the group; return those that cannot be added, and why."""
-        # Each pass begins elsewhere, so that things that cannot be added are in nobody's way.
-        first = stopped.rollout.revision * ADDITIONS_MAX % max(1, len(missing))
-        chosen = [*missing[first:], *missing[:first]][:ADDITIONS_MAX]
-        refusals: dict[str, str] = {}
-        for start in range(0, len(chosen), ADDITIONS_AT_ONCE):
-            refusals |= self._add_lot(stopped.group, chosen[start : start + ADDITIONS_AT_ONCE])
+    def _add(self, stopped: Stopped, names: Sequence[str]) -> dict[str, Refused]:
+        """
+        Add things to the group; return those that cannot be added, and why.
+
+        Raises:
+            Refused: None can, and not for want of the thing: what is in the way may go away.
+        """
+        refusals: dict[str, Refused] = {}
+        for start in range(0, len(names), ADDITIONS_AT_ONCE):
+            refusals |= self._add_lot(stopped.group, names[start : start + ADDITIONS_AT_ONCE])
+        others = [each for each in refusals.values() if not isinstance(each, NotFound)]
+        if others and len(refusals) == len(names):
+            raise others[0]
         return refusals
 
-    def _add_lot(self, group: str, names: Sequence[str]) -> dict[str, str]:
+    def _add_lot(self, group: str, names: Sequence[str]) -> dict[str, Refused]:
         try:
             self.jobs.add_to_group(group, names)
         except Refused as error:
             if len(names) == 1:
-                return {names[0]: str(error)}
-            refusals: dict[str, str] = {}
+                return {names[0]: error}
+            refusals: dict[str, Refused] = {}
             for name in names:
                 refusals |= self._add_lot(group, [name])
             return refusals
@@ -254,12 +267,13 @@ class RollingBack:
     ) -> RolledBack:
         given = stopped.enrolment(targets, is_continuous=is_continuous).to_workflow_input()
         parse_enrolment(given)  # What the workflow would refuse is better refused here.
-        name = execution_name(stopped.job_id, stopped.rollout.revision)
+        # Named by its number, one whose note was lost is found again, and not started twice.
+        number = standing.launches + 1
         return replace(
             standing,
             outcome=Outcome.APPLIED,
-            execution=self.workflow.start(name, given),
-            launches=standing.launches + 1,
+            execution=self.workflow.start(execution_name(stopped.job_id, number), given),
+            launches=number,
         )
 
     def _announce(
@@ -306,14 +320,27 @@ def _needs_attention(rollout: Rollout, decision: Decision, attention: Attention)
     )
 
 
-def _left_by(rollout: Rollout, before: Mapping[str, Any]) -> RolledBack:
+def _left_by(before: Mapping[str, Any]) -> RolledBack:
     """Return what the pass before left; without attention, and not applied until it is."""
+    place = before.get("place")
     return RolledBack(
         Outcome.UNAPPLIED,
+        devices=before.get("devices", 0),
+        left_out=before.get("left_out", 0),
+        example=before.get("example", ""),
+        place=Place.from_document(place) if place else None,
         execution=before.get("execution"),
-        # Of a pass whose note is lost only the link is left.
-        launches=before.get("launches", int(rollout.rolled_back_by is not None)),
+        launches=before.get("launches", 0),
     )
+
+
+def _begun_anew(standing: RolledBack, devices: int) -> RolledBack:
+    """Return what stands where the executions are read from the beginning."""
+    return replace(standing, devices=devices, left_out=0, example="", place=None)
+
+
+def _statuses(stopped: Stopped) -> tuple[ExecutionStatus, ...]:
+    return tuple(sorted(stopped.rollback.statuses))
 
 
 def _is_at_work(job: Job) -> bool:

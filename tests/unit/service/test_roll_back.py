@@ -1,6 +1,8 @@
 """Rolling back: whoever took up a release that was stopped gets the job that undoes it, once."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -28,11 +30,13 @@ from tidegate.domain.rollout import AbortRequest, Rollout, RolloutKey, Tripwires
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import NotFound, Refused, RetryLater
 from tidegate.ports import POLICY_TAG
-from tidegate.service import roll_back
-from tidegate.service.roll_back import ADDITIONS_MAX, LAUNCHES_MAX, RollingBack
+from tidegate.service import affected
+from tidegate.service.roll_back import LAUNCHES_MAX, RollingBack
 from tidegate.service.steer import Outcome
 from tidegate.service.stopped import rollback_job_id
 
+#: Two pages of 250, the first of which is not enough.
+THINGS_IN_A_PASS = 500
 JOB = "release-7"
 START = 1_790_000_000.0
 UNDO = f"release-7-rollback-{int(START):x}"
@@ -52,6 +56,26 @@ POLICY = Policy(
     pace=Pace(PaceMode.THROTTLE, start_per_minute=10, max_per_minute=1000),
     on_abort=OnAbort(rollback=Rollback(("document", '{"operation": "restore"}'))),
 )
+
+
+#: Passes after which a test gives up.
+PASSES_MAX = 100
+
+
+class Counting(Interference):
+    """Counts calls by their operation."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    @contextmanager
+    def around(self, operation: str) -> Iterator[None]:
+        """Run one operation, and count it."""
+        self.calls[operation] += 1
+        with super().around(operation):
+            yield
 
 
 class Stage:
@@ -115,6 +139,18 @@ class Stage:
     def roll_back(self) -> Outcome:
         """Decide, and do the pass."""
         return self.apply(self.decide())
+
+    def roll_back_until(self, outcome: Outcome) -> list[Outcome]:
+        """Decide and do passes until one comes to this; return what all came to."""
+        self.clock.advance(600)
+        outcomes = [self.roll_back()]
+        for _ in range(PASSES_MAX):
+            if outcomes[-1] is outcome:
+                break
+            self.clock.advance(40)
+            outcomes.append(self.roll_back())
+        assert outcomes[-1] is outcome
+        return outcomes
 
     def enrolled(self) -> None:
         """Let the workflow that was started create its job and claim it."""
@@ -240,44 +276,104 @@ def test_applying_it_twice_launches_once(stage: Stage) -> None:
     assert len(stage.bus.details("Rollback Launched")) == 1
 
 
-@pytest.mark.parametrize(
-    ("port", "operation"),
-    [
-        ("jobs", "describe"),
-        ("jobs", "executions"),
-        ("jobs", "things_in"),
-        ("jobs", "create_group"),
-        ("jobs", "add_to_group"),
-        ("workflow", "start"),
-        ("bus", "publish"),
-        ("ledger", "note_steps"),
-        ("ledger", "link_rollback"),
-        ("ledger", "mark_applied"),
-    ],
-)
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at_work", [False, True])
-def test_dying_midway_and_trying_again_launches_one_job(
-    stage: Stage, port: str, operation: str, when: str, *, at_work: bool
-) -> None:
-    """Wherever it dies, the same job is launched for the same devices, and people are told."""
-    if at_work:
-        stage.report(ExecutionStatus.IN_PROGRESS, 6)
-    getattr(getattr(stage, port).faults, when)(operation, RuntimeError("died"))
-    revision = stage.decide()
-    for _ in range(2):
-        try:
-            stage.apply(revision)
-        except RuntimeError:
-            continue
+class Killing(Interference):
+    """Kills whoever makes the call of a number, over all ports that share it."""
 
-    assert stage.apply(revision) in (Outcome.APPLIED, Outcome.ROLLED_BACK)
-    (enrolment,) = stage.launches
-    assert enrolment.job_id == stage.rollout.rolled_back_by == UNDO
-    assert stage.bus.details("Rollback Launched")
-    assert stage.ledger.steps(stage.key, limit=10)
-    if at_work:
-        assert stage.jobs.groups[GROUP] == names([1, 2, 3])
+    def __init__(self, number: int, when: str) -> None:
+        """Kill at that call, ``before`` or ``after`` it has done its work; at none for 0."""
+        super().__init__()
+        self._left = number
+        self._when = when
+        self.calls = 0
+
+    @contextmanager
+    def around(self, operation: str) -> Iterator[None]:
+        """Run one operation, or half of it."""
+        self.calls += 1
+        self._left -= 1
+        dies = self._left == 0
+        if dies and self._when == "before":
+            raise RuntimeError(operation)
+        with super().around(operation):
+            yield
+        if dies:
+            raise RuntimeError(operation)
+
+
+def rolled_back(stage: Stage, killing: Killing, *, heals: bool) -> None:
+    """Roll back to the end, though whoever does it may die once; its launch fails once."""
+    ports = (stage.jobs, stage.ledger, stage.workflow, stage.bus)
+    revision, seen = stage.decide(), 0
+    for _ in range(PASSES_MAX):
+        for port in ports:
+            port.faults = killing
+        try:
+            outcome = stage.apply(revision)
+        except RuntimeError:
+            outcome = None
+        for port in ports:
+            port.faults = Interference()
+        stage.clock.advance(40)
+        if outcome is Outcome.ROLLED_BACK:
+            return
+        if outcome is not None or heals:
+            revision = stage.decide()  # Otherwise the workflow invokes the step again.
+        if len(stage.launches) > seen:
+            seen = len(stage.launches)
+            (stage.refused if seen == 1 else stage.enrolled)()
+    pytest.fail("never rolled back")
+
+
+def few(stage: Stage) -> None:
+    """Let few devices have taken the release."""
+    stage.report(ExecutionStatus.SUCCEEDED, 1, 2, 3)
+
+
+def at_work(stage: Stage) -> None:
+    """Let some devices be at work still."""
+    few(stage)
+    stage.report(ExecutionStatus.IN_PROGRESS, 6)
+
+
+def many(stage: Stage) -> None:
+    """Let more devices have taken it than one pass adds, some of which are gone."""
+    stage.jobs.page_size = 25
+    stage.report(ExecutionStatus.SUCCEEDED, *range(60))
+    stage.jobs.unregistered = names([7, 40])
+
+
+@pytest.mark.parametrize("story", [few, at_work, many])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("heals", [False, True], ids=["invoked again", "decided anew"])
+def test_killed_at_any_call_it_launches_the_same_job_for_the_same_devices(
+    monkeypatch: pytest.MonkeyPatch, story: Callable[[Stage], None], when: str, *, heals: bool
+) -> None:
+    """
+    Group made, things added, job launched, link written: each is there once in the end.
+
+    So too if the workflow dies with it, and another one begins with a decision of its own. The
+    first launch fails, and whoever died must see that all the same.
+    """
+    monkeypatch.setattr(affected, "THINGS_ENOUGH", 30)
+
+    def told(number: int) -> tuple[Any, ...]:
+        stage = Stage()
+        story(stage)
+        stage.clock.advance(600)
+        killing = Killing(number, when)
+        rolled_back(stage, killing, heals=heals)
+        assert stage.bus.details("Rollback Launched")
+        assert stage.ledger.steps(stage.key, limit=10)
+        assert stage.rollout.rolled_back_by == UNDO
+        assert len({each["problem"] for each in stage.problems}) == (story is many)
+        calls.append(killing.calls)
+        return stage.launches, stage.jobs.groups, stage.jobs.describe(UNDO).targets
+
+    calls: list[int] = []
+    undisturbed = told(0)
+    assert len(undisturbed[0]) == 2
+    for number in range(1, calls[0] + 1):
+        assert told(number) == undisturbed, f"killed at call {number}"
 
 
 def test_the_rollback_may_have_a_policy_and_statuses_of_its_own() -> None:
@@ -382,18 +478,113 @@ def test_a_job_takes_only_so_many_things_by_name(devices: int, *, by_name: bool)
 
 def test_a_large_group_is_filled_before_the_job_is_launched() -> None:
     """Whoever is in it by then is rolled back at the job's rate, and no pass takes for ever."""
-    devices = 2 * ADDITIONS_MAX + 1
+    devices = 2 * THINGS_IN_A_PASS + 1
     stage = Stage()
     stage.report(ExecutionStatus.SUCCEEDED, *range(devices))
+    outcomes = stage.roll_back_until(Outcome.APPLIED)
 
-    assert [stage.roll_back() for _ in range(2)] == [Outcome.MORE] * 2
-    assert stage.launches == []
-    assert len(stage.jobs.groups[GROUP]) == 2 * ADDITIONS_MAX
-    assert stage.roll_back() is Outcome.APPLIED
+    assert outcomes[:3] == [Outcome.MORE] * 3
     assert stage.jobs.groups[GROUP] == names(range(devices))
-    assert len(stage.added) == devices
+    assert sorted(stage.added) == sorted(names(range(devices)))
     (told,) = stage.bus.details("Rollback Launched")
     assert told["devices"] == devices  # type: ignore[index]
+
+
+def test_devices_that_finish_while_a_group_is_filled_are_in_it_too() -> None:
+    """The job begins with them, at its rate."""
+    stage = Stage()
+    stage.report(ExecutionStatus.SUCCEEDED, *range(THINGS_IN_A_PASS + 1))
+    stage.report(ExecutionStatus.IN_PROGRESS, 9998, 9999)
+    stage.clock.advance(600)
+    assert stage.roll_back() is Outcome.MORE
+    for late in (9998, 9999):
+        stage.clock.advance(20)
+        stage.report(ExecutionStatus.SUCCEEDED, late)
+        stage.clock.advance(20)
+        outcome = stage.roll_back()
+
+    assert outcome is Outcome.APPLIED
+    assert stage.jobs.groups[GROUP] == names([*range(THINGS_IN_A_PASS + 1), 9998, 9999])
+
+
+@pytest.mark.parametrize("statuses", [["SUCCEEDED"], ["FAILED", "SUCCEEDED"]])
+def test_a_rollback_takes_calls_in_proportion_to_its_devices(
+    monkeypatch: pytest.MonkeyPatch, statuses: list[str]
+) -> None:
+    """One addition for each, and the pages of the list once: not once more in each pass."""
+    monkeypatch.setattr(affected, "THINGS_ENOUGH", 30)
+    wanted = frozenset(ExecutionStatus(each) for each in statuses)
+    rollback = Rollback(("document", "{}"), statuses=wanted)
+    policy = replace(POLICY, on_abort=OnAbort(rollback=rollback))
+
+    def listed(devices: int) -> tuple[int, int]:
+        stage = Stage(policy)
+        stage.jobs.page_size = 25
+        stage.jobs.faults = counting = Counting()
+        for status in wanted:
+            share = devices // len(wanted)
+            first = share * sorted(wanted).index(status)
+            stage.report(status, *range(first, first + share))
+        passes = len(stage.roll_back_until(Outcome.APPLIED))
+        assert len(stage.added) == devices
+        return passes, counting.calls["executions"] + counting.calls["things_in"]
+
+    for devices in (500, 1000, 2000):
+        passes, lists = listed(devices)
+        assert passes <= devices / 50 + 3
+        assert lists <= devices / 25 + 2 * len(wanted) + 1
+
+
+def test_a_place_that_aws_has_forgotten_costs_no_more_than_reading_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in the group already is not added again, and the passes go on behind it."""
+    monkeypatch.setattr(affected, "THINGS_ENOUGH", 30)
+    stage = Stage()
+    stage.jobs.page_size = 25
+    stage.report(ExecutionStatus.SUCCEEDED, *range(400))
+    assert [stage.roll_back() for _ in range(3)] == [Outcome.MORE] * 3
+    stage.between_jobs_calls.before("executions", Refused("the token is not valid"))
+    stage.roll_back_until(Outcome.APPLIED)
+
+    assert stage.jobs.groups[GROUP] == names(range(400))
+    assert len(stage.added) == 400
+    (told,) = stage.bus.details("Rollback Launched")
+    assert told["devices"] == 400  # type: ignore[index]
+    assert stage.problems == []
+
+
+def test_a_group_that_is_too_large_to_be_listed_is_filled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Adding a thing again changes nothing: where AWS forgets the place, all are added again."""
+    monkeypatch.setattr(affected, "THINGS_ENOUGH", 30)
+    stage = Stage()
+    stage.jobs.page_size = 25
+    stage.report(ExecutionStatus.SUCCEEDED, *range(200))
+    stage.roll_back()
+    monkeypatch.setattr(stage.jobs, "things_in", lambda _: None)
+    stage.between_jobs_calls.before("executions", Refused("the token is not valid"))
+    stage.roll_back_until(Outcome.APPLIED)
+
+    assert stage.jobs.groups[GROUP] == names(range(200))
+
+
+def test_a_policy_that_rolls_back_more_devices_is_read_for_anew() -> None:
+    """Adjusted midway: devices of an outcome that nobody looked for before are in the group too."""
+    stage = Stage()
+    stage.report(ExecutionStatus.SUCCEEDED, *range(120))
+    stage.report(ExecutionStatus.FAILED, *range(200, 220))
+    assert stage.roll_back() is Outcome.APPLIED
+    stage.enrolled()
+    both = frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED})
+    adjusted = replace(POLICY, on_abort=OnAbort(rollback=Rollback(("document", "{}"), None, both)))
+    stage.ledger.adjust(stage.key, adjusted, keeps_bound=True, at=START)
+    stage.clock.advance(600)
+
+    assert stage.roll_back() is Outcome.ROLLED_BACK
+    assert stage.jobs.groups[GROUP] == names([*range(120), *range(200, 220)])
+    assert len(stage.added) == 140
 
 
 def test_a_thing_that_is_gone_stops_nobody_else() -> None:
@@ -413,16 +604,31 @@ def test_a_thing_that_is_gone_stops_nobody_else() -> None:
 
 def test_things_that_are_gone_are_in_nobody_s_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than one pass tries: those behind them have their turn all the same."""
-    monkeypatch.setattr(roll_back, "ADDITIONS_MAX", 50)
+    monkeypatch.setattr(affected, "THINGS_ENOUGH", 50)
     stage = Stage()
+    stage.jobs.page_size = 50
     stage.report(ExecutionStatus.SUCCEEDED, *range(150))
-    stage.jobs.unregistered = names(range(60))
-    outcomes = [stage.roll_back() for _ in range(12)]
+    stage.jobs.unregistered = names(range(90, 150))
+    stage.roll_back_until(Outcome.APPLIED)
+    stage.enrolled()
 
-    assert stage.jobs.groups[GROUP] == names(range(60, 150))
-    assert Outcome.APPLIED in outcomes
-    assert outcomes[-1] is Outcome.ROLLED_BACK
+    assert stage.roll_back() is Outcome.ROLLED_BACK
+    assert stage.jobs.groups[GROUP] == names(range(90))
     assert len(stage.launches) == 1
+    (told,) = stage.problems
+    assert told["problem"].startswith("60 of the devices")
+
+
+def test_what_is_in_the_way_of_all_things_lets_none_out(stage: Stage) -> None:
+    """A permission that is missing says nothing of a thing: once it is there, all are added."""
+    stage.report(ExecutionStatus.IN_PROGRESS, 6)
+    # The three at once, and then one by one.
+    stage.between_jobs_calls.before("add_to_group", *[Refused("not authorized")] * 4)
+
+    assert stage.roll_back() is Outcome.UNAPPLIED
+    assert "not authorized" in stage.problems[0]["problem"]
+    assert stage.roll_back() is Outcome.APPLIED
+    assert stage.jobs.groups[GROUP] == names([1, 2, 3])
 
 
 def test_only_things_that_are_gone_launch_nothing() -> None:
@@ -434,21 +640,6 @@ def test_only_things_that_are_gone_launch_nothing() -> None:
     assert stage.roll_back() is Outcome.UNAPPLIED
     assert stage.launches == []
     assert "120 of the devices" in stage.problems[0]["problem"]
-
-
-def test_more_devices_than_can_be_listed_are_left_to_people(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Nothing is half-done: the limit and the way out are named."""
-    monkeypatch.setattr(roll_back, "PAGES_MAX", 2)
-    stage = Stage()
-    stage.jobs.page_size = 10
-    stage.report(ExecutionStatus.SUCCEEDED, *range(21))
-
-    assert stage.roll_back() is Outcome.UNAPPLIED
-    assert "more than 2 pages" in stage.problems[0]["problem"]
-    assert stage.launches == []
-    assert stage.jobs.groups == {}
 
 
 # launches that fail

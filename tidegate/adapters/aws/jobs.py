@@ -33,7 +33,7 @@ from tidegate.domain.jobs import (
 )
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import Refused, RetryLater, TidegateError
-from tidegate.ports import POLICY_TAG
+from tidegate.ports import POLICY_TAG, ExecutionPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -188,23 +188,34 @@ class IotJobs:
         self, job_id: str, status: ExecutionStatus | None = None
     ) -> Iterator[Sequence[ExecutionSummary]]:
         """Yield pages of the job's executions, newest-updated first; raises NotFound."""
-        members: dict[str, Any] = {} if status is None else {"status": status.value}
+        token: str | None = None
         for _ in range(EXECUTION_PAGES_MAX):
-            with translated(f"ListJobExecutionsForJob {job_id}"):
-                answer = self._client.list_job_executions_for_job(
-                    jobId=job_id, maxResults=PAGE_SIZE, **members
-                )
-            yield [
-                _execution(each["thingArn"], each["jobExecutionSummary"])
-                for each in answer.get("executionSummaries", [])
-            ]
-            if not answer.get("nextToken"):
+            page = self.executions_page(job_id, status, token)
+            yield page.rows
+            if page.token is None:
                 return
-            members["nextToken"] = answer["nextToken"]
+            token = page.token
         message = (
             f"job {job_id} has more than {EXECUTION_PAGES_MAX * PAGE_SIZE} executions: split it"
         )
         raise Refused(message)
+
+    def executions_page(
+        self, job_id: str, status: ExecutionStatus | None = None, token: str | None = None
+    ) -> ExecutionPage:
+        """Return one page of the job's executions, the first by default; raises NotFound."""
+        members: dict[str, Any] = {} if status is None else {"status": status.value}
+        if token is not None:
+            members["nextToken"] = token
+        with translated(f"ListJobExecutionsForJob {job_id}"):
+            answer = self._client.list_job_executions_for_job(
+                jobId=job_id, maxResults=PAGE_SIZE, **members
+            )
+        rows = [
+            _execution(each["thingArn"], each["jobExecutionSummary"])
+            for each in answer.get("executionSummaries", [])
+        ]
+        return ExecutionPage(rows, answer.get("nextToken") or None)
 
     def active(self) -> Iterator[Sequence[JobListing]]:
         """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""

@@ -33,7 +33,7 @@ from tidegate.domain.jobs import (
 )
 from tidegate.domain.settings import JobSettings, refusals
 from tidegate.errors import NotFound, Refused
-from tidegate.ports import Clock
+from tidegate.ports import Clock, ExecutionPage
 
 #: As many rows as ListJobs and ListJobExecutionsForJob give at once.
 PAGE_SIZE = 250
@@ -322,14 +322,22 @@ class MemoryJobs:
         self, job_id: str, status: ExecutionStatus | None = None
     ) -> Iterator[Sequence[ExecutionSummary]]:
         """Yield pages of the job's executions, newest-updated first; raises NotFound."""
-        start, total = 0, 1
-        while start < total:
-            with self.faults.around("executions"):
-                self._known(job_id)
-                rows = [each for each in self._listed(job_id) if status in (None, each.status)]
-                page = rows[start : start + self.page_size]
-            yield page
-            start, total = start + self.page_size, len(rows)
+        page = self.executions_page(job_id, status)
+        yield page.rows
+        while page.token is not None:
+            page = self.executions_page(job_id, status, page.token)
+            yield page.rows
+
+    def executions_page(
+        self, job_id: str, status: ExecutionStatus | None = None, token: str | None = None
+    ) -> ExecutionPage:
+        """Return one page of the job's executions, the first by default; raises NotFound."""
+        with self.faults.around("executions"):
+            self._known(job_id)
+            rows = [each for each in self._listed(job_id) if status in (None, each.status)]
+            start = int(token or 0)
+            end = start + self.page_size
+            return ExecutionPage(rows[start:end], str(end) if end < len(rows) else None)
 
     def active(self) -> Iterator[Sequence[JobListing]]:
         """Yield pages of all jobs that are SCHEDULED or IN_PROGRESS, each page one request."""
