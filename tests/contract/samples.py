@@ -6,7 +6,8 @@ from typing import Any
 
 from tidegate.domain.course import About, Agreement, Course, Proposal, Question
 from tidegate.domain.decision import Attention, Decision, Evidence, Verdict
-from tidegate.domain.delays import Delays
+from tidegate.domain.delays import AGES, Delays
+from tidegate.domain.durations import Durations
 from tidegate.domain.evidence import Bucket, Restarting
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Folded, Memory
@@ -79,6 +80,7 @@ MEMORY = Memory(
     ),
     Delays().learn([Bucket(97, 2, 90)] * 50, 50 + 1 / 3),
     ("nord-süd", 'old "A"'),
+    Durations((9,) * AGES, (4,) * AGES, 30 + 1 / 3),
 )
 
 SETTINGS = JobSettings(
@@ -123,7 +125,7 @@ SEASONED = replace(
     memory=MEMORY,
     course=COURSE,
     policy_version=3,
-    listing=Listing(seen_until=NOW + 1 / 3, surplus=-2),
+    listing=Listing(seen_until=NOW + 1 / 3, surplus=-2, minutes_taken=(3, 0, 7)),
     park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
     abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),
     aborting=True,

@@ -966,9 +966,10 @@ def test_the_listing_is_remembered(ledger: Ledger) -> None:
     """How far executions were read is part of the rollout, and says nothing else of it."""
     enrolled(ledger)
 
-    ledger.note_listing(KEY, Listing(seen_until=NOW + 0.75, surplus=4))
+    listing = Listing(seen_until=NOW + 0.75, surplus=4, minutes_taken=(7, 0, 2))
+    ledger.note_listing(KEY, listing)
 
-    assert ledger.rollout(KEY) == replace(FRESH, listing=Listing(NOW + 0.75, 4))
+    assert ledger.rollout(KEY) == replace(FRESH, listing=listing)
 
 
 def test_writers_at_the_same_moment_lose_nothing(

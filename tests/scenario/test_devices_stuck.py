@@ -104,7 +104,11 @@ def test_only_a_step_timer_that_runs_is_extended(make_device_world: MakeWorld) -
 
 
 def test_how_long_is_too_long_is_learned_from_the_fleet(make_device_world: MakeWorld) -> None:
-    """Without a time in the policy, nobody is ended before the fleet has shown its own."""
+    """
+    Without a time in the policy, nobody is ended before the fleet has shown its own.
+
+    Once all are notified reviews are five minutes apart; what is learned does not depend on that.
+    """
     world = make_device_world(
         things=4000,
         doings=silent(SILENT),
@@ -116,7 +120,7 @@ def test_how_long_is_too_long_is_learned_from_the_fleet(make_device_world: MakeW
     execution = world.execution(SILENT)
     assert execution.status is ExecutionStatus.FAILED
     silent_minutes = (execution.updated_at - (execution.started_at or 0.0)) / 60
-    assert 30 <= silent_minutes <= 240
+    assert 30 <= silent_minutes <= 30 + 6
     assert world.outcomes()[ExecutionStatus.SUCCEEDED] == 3999
     assert [each["things"] for each in world.announced("Execution Reaped")] == [[SILENT]]
 

@@ -25,7 +25,7 @@ from tidegate.domain.rollout import Hold
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings
 from tidegate.domain.situation import REVIEW_MINUTES, Readiness, Situation
 from tidegate.domain.stuck import after_minutes
-from tidegate.domain.timeouts import Suggested, at_work_minutes, suggested
+from tidegate.domain.timeouts import Suggested, suggested
 from tidegate.domain.weigh import FENCE_SHARE, Weighed
 
 #: A device that has said nothing for so long is taken not to come back, where a job has no timeout.
@@ -94,17 +94,12 @@ def all_notified(case: Case) -> bool:
 
 
 def timeout_suggested(case: Case) -> Suggested | None:
-    """Return the in-progress time-out that devices' delays suggest, None if the one there fits."""
+    """Return the in-progress time-out that durations suggest, None if the one there fits."""
     situation, within, job = case.situation, case.policy.timeout, case.situation.job
     if within is None or job is None or situation.readiness is not Readiness.COMPLETE:
         return None
-    now_minute = (case.now - job.created_at) / situation.minute_seconds
-    return suggested(
-        case.weighed.memory.delays,
-        within,
-        standing_minutes=case.standing.timeout_minutes or case.policy.job.timeout_minutes,
-        in_progress_minutes=at_work_minutes(situation.counts.by_bucket, now_minute),
-    )
+    standing = case.standing.timeout_minutes or case.policy.job.timeout_minutes
+    return suggested(case.weighed.memory.durations, within, standing_minutes=standing)
 
 
 def needs_attending(case: Case) -> bool:
@@ -116,7 +111,7 @@ def needs_attending(case: Case) -> bool:
     ):
         return False
     stuck, memory = case.policy.stuck, case.weighed.memory
-    knows_stuck = stuck is not None and after_minutes(stuck, memory.delays) is not None
+    knows_stuck = stuck is not None and after_minutes(stuck, memory.durations) is not None
     return (
         situation.unsettled
         or (knows_stuck and job.counts.in_progress > 0)

@@ -21,10 +21,6 @@ AGES = 90
 REACHED_MIN = 20
 #: The same before newer devices are held against it.
 COMPARED_MIN = 500
-#: Devices that must have reached an age before it is said of all what becomes of nearly all.
-NEARLY_ALL_MIN = 500
-#: Share of devices that nearly all leaves out.
-REST_SHARE = 0.001
 #: Standard errors by which a learned share may be too low, where devices are held against it.
 ERRORS = 3.0
 #: A needless brake at one look, at most: it costs minutes, not the release.
@@ -44,27 +40,21 @@ class Delays:
         reached: Devices that were seen at each age, in minutes.
         uncleared: Of those, devices that had no outcome by then, or a harmful one.
         until: Minutes from the job's creation to the last look.
-        unfinished: Of those that reached an age, devices that had no outcome at all by then.
     """
 
     reached: tuple[int, ...] = (0,) * AGES
     uncleared: tuple[int, ...] = (0,) * AGES
     until: float = 0.0
-    unfinished: tuple[int, ...] = (0,) * AGES
 
     def learn(self, buckets: Sequence[Bucket], now_minute: float) -> "Delays":
         """Return what is known after a look at the buckets, each taken in once at an age."""
         reached, uncleared = list(self.reached), list(self.uncleared)
-        unfinished = list(self.unfinished)
         for index, age in _ages(len(buckets), now_minute):
             bucket = buckets[index]
             if bucket.started and age > _age(index, self.until):
                 reached[age] += bucket.started
                 uncleared[age] += bucket.started - bucket.cleared
-                unfinished[age] += bucket.in_flight
-        return Delays(
-            tuple(reached), tuple(uncleared), max(self.until, now_minute), tuple(unfinished)
-        )
+        return Delays(tuple(reached), tuple(uncleared), max(self.until, now_minute))
 
     def shares(self) -> list[float]:
         """
@@ -78,21 +68,6 @@ class Delays:
                 last = min(last, uncleared / reached)
             shares.append(last)
         return shares
-
-    def finished_minutes(self) -> int | None:
-        """
-        Return the age, in minutes, by which all but one in a thousand devices have an outcome.
-
-        None while too few devices are known, and where more than that are older than all ages told
-        apart: it is never guessed lower than what was seen.
-        """
-        known = [age for age in range(AGES) if self.reached[age] >= REACHED_MIN]
-        late = [age for age in known if self.unfinished[age] > REST_SHARE * self.reached[age]]
-        age = late[-1] + 1 if late else 0
-        if age >= AGES or self.reached[age] < NEARLY_ALL_MIN:
-            return None
-        # Ages are counted from the end of the minute in which devices started.
-        return age + 1
 
     def mean_minutes(self, timeout_minutes: float) -> float:
         """Return how long a device is in flight on average, at most the job's timeout."""
@@ -167,7 +142,6 @@ class Delays:
             "reached": [*self.reached],
             "uncleared": [*self.uncleared],
             "until": self.until,
-            "unfinished": [*self.unfinished],
         }
 
     @classmethod
@@ -177,8 +151,6 @@ class Delays:
             tuple(int(each) for each in document["reached"]),
             tuple(int(each) for each in document["uncleared"]),
             float(document["until"]),
-            # Where it was not told apart, whoever was not cleared may have been unfinished.
-            tuple(int(each) for each in document.get("unfinished", document["uncleared"])),
         )
 
 

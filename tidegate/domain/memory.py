@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.domain.delays import Delays
+from tidegate.domain.durations import Durations
 from tidegate.domain.evidence import Bucket, Restarting
 
 #: Start buckets that are taken in anew at each review: outcomes come into them still. Older ones
@@ -54,13 +55,15 @@ class Memory:
 
     Attributes:
         folded: Evidence of old start buckets.
-        delays: How long devices take.
+        delays: How long devices take to be cleared.
         quarantined: Cohorts set apart.
+        durations: How long they take to have any outcome.
     """
 
     folded: Folded = field(default_factory=Folded)
     delays: Delays = field(default_factory=Delays)
     quarantined: tuple[str, ...] = ()
+    durations: Durations = field(default_factory=Durations)
 
     def to_document(self) -> dict[str, Any]:
         """Return it as plain JSON; infinities, which JSON lacks, as null."""
@@ -77,6 +80,7 @@ class Memory:
             },
             "delays": self.delays.to_document(),
             "quarantined": [*self.quarantined],
+            "durations": self.durations.to_document(),
         }
 
     @classmethod
@@ -84,6 +88,7 @@ class Memory:
         """Read what ``to_document`` wrote."""
         folded = document["folded"]
         started, harmed, cleared, where = folded["check"]
+        durations = document.get("durations")
         return cls(
             Folded(
                 Restarting(
@@ -98,6 +103,7 @@ class Memory:
             ),
             Delays.from_document(document["delays"]),
             tuple(document["quarantined"]),
+            Durations.from_document(durations) if durations else Durations(),
         )
 
 

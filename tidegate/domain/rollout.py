@@ -128,6 +128,7 @@ class Listing:
         ended: Executions that were read with an outcome.
         ended_at_start: Of those, the ones that started in the very second of their outcome: their
             devices report nothing but the end, or are done within a second.
+        minutes_taken: How many of them took how many whole minutes; empty before any was read.
     """
 
     seen_until: float = 0.0
@@ -135,6 +136,7 @@ class Listing:
     partial: bool = False
     ended: int = 0
     ended_at_start: int = 0
+    minutes_taken: tuple[int, ...] = ()
 
     @property
     def starts_are_reported(self) -> bool:

@@ -6,6 +6,7 @@ from enum import Enum
 
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.course import Answer, Course, Question
+from tidegate.domain.durations import Durations
 from tidegate.domain.jobs import Job
 from tidegate.domain.memory import Memory
 from tidegate.domain.outcomes import ReasonKey
@@ -48,6 +49,7 @@ class Situation:
         fleet_size: Things in all; None if unknown.
         upper_bound: The smallest bound on the failure rate established so far.
         memory: What the last review handed on.
+        durations: How long devices take; as it is now, if counts are complete.
         tallies: Of each cohort, by the key that it is told by; empty if none is told apart. Devices
             of cohorts set apart are among no other cohort's.
         apart: The counts of all devices of cohorts that ``memory`` has set apart, and that are not
@@ -81,6 +83,7 @@ class Situation:
     fleet_size: int | None = None
     upper_bound: float = 1.0
     memory: Memory = field(default_factory=Memory)
+    durations: Durations = field(default_factory=Durations)
     tallies: Mapping[str, Mapping[str, Tally]] = field(default_factory=dict)
     apart: Counts = field(default_factory=Counts)
     released: frozenset[str] = frozenset()

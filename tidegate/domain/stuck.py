@@ -8,7 +8,7 @@ same moment is the faster one.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tidegate.domain.delays import Delays
+from tidegate.domain.durations import Durations
 from tidegate.domain.executions import (
     STATUS_DETAILS_MAX,
     STEP_TIMEOUT_MINUTES_MAX,
@@ -20,7 +20,7 @@ from tidegate.domain.policy import Rescue, Stuck
 
 #: Times the age by which all but one in a thousand are done.
 _PATIENCE = 2
-#: What the fleet's own delays are taken for, at least.
+#: What the fleet's own durations are taken for, at least.
 AFTER_MINUTES_MIN = 30.0
 #: Tidegate's own pairs of ``statusDetails``: why it ended an execution, how often it extended one.
 REASON_DETAIL = "tidegate:reason"
@@ -60,11 +60,11 @@ class Patience:
         return now - self.after_minutes * self.minute_seconds
 
 
-def after_minutes(stuck: Stuck, delays: Delays) -> float | None:
+def after_minutes(stuck: Stuck, durations: Durations) -> float | None:
     """Return after how long without a sign of life one is stuck; None while that is not known."""
     if stuck.after_minutes is not None:
         return stuck.after_minutes
-    age = delays.finished_minutes()
+    age = durations.finished_minutes()
     return None if age is None else max(AFTER_MINUTES_MIN, _PATIENCE * age)
 
 

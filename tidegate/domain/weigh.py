@@ -195,7 +195,12 @@ def _by_start(harm: Harm, situation: Situation, totals: Evidence, now: float) ->
         late_limit=-math.log(harm.false_abort_risk * LATE_SHARE),
         suspects=found,
         tallies=tallies,
-        memory=Memory(folded, memory.delays.learn(strata.prompt, minute), tuple(sorted(apart))),
+        memory=Memory(
+            folded,
+            memory.delays.learn(strata.prompt, minute),
+            tuple(sorted(apart)),
+            situation.durations,
+        ),
     )
 
 

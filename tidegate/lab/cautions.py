@@ -320,7 +320,7 @@ def _of_completion(policy: Policy, devices: int) -> Iterator[Caution]:
 
 
 def _of_stuck(policy: Policy, _: int) -> Iterator[Caution]:
-    stuck, timeout, soak = policy.stuck, policy.job.timeout_minutes, policy.soak
+    stuck, timeout = policy.stuck, policy.job.timeout_minutes
     if stuck is None:
         return
     after = stuck.after_minutes
@@ -331,15 +331,6 @@ def _of_stuck(policy: Policy, _: int) -> Iterator[Caution]:
             f"An execution is stuck after {time_worded(after)}, but AWS times it out after "
             f"{time_worded(timeout)}: the rule never acts.",
             f"Write less than {time_worded(timeout)}, or leave stuck out.",
-        )
-    if after is None and soak is not None and timeout is not None and 2 * soak.minutes >= timeout:
-        yield Caution(
-            "soak-longer-than-stuck",
-            "stuck.after",
-            f"How long devices take is learned with their soak of {time_worded(soak.minutes)}, so "
-            f"that auto comes out at twice that or more, beyond the time-out of "
-            f"{time_worded(timeout)}: the rule never acts.",
-            f"Write stuck.after as a time below {time_worded(timeout)}.",
         )
     if stuck.then is Rescue.EXTEND and timeout is not None and stuck.extend_minutes >= timeout:
         yield Caution(

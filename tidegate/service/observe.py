@@ -7,9 +7,10 @@ to be read. Whatever events missed is folded in by the same rules, so counts hea
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from tidegate.domain.durations import minutes_taken
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.outcomes import Transition, sighting_of
 from tidegate.domain.rollout import Listing, Rollout, RolloutKey
@@ -38,10 +39,14 @@ class Observation:
 
     An outcome that the list tells of first may be one whose event is on its way; whoever wants to
     know whether events are published at all has reason to look.
+
+    Attributes:
+        minutes_taken: How many executions took how many whole minutes, of all that were read.
     """
 
     readiness: Readiness
     events_missing: bool = False
+    minutes_taken: Sequence[int] = field(default=(), compare=False)
 
 
 def described(jobs: Jobs, key: RolloutKey) -> Job | None:
@@ -76,7 +81,7 @@ def observe(
         RetryLater: AWS or the ledger throttles.
     """
     since = rollout.listing.seen_until
-    reading = _Reading(since)
+    reading = _Reading(since, minute_seconds)
     read: list[Transition] = []
     for rows in reading.fresh(jobs.executions(job.job_id)):
         sightings = [
@@ -92,17 +97,26 @@ def observe(
     return Observation(
         readiness=_readiness(rollout, job, reading, ledger),
         events_missing=any(_is_untold(each, rollout.enrolled_at) for each in read),
+        minutes_taken=reading.taken_in_all(rollout.listing),
     )
 
 
 class _Reading:
     """One reading of the list, newest first down to what was seen before."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, minute_seconds: float) -> None:
         self._since = since
+        self._minute_seconds = minute_seconds
         self.complete = False
         self.newest = since
         self.ended = self.ended_at_start = 0
+        self._taken = minutes_taken((), minute_seconds)
+
+    def taken_in_all(self, listing: Listing) -> tuple[int, ...]:
+        """Return how many took how long in all: a reading from nothing has them all again."""
+        if not self._since or not listing.minutes_taken:
+            return self._taken
+        return _sums(listing.minutes_taken, self._taken)
 
     def fresh(
         self, pages: Iterator[Sequence[ExecutionSummary]]
@@ -126,9 +140,13 @@ class _Reading:
         self.complete = next(pages, None) is None
 
     def _count_ends(self, rows: Sequence[ExecutionSummary]) -> None:
+        """Count who has ended, without those in the overlap: the reading before had them."""
+        seen_until = self._since + OVERLAP_SECONDS if self._since else 0.0
+        rows = [row for row in rows if row.updated_at > seen_until]
         ended = [row for row in rows if row.status in REPORTED and row.status is not _NEVER_STARTS]
         self.ended += len(ended)
         self.ended_at_start += sum(row.started_at == row.updated_at for row in ended)
+        self._taken = _sums(self._taken, minutes_taken(rows, self._minute_seconds))
 
 
 def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) -> Readiness:
@@ -144,6 +162,7 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
         partial=partial,
         ended=rollout.listing.ended + reading.ended,
         ended_at_start=rollout.listing.ended_at_start + reading.ended_at_start,
+        minutes_taken=reading.taken_in_all(rollout.listing),
     )
     ledger.note_listing(rollout.key, listing)
     if missing:
@@ -153,6 +172,10 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
     if partial or counts.unplaced(*REPORTED):
         return Readiness.UNPLACED
     return Readiness.COMPLETE
+
+
+def _sums(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
 def _is_untold(change: Transition, enrolled_at: float) -> bool:

@@ -38,7 +38,7 @@ class Reaping:
             RetryLater: AWS throttles; likewise.
         """
         stuck = rollout.policy.stuck
-        minutes = after_minutes(stuck, rollout.memory.delays) if stuck else None
+        minutes = after_minutes(stuck, rollout.memory.durations) if stuck else None
         if stuck is None or minutes is None:
             return {}
         patience = Patience(stuck, minutes, job.settings.timeout_minutes, self.minute_seconds)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tidegate.documents.announcements import needs_attention
 from tidegate.domain.decision import Decision, Verdict
+from tidegate.domain.durations import durations_of
 from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import review as decide
@@ -98,8 +99,9 @@ class Reviewing:
         if job is not None and latest is not None and latest.status is not job.status:
             observation = self._observe(rollout, latest)
             counts = self.ledger.counts(key)
-        active = self.ledger.active()
-        seen = seen_of(rollout, counts, ledger=self.ledger, now=self.clock.now())
+        active, now = self.ledger.active(), self.clock.now()
+        seen = seen_of(rollout, counts, ledger=self.ledger, now=now)
+        minute = (now - key.created_at) / self.minute_seconds
         return Situation(
             job=latest,
             counts=seen.counts,
@@ -111,6 +113,7 @@ class Reviewing:
             fleet_size=rollout.fleet_size,
             upper_bound=rollout.upper_bound,
             memory=rollout.memory,
+            durations=durations_of(observation.minutes_taken, counts.by_bucket, minute),
             tallies=seen.tallies,
             apart=seen.apart,
             released=seen.released,

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from tidegate.domain.course import Answer
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.delays import AGES, Delays
+from tidegate.domain.durations import Durations
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.outcomes import CounterKey
 from tidegate.domain.policy import Harm, Pace, PaceMode, Policy
@@ -103,7 +104,16 @@ def learned(*, cleared_after: int, never_cleared: float = 0.0, devices: int = 10
     """Return delays of a fleet in which devices are cleared at an age, in minutes, or never."""
     left = round(never_cleared * devices)
     uncleared = tuple(devices if age < cleared_after else left for age in range(AGES))
-    return Delays(reached=(devices,) * AGES, uncleared=uncleared, unfinished=uncleared)
+    return Delays(reached=(devices,) * AGES, uncleared=uncleared)
+
+
+def lasting(
+    minutes: int, *, never: float = 0.0, devices: int = 10_000, at_work: float = 0.0
+) -> Durations:
+    """Return durations of a fleet whose devices take so many minutes, or longer than all ages."""
+    left = round(never * devices)
+    unfinished = tuple(devices if age < minutes else left for age in range(AGES))
+    return Durations((devices,) * AGES, unfinished, at_work)
 
 
 def next_situation(decision: Decision, situation: Situation, **members: object) -> Situation:

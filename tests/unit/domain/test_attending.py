@@ -9,7 +9,7 @@ from tests.unit.domain.examples import (
     NOW,
     POLICY,
     SUCCEEDED,
-    learned,
+    lasting,
     next_situation,
     situation_of,
     with_job,
@@ -51,9 +51,9 @@ def test_a_look_is_taken_at_most_every_two_minutes() -> None:
 
 
 def test_executions_are_looked_at_once_it_is_known_when_they_are_stuck() -> None:
-    """By the policy or by the delays of the devices, while any is in progress."""
+    """By the policy or by how long devices take, while any is in progress."""
     stuck, by_policy = Stuck(), Stuck(after_minutes=90)
-    seasoned = replace(GOING, memory=Memory(delays=learned(cleared_after=9)))
+    seasoned = replace(GOING, durations=lasting(9))
     done = situation_of({SUCCEEDED: 900})
 
     assert attends(GOING, replace(POLICY, stuck=by_policy))

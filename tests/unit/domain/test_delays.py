@@ -46,25 +46,6 @@ def test_each_bucket_counts_once_at_each_age() -> None:
     assert again.uncleared == once.uncleared
 
 
-def test_devices_with_any_outcome_are_finished() -> None:
-    """Those that failed are not cleared, but nothing more is to come of them."""
-    delays = Delays().learn([Bucket(10, 1, 4)], 1.0)
-
-    assert (delays.uncleared[0], delays.unfinished[0]) == (6, 5)
-
-
-def test_devices_are_finished_by_the_age_beyond_which_hardly_any_is_not() -> None:
-    """A later age at which more are open counts, even if fewer devices have reached it."""
-    delays = learned(cleared_after=12)
-    slow = (*delays.unfinished[:70], 20, *delays.unfinished[71:])
-
-    assert delays.finished_minutes() == 13
-    assert replace(delays, unfinished=slow).finished_minutes() == 72
-    few = (*delays.reached[:50], *(REACHED_MIN - 1,) * (AGES - 50))
-    assert replace(delays, reached=few, unfinished=slow).finished_minutes() == 13
-    assert replace(delays, reached=(499,) * AGES).finished_minutes() is None
-
-
 def test_a_minute_later_every_bucket_is_a_minute_older() -> None:
     """Ages are told apart by minute, and devices with a harmful outcome are never cleared."""
     delays = Delays()
@@ -322,12 +303,3 @@ def test_delays_are_read_back_as_they_were_stored() -> None:
     delays = Delays().learn([Bucket(10, 1, 4)] * 3, 7 + 1 / 3)
 
     assert Delays.from_document(delays.to_document()) == delays
-
-
-def test_delays_from_before_outcomes_were_told_apart_are_read_with_care() -> None:
-    """Whoever was not cleared may have been unfinished: no time-out is guessed too low."""
-    document = Delays().learn([Bucket(10, 1, 4)] * 3, 7.0).to_document()
-    del document["unfinished"]
-
-    read = Delays.from_document(document)
-    assert read.unfinished == read.uncleared

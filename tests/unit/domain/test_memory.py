@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import buckets, rates
-from tests.unit.domain.examples import learned
+from tests.unit.domain.examples import lasting, learned
 from tidegate.domain import memory
 from tidegate.domain.delays import AGES, Delays
+from tidegate.domain.durations import Durations
 from tidegate.domain.evidence import Bucket, Restarting
 from tidegate.domain.memory import OPEN_BUCKETS, Folded, Memory, weigh_buckets
 
@@ -150,6 +151,7 @@ def test_a_memory_is_read_back_as_it_was_stored() -> None:
         Folded(Restarting().then([Bucket(9, 1, 8)] * 7, 1 / 3), (63, 7, 56, 12_345), 1 / 3),
         learned(cleared_after=7, never_cleared=0.01),
         ("north", "south"),
+        lasting(7, never=0.01, at_work=30 + 1 / 3),
     )
 
     for each in (Memory(), seasoned, replace(seasoned, quarantined=())):
@@ -169,8 +171,10 @@ def test_the_memory_of_a_million_devices_is_small() -> None:
     """It is read and written at each review, with the rollout's state."""
     row = [Bucket(999, 12, 987)] * 1001
     _, folded = weigh_buckets(Folded(), row, TOLERATED)
-    delays = Delays(*((MILLION,) * AGES,) * 2, 10_080 + 1 / 3, (MILLION,) * AGES)
+    delays = Delays(*((MILLION,) * AGES,) * 2, 10_080 + 1 / 3)
     cohorts = tuple(f"hardware-revision-{number:02}" for number in range(50))
 
-    stored = json.dumps(Memory(folded, delays, cohorts).to_document())
+    durations = Durations(*((MILLION,) * AGES,) * 2, 10_080 + 1 / 3)
+
+    stored = json.dumps(Memory(folded, delays, cohorts, durations).to_document())
     assert len(stored.encode()) < BYTES_MAX

@@ -18,6 +18,7 @@ from tests.unit.domain.examples import (
     codes,
     counts_of,
     job_counts_of,
+    lasting,
     learned,
     next_situation,
     no,
@@ -729,7 +730,7 @@ def told_by_devices() -> Iterable[tuple[Policy, Situation]]:
     yield POLICY, replace(situation_of(ONE_IN_50), reasons={("battery low", 2): 8})
     soaking = situation_of({IN_PROGRESS: 10, SUCCEEDED: 20})
     yield replace(POLICY, soak=Soak(60)), with_job(soaking, status=JobStatus.COMPLETED)
-    quick = replace(situation_of(CLEAN), memory=Memory(delays=learned(cleared_after=9)))
+    quick = replace(situation_of(CLEAN), durations=lasting(9))
     yield replace(POLICY, timeout=AdaptiveTimeout()), quick
     yield replace(POLICY, timeout=AdaptiveTimeout(sets=True)), quick
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.domain.examples import FAILED, IN_PROGRESS, NOW, SUCCEEDED, learned
-from tidegate.domain.delays import Delays
+from tests.unit.domain.examples import FAILED, IN_PROGRESS, NOW, SUCCEEDED, lasting
+from tidegate.domain.durations import Durations
 from tidegate.domain.executions import (
     STATUS_DETAILS_MAX,
     Execution,
@@ -60,27 +60,22 @@ def sent(execution: Execution, patience: Patience) -> ExecutionUpdate:
 
 def test_what_the_policy_says_goes_for_any_fleet() -> None:
     """Its owner knows best."""
-    assert after_minutes(Stuck(after_minutes=7), Delays()) == 7
+    assert after_minutes(Stuck(after_minutes=7), Durations()) == 7
 
 
-def test_a_fleet_says_by_its_own_delays_what_is_implausible() -> None:
+def test_a_fleet_says_by_its_own_durations_what_is_implausible() -> None:
     """Twice what all but one in a thousand need, at least half an hour."""
-    assert after_minutes(Stuck(), learned(cleared_after=40)) == 2 * 41
-    assert after_minutes(Stuck(), learned(cleared_after=3)) == AFTER_MINUTES_MIN
+    assert after_minutes(Stuck(), lasting(40)) == 2 * 40
+    assert after_minutes(Stuck(), lasting(3)) == AFTER_MINUTES_MIN
 
 
 @pytest.mark.parametrize(
-    "delays",
-    [
-        Delays(),
-        learned(cleared_after=5, devices=400),
-        learned(cleared_after=5, never_cleared=0.01),
-        learned(cleared_after=90),
-    ],
+    "durations",
+    [Durations(), lasting(5, devices=499), lasting(5, never=0.01), lasting(90)],
 )
-def test_while_too_little_is_known_nothing_is_stuck(delays: Delays) -> None:
+def test_while_too_little_is_known_nothing_is_stuck(durations: Durations) -> None:
     """Few devices, or more than one in a thousand that are older than all ages told apart."""
-    assert after_minutes(Stuck(), delays) is None
+    assert after_minutes(Stuck(), durations) is None
 
 
 # Which

@@ -1,4 +1,4 @@
-"""The time-out that devices' own delays suggest, and how it comes into force."""
+"""The time-out that devices' own durations suggest, and how it comes into force."""
 
 from dataclasses import replace
 
@@ -6,135 +6,94 @@ import pytest
 
 from tests.unit.domain.examples import (
     FAILED,
-    IN_PROGRESS,
     NOW,
     POLICY,
-    QUEUED,
     SUCCEEDED,
     codes,
-    learned,
+    lasting,
     next_situation,
     situation_of,
     with_job,
 )
 from tidegate.domain.course import Course
-from tidegate.domain.delays import Delays
-from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import LATE, UNPLACED, CounterKey
+from tidegate.domain.durations import Durations
 from tidegate.domain.policy import AdaptiveTimeout, JobDefaults, Policy
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import review
 from tidegate.domain.settings import JobSettings
 from tidegate.domain.situation import Readiness, Situation
-from tidegate.domain.timeouts import Suggested, at_work_minutes, suggested
+from tidegate.domain.timeouts import Suggested, suggested
 
 WITHIN = AdaptiveTimeout(at_least=10, at_most=600)
 SETTING = replace(POLICY, timeout=AdaptiveTimeout(sets=True, at_least=10))
 
 
 def minutes_of(
-    delays: Delays,
+    durations: Durations,
     *,
     standing: int | None = None,
-    at_work: float = 0.0,
     within: AdaptiveTimeout = WITHIN,
 ) -> int | None:
     """Return the suggested time-out, None if there is none."""
-    found = suggested(delays, within, standing_minutes=standing, in_progress_minutes=at_work)
+    found = suggested(durations, within, standing_minutes=standing)
     return found.minutes if found else None
 
 
-@pytest.mark.parametrize(("age", "minutes"), [(0, 10), (9, 15), (10, 20), (40, 65), (80, 125)])
+@pytest.mark.parametrize(("age", "minutes"), [(1, 10), (10, 15), (11, 20), (41, 65), (81, 125)])
 def test_half_as_long_again_as_nearly_all_need(age: int, minutes: int) -> None:
     """Rounded up to five minutes."""
-    assert minutes_of(learned(cleared_after=age)) == minutes
+    assert minutes_of(lasting(age)) == minutes
 
 
 @pytest.mark.parametrize(
-    "delays",
-    [
-        Delays(),
-        learned(cleared_after=5, devices=499),
-        learned(cleared_after=90),
-        learned(cleared_after=5, never_cleared=0.002),
-    ],
+    "durations",
+    [Durations(), lasting(5, devices=499), lasting(90), lasting(5, never=0.002)],
 )
-def test_nothing_is_guessed_where_too_little_is_known(delays: Delays) -> None:
+def test_nothing_is_guessed_where_too_little_is_known(durations: Durations) -> None:
     """Nor where devices are in progress for longer than all ages that are told apart."""
-    assert minutes_of(delays) is None
+    assert minutes_of(durations) is None
 
 
 def test_one_in_a_thousand_may_be_left() -> None:
     """More than that is not nearly all."""
-    assert minutes_of(learned(cleared_after=20, never_cleared=0.001)) == 35
-
-
-def test_failed_devices_are_done_as_well() -> None:
-    """A release that fails now and then tells as much of delays as one that does not."""
-    failing = replace(
-        learned(cleared_after=20, never_cleared=0.05),
-        unfinished=learned(cleared_after=20).unfinished,
-    )
-
-    assert minutes_of(failing) == 35
+    assert minutes_of(lasting(21, never=0.001)) == 35
 
 
 def test_the_policy_says_between_what() -> None:
     """Whatever the devices do."""
     within = AdaptiveTimeout(at_least=30, at_most=60)
 
-    assert minutes_of(learned(cleared_after=2), within=within) == 30
-    assert minutes_of(learned(cleared_after=80), within=within) == 60
+    assert minutes_of(lasting(2), within=within) == 30
+    assert minutes_of(lasting(80), within=within) == 60
 
 
 def test_what_devices_in_progress_need_is_not_cut_off() -> None:
     """They may be of a slow kind that is not done yet."""
-    assert minutes_of(learned(cleared_after=20), at_work=200.5) == 205
+    assert minutes_of(lasting(20, at_work=200.5)) == 205
 
 
 def test_a_fifth_is_the_least_change() -> None:
     """Each one is an UpdateJob, and means nothing to devices if it is small."""
-    delays = learned(cleared_after=32)  # 50 minutes
+    durations = lasting(33)  # 50 minutes
 
-    assert minutes_of(delays, standing=60) is None
-    assert minutes_of(delays, standing=63) == 50
-    assert minutes_of(delays, standing=42) is None
-    assert minutes_of(delays, standing=41) == 50
+    assert minutes_of(durations, standing=60) is None
+    assert minutes_of(durations, standing=63) == 50
+    assert minutes_of(durations, standing=42) is None
+    assert minutes_of(durations, standing=41) == 50
 
 
 def test_a_time_out_does_not_prove_itself_right() -> None:
     """Where silent devices end by it, all are done by its age: that suggests no longer one."""
-    assert minutes_of(learned(cleared_after=60), standing=60) is None
-    assert minutes_of(learned(cleared_after=60), standing=None) == 95
-
-
-# How long devices are at work
-
-
-def test_devices_at_work_are_as_old_as_their_start() -> None:
-    """But for one in a thousand of all; late starters begin anew, and the unplaced tell nothing."""
-    counts: dict[CounterKey, int] = {
-        (0, IN_PROGRESS): 2,
-        (10, SUCCEEDED): 1990,
-        (20, IN_PROGRESS): 1,
-        (LATE + 30, IN_PROGRESS): 7,
-        (UNPLACED, IN_PROGRESS): 50,
-        (UNPLACED, QUEUED): 50,
-    }
-
-    assert at_work_minutes(counts, 100.0) == 80.0
-    assert at_work_minutes({**counts, (20, IN_PROGRESS): 0, (9, SUCCEEDED): 1}, 100.0) == 70.0
-    assert at_work_minutes({(3, SUCCEEDED): 5}, 100.0) == 0.0
-    assert at_work_minutes({}, 100.0) == 0.0
+    assert minutes_of(lasting(60), standing=60) is None
+    assert minutes_of(lasting(60), standing=None) == 90
 
 
 # In a review
 
 
-def knowing(*, cleared_after: int = 20) -> Situation:
-    """Return what is known of a release whose devices are all done, and of their delays."""
-    memory = Memory(delays=learned(cleared_after=cleared_after))
-    return replace(situation_of({SUCCEEDED: 900, FAILED: 1}), memory=memory)
+def knowing() -> Situation:
+    """Return what is known of a release whose devices are all done, and how long they took."""
+    return replace(situation_of({SUCCEEDED: 900, FAILED: 1}), durations=lasting(21))
 
 
 def test_it_is_proposed_and_left_as_it_is() -> None:
@@ -163,7 +122,7 @@ def test_it_is_set_once_and_stays() -> None:
 def test_until_it_is_known_the_policys_own_holds() -> None:
     """And again if nothing is to be set any more."""
     policy = replace(SETTING, job=JobDefaults(timeout_minutes=90))
-    unknown = replace(knowing(), memory=Memory())
+    unknown = replace(knowing(), durations=Durations())
     was_set = replace(unknown, course=Course(timeout_minutes=35))
 
     assert review(policy, unknown, NOW).settings.timeout_minutes == 90
@@ -192,8 +151,6 @@ def test_a_job_without_a_time_out_is_told_so() -> None:
 
 def test_a_suggestion_says_what_it_rests_on() -> None:
     """People compare it with what they know of their devices."""
-    found = suggested(
-        learned(cleared_after=20), WITHIN, standing_minutes=None, in_progress_minutes=0
-    )
+    found = suggested(lasting(21), WITHIN, standing_minutes=None)
 
     assert found == Suggested(finished_minutes=21, minutes=35)

@@ -13,6 +13,7 @@ from tests.unit.domain.examples import (
     REJECTED,
     SUCCEEDED,
     TIMED_OUT,
+    lasting,
     learned,
     situation_of,
     with_counts,
@@ -389,6 +390,16 @@ def test_a_review_hands_on_what_it_learned() -> None:
     assert memory.delays.until == OPEN_BUCKETS + 11
     assert memory.delays.reached[1:5] == (10, 10, 10, 10)
     assert weighed(replace(later, memory=memory)).memory == memory
+
+
+def test_durations_are_handed_on_as_they_are_while_counts_are_complete() -> None:
+    """Where they are not, those of the last review that saw all of them hold."""
+    before, now = Memory(durations=lasting(30)), lasting(20)
+    situation = replace(situation_of({SUCCEEDED: 10}), memory=before, durations=now)
+
+    assert weighed(situation).memory.durations == now
+    incomplete = replace(situation, readiness=Readiness.UNPLACED)
+    assert weighed(incomplete).memory.durations == before.durations
 
 
 def test_what_was_folded_is_used_only_while_it_fits() -> None:

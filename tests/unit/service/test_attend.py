@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.service.stage import JOB, POLICY, START, Stage, outcome, record_of
-from tidegate.domain.delays import Delays
+from tidegate.domain.delays import AGES
+from tidegate.domain.durations import Durations
 from tidegate.domain.executions import ExecutionUpdate
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.memory import Memory
@@ -218,8 +219,8 @@ def test_as_long_as_durations_are_not_known_nothing_is_stuck(stage: Stage) -> No
     stage.clock.advance(24 * 60 * MINUTE)
     stage.attend()
     assert stage.executions.updates == []
-    known = Delays(reached=(5000,) * 90, uncleared=(5000,) * 4 + (0,) * 86, until=100.0)
-    rollout = replace(stage.rollout, memory=Memory(delays=known))
+    known = Durations((5000,) * AGES, (5000,) * 4 + (0,) * (AGES - 4))
+    rollout = replace(stage.rollout, memory=Memory(durations=known))
     stage.ledger.claim(rollout, previous=stage.rollout)
     stage.attend()
 

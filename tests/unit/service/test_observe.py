@@ -71,6 +71,38 @@ def test_outcomes_get_their_start_from_the_list(stage: ListingStage) -> None:
     assert observed == Observation(Readiness.COMPLETE)
 
 
+def test_how_long_devices_took_is_read_once(stage: ListingStage) -> None:
+    """To the second of start and outcome, however long ago the review before was."""
+    stage.report(IN_PROGRESS, 1, 2, 3)
+    stage.observe()
+    stage.clock.advance(150)
+    stage.report(SUCCEEDED, 1)
+    stage.observe()
+    stage.clock.advance(60)
+    stage.report(FAILED, 2)
+    stage.clock.advance(300)
+    observed = stage.observe()
+
+    taken = {minute: n for minute, n in enumerate(observed.minutes_taken) if n}
+    assert taken == {2: 1, 3: 1}
+    assert stage.rollout.listing.minutes_taken == observed.minutes_taken
+
+
+def test_a_reading_from_the_start_counts_durations_anew(stage: ListingStage) -> None:
+    """It has all of them again; none of them counts twice."""
+    stage.report(IN_PROGRESS, *range(8))
+    stage.clock.advance(60)
+    stage.report(SUCCEEDED, *range(8))
+    stage.observe()
+    stage.clock.set(stage.clock.now() - 30)
+    stage.report(SUCCEEDED, 99)
+    for _ in range(3):
+        stage.clock.advance(48)
+        observed = stage.observe()
+
+    assert sum(observed.minutes_taken) == stage.has(SUCCEEDED) == 9
+
+
 def test_devices_that_have_not_started_are_left_out(stage: ListingStage) -> None:
     """QUEUED says nothing about the release."""
     stage.report(ExecutionStatus.QUEUED, 1, 2)

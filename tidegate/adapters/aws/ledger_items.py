@@ -385,6 +385,7 @@ def rollout_of(item: Item) -> Rollout:
             partial=members["listing"]["partial"],
             ended=members["listing"].get("ended", 0),
             ended_at_start=members["listing"].get("ended_at_start", 0),
+            minutes_taken=tuple(json.loads(members["listing"].get("minutes_taken", "[]"))),
         ),
         park=None
         if park is None
@@ -482,6 +483,7 @@ def listing_members(listing: Listing) -> dict[str, Any]:
         "partial": listing.partial,
         "ended": listing.ended,
         "ended_at_start": listing.ended_at_start,
+        "minutes_taken": json.dumps(listing.minutes_taken),
     }
 
 
