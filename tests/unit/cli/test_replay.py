@@ -148,3 +148,81 @@ def test_what_is_no_recording_is_refused(in_a_folder_of_its_own: Path) -> None:
 
     assert result.exit_code == 2
     assert "other.txt:1: no JSON object: write it with `tidegate export JOB`" in result.stderr
+
+
+def events(*, counted: bool = True) -> str:
+    """Return the events of a rollout that was stopped, as messages of a log."""
+    key = {"jobId": "boilers-3-1", "rolloutId": f"boilers-3-1#{CREATED_AT}", "version": "1"}
+    written: list[dict[str, Any]] = []
+
+    def tell(kind: str, minutes: float, **members: object) -> None:
+        at = datetime.fromtimestamp(CREATED_AT + 60 * minutes, UTC).isoformat()
+        detail = {**key, "at": at, **members}
+        written.append({"source": "tidegate", "detail-type": kind, "detail": detail})
+
+    def evidence(devices: int) -> dict[str, Any]:
+        counts = {"exposed": devices, "started": devices, "in_flight": 0, "harmed": 0}
+        return {**counts, "counters_only": False}
+
+    tell("Rollout Started", 0, policy="firmware")
+    if counted:
+        rate = {"jobExecutionsRolloutConfig": {"maximumPerMinute": 40}}
+        tell("Rollout Steered", 1, verdict="proceed", settings=rate, evidence=evidence(40))
+        tell("Rollout Aborted", 10, ending="aborted", evidence=evidence(DEVICES))
+    for number in range(DEVICES):
+        outcome = {
+            "eventType": "JOB_EXECUTION",
+            "eventId": str(number),
+            "timestamp": CREATED_AT + 60 * (5 + number // 40),
+            "operation": "any",
+            "jobId": "boilers-3-1",
+            "thingArn": f"arn:aws:iot:eu-central-1:111122223333:thing/boiler-{number}",
+            "status": "SUCCEEDED" if number % 4 else "FAILED",
+        }
+        written.append(outcome)
+    return json.dumps([json.dumps(each) for each in written])
+
+
+def from_events(*arguments: str) -> Result:
+    """Return what comes of a command line where no account is to be reached."""
+
+    def opened(_: Access) -> Account:
+        raise AssertionError
+
+    return CliRunner().invoke(app, ["replay", "boilers-3-1", *arguments], obj=opened)
+
+
+def test_a_rollout_is_replayed_from_its_events(in_a_folder_of_its_own: Path) -> None:
+    """A file of events will do where AWS has forgotten the job; what is estimated says so."""
+    (in_a_folder_of_its_own / "events.json").write_text(events())
+    given = ("--events", "events.json", "--policy", str(FIRMWARE), "--runs", "1")
+    result = from_events(*given)
+    printed = json.loads(from_events(*given, "--no-page", "--json").stdout)
+
+    assert result.exit_code == 0, result.output
+    assert "firmware\tfirmware" in result.stdout
+    assert "came to\taborted\taborted" in result.stdout
+    assert f"When {DEVICES} devices were notified and started is estimated" in result.stdout
+    assert "--events events.json" in (in_a_folder_of_its_own / "replay.html").read_text()
+    assert printed["happened"]["estimated"] == DEVICES
+    assert printed["happened"]["harmed"] == DEVICES // 4
+    assert [each["rate_per_minute"] for each in printed["happened"]["told"]] == [40, 40]
+
+
+def test_events_do_not_hold_the_policy(in_a_folder_of_its_own: Path) -> None:
+    """Without the policy that is to decide there is nothing to replay under: it ends with 2."""
+    (in_a_folder_of_its_own / "events.json").write_text(events())
+    result = from_events("--events", "events.json")
+
+    assert result.exit_code == 2
+    assert "events name the policy firmware of boilers-3-1" in result.stderr
+    assert "--policy" in result.stderr
+
+
+def test_events_without_decisions_are_refused(in_a_folder_of_its_own: Path) -> None:
+    """Outcomes alone do not tell how it went; where to get the rest is said."""
+    (in_a_folder_of_its_own / "events.json").write_text(events(counted=False))
+    result = from_events("--events", "events.json", "--policy", str(FIRMWARE))
+
+    assert result.exit_code == 2
+    assert f"only {DEVICES} outcomes of devices" in result.stderr
