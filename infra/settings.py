@@ -1,23 +1,7 @@
 """
 What can be chosen when Tidegate is deployed: the CDK context keys, all of them here.
 
-Give them as ``npx cdk deploy --context key=value``, or write them into ``cdk.json``:
-
-* ``environment``: suffix that lets several Tidegates live in one account and region. Empty by
-  default: names then begin with ``tidegate``, otherwise with ``tidegate-<environment>``.
-* ``target``: ``aws``, or ``local`` for the embedded cloud on this machine.
-* ``minuteSeconds``: real seconds that a minute of AWS IoT Jobs takes. 60, except on the embedded
-  cloud, which can run faster.
-* ``logRetentionDays``: how long CloudWatch keeps logs.
-* ``alarmEmail``: who gets a mail when an alarm goes off. Nobody by default: subscribe to the topic
-  in the stack's output ``AlarmTopicArn``.
-* ``approvalEmail``: who gets a mail when a rollout asks for a yes or a no. Nobody by default:
-  subscribe to the topic in the stack's output ``ApprovalTopicArn``.
-* ``accountHarmBudget``: how many devices all rollouts of this Tidegate together may have harmed
-  beyond what is acceptable before all of them are held. Nothing limits them together by default.
-* ``presignRoleArns``: roles, separated by commas, that AWS IoT may assume to presign URLs in job
-  documents. Only needed by jobs that use ``presignedUrlConfig``.
-* ``tracing``: ``true`` or ``false``: whether X-Ray traces Lambdas and workflow.
+``docs/deploying.md`` says what each means, and ``cdk.json`` has the defaults.
 """
 
 import re
@@ -81,7 +65,7 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The choices of one deployment; the module's docstring says what each means."""
+    """The choices of one deployment, one for each context key."""
 
     environment: str = ""
     target: Target = Target.AWS

@@ -1,6 +1,7 @@
 """What can be chosen, and what is said to those who choose wrongly."""
 
 import json
+import re
 
 import pytest
 from aws_cdk import App
@@ -23,6 +24,15 @@ def test_the_defaults_are_in_cdk_json() -> None:
     context = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
 
     assert read(**context) == read() == Settings()
+
+
+def test_what_can_be_chosen_is_documented() -> None:
+    """Whoever deploys finds each key, and no other, in a table with its default."""
+    context = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    chosen = {key for key in context if not key.startswith("@")} - {"cli-telemetry"}
+    table = (REPOSITORY / "docs" / "deploying.md").read_text()
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == chosen
 
 
 def test_choices_are_read() -> None:
