@@ -1,11 +1,15 @@
 """The command ``tidegate`` itself: its subcommands, and how it is installed."""
 
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from tidegate.cli.app import app
@@ -38,6 +42,28 @@ def test_every_subcommand_explains_itself(name: str) -> None:
     assert f"  {name} " in listed.stdout
     assert helped.exit_code == 0
     assert helped.stdout.startswith(f"Usage: tidegate {name} ")
+
+
+def test_the_documentation_has_every_subcommand_and_no_other_option() -> None:
+    """Who reads of the command line finds all that it does, and may type what is written there."""
+    page = (REPOSITORY / "docs" / "cli.md").read_text()
+    found = get_command(app)
+    assert isinstance(found, TyperGroup)
+    commands = dict(subcommands(found))
+    options = {option for taken in commands.values() for option in taken}
+    written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page))
+
+    assert [name for name in commands if not re.search(rf"`{name}\b", page)] == []
+    assert written - options == {"--help", "--install-completion", "--show-completion"}
+
+
+def subcommands(group: TyperGroup) -> Iterator[tuple[str, set[str]]]:
+    """Yield each subcommand's name, with the options that it and those under it take."""
+    for name, command in group.commands.items():
+        taken = {option for each in command.params for option in each.opts + each.secondary_opts}
+        if isinstance(command, TyperGroup):
+            taken = taken.union(*(options for _, options in subcommands(command)))
+        yield name, taken
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
