@@ -367,12 +367,27 @@ class Ledger(Protocol):
             Contention: Someone claimed it meanwhile; nothing is changed.
         """
 
-    def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
+    def conclude(
+        self,
+        key: RolloutKey,
+        *,
+        generation: int,
+        ending: Ending,
+        at: float,
+        signals: int | None = None,
+    ) -> None:
         """
         Mark the rollout as ended, at first at ``at`` epoch seconds, and list it among those.
 
+        Args:
+            key: The rollout.
+            generation: The one that ends it.
+            ending: How it ended.
+            at: Epoch seconds.
+            signals: How many the decision to end it has seen; None: it ends whatever was asked.
+
         Raises:
-            Superseded: Another generation owns it.
+            Superseded: Another generation owns it; or, where it goes on, more was asked by now.
         """
 
     def adjust(

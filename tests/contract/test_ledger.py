@@ -189,6 +189,22 @@ def test_a_rollout_is_concluded_by_its_owner(ledger: Ledger) -> None:
     assert ledger.rollout(KEY).ending is Ending.COMPLETED
 
 
+def test_what_was_asked_meanwhile_keeps_a_rollout_from_ending(ledger: Ledger) -> None:
+    """It ends only by a decision that has seen all that people asked for; then it stays ended."""
+    enrolled(ledger)
+    ledger.signal(KEY)
+
+    with pytest.raises(Superseded):
+        ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW, signals=0)
+    assert ledger.rollout(KEY).ending is None
+    assert [each.key for each in ledger.active()] == [KEY]
+
+    ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW, signals=1)
+    ledger.signal(KEY)
+    ledger.conclude(KEY, generation=1, ending=Ending.COMPLETED, at=NOW + 1, signals=1)
+    assert ledger.rollout(KEY).ended_at == NOW
+
+
 # the list of active rollouts
 
 

@@ -120,6 +120,51 @@ def test_an_ended_rollout_takes_no_command(make_world: MakeWorld) -> None:
     assert all("completed" in each["problem"] for each in world.refusals())
 
 
+@pytest.mark.parametrize("command", ["Hold Rollout", "Abort Rollout", "Adjust Policy"])
+def test_what_is_asked_right_before_the_end_is_looked_at_first(
+    make_world: MakeWorld, command: str
+) -> None:
+    """After the last review, yet before the end is written: another review comes in between."""
+    world = make_world(things=30)
+    members = {"policy": {**POLICY, "name": "other"}} if command == "Adjust Policy" else {}
+    world.between_ledger_calls.during(
+        "conclude", lambda: world.deliver_now(world.command(command, **BY, **members))
+    )
+    world.launch()
+    world.run_to_the_end()
+    world.run(2)
+
+    assert world.rollout.signals > 0
+    assert world.decisions[-1].signals == world.rollout.signals
+    assert world.end_states == ["RolloutCompleted"]
+    assert world.refusals() == []
+    # The job was over: who wants it stopped is told so.
+    told = ["night-shift asked to abort: looks odd"] if command == "Abort Rollout" else []
+    assert world.problems() == told
+
+
+@pytest.mark.parametrize("command", ["Hold Rollout", "Abort Rollout", "Adjust Policy"])
+def test_what_is_asked_in_the_very_moment_of_the_end_is_answered(
+    make_world: MakeWorld, command: str
+) -> None:
+    """Read before the end and written after it, it is refused, and that once."""
+    world = make_world(things=30)
+    members = {"policy": {**POLICY, "name": "other"}} if command == "Adjust Policy" else {}
+    world.launch()
+    world.run_until(lambda: world.is_enrolled() and world.job().status is JobStatus.COMPLETED)
+    body = world.command(command, **BY, **members)
+    world.between_ledger_calls.following("current", world.run_to_the_end)
+    world.deliver_now(body)
+    world.deliver_now(body)
+    world.run(2)
+
+    (refusal,) = world.refusals()
+    assert "ended before: completed" in refusal["problem"]
+    assert refusal["commandId"] == json.loads(body)["id"]
+    assert world.end_states == ["RolloutCompleted"]
+    assert world.announced("Policy Adjusted") == []
+
+
 def test_the_same_command_twice_is_done_once(make_world: MakeWorld) -> None:
     """SQS and EventBridge may deliver anything again: not even a refusal comes of it."""
     world = at_gate(make_world)

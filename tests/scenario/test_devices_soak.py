@@ -172,3 +172,45 @@ def test_devices_that_never_speak_mqtt_count_as_good_and_people_know(
     assert vouched(world) == {Vouched.PRESENT: 100}
     (problem,) = world.problems()
     assert "not connected by MQTT" in problem
+
+
+def soaking(make_device_world: MakeWorld, policy: Mapping[str, Any]) -> DeviceWorld:
+    """Return a world whose job AWS is done with, and whose devices are watched."""
+    world = make_device_world(things=60, policy=policy)
+    world.launch()
+    assert world.run_until(
+        lambda: world.is_enrolled() and world.rollout.course.soaked_until is not None, 60
+    )
+    world.run(0.1)
+    return world
+
+
+def test_an_abort_while_devices_soak_rolls_the_release_back(make_device_world: MakeWorld) -> None:
+    """There is no job to cancel any more, but devices to bring back, and nobody waits for that."""
+    undoing = {**SOAKED, "on_abort": {"rollback": {"document": {"operation": "downgrade"}}}}
+    world = soaking(make_device_world, undoing)
+    world.abort()
+    world.run(3)
+
+    (launched,) = world.announced("Rollback Launched")
+    assert launched["jobId"] == JOB
+    job_id = launched["rollbackJobId"]
+    assert world.run_until(lambda: world.rollout_of(job_id).ending is not None, 240)
+    assert world.outcomes(job_id) == {ExecutionStatus.SUCCEEDED: 60}
+    assert world.refusals() == []
+
+
+def test_what_is_in_vain_while_devices_soak_is_refused(make_device_world: MakeWorld) -> None:
+    """Nothing is left to hold, and without a way back nothing to stop; the soak goes on."""
+    world = soaking(make_device_world, SOAKED)
+    world.hold()
+    world.abort()
+    world.run(0.1)
+
+    problems = [each["problem"] for each in world.refusals()]
+    assert len(problems) == 2
+    assert all("AWS is done with the job" in each for each in problems)
+    assert world.rollout.abort_request is None
+    world.run_to_the_end()
+    assert vouched(world) == {Vouched.PRESENT: 60}
+    assert world.end_states == ["RolloutCompleted"]

@@ -6,11 +6,13 @@ from random import Random
 import pytest
 
 from tests.scenario.devices import Device
+from tests.scenario.machine import Execution
 from tests.scenario.people import JOB
 from tests.scenario.world import POLICY, Delivery, World
 from tidegate.documents.commands import REVIEWS_DEFAULT, REVIEWS_MAX
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.rollout import Ending
 
 MakeWorld = Callable[..., World]
 
@@ -115,6 +117,50 @@ def test_an_answer_in_the_very_moment_of_a_hand_over_counts(
         assert [each.by for each in last.holds] == ["night-shift"]
     assert world.refusals() == []
     assert world.end_states[-1] is None
+
+
+@pytest.mark.parametrize("state", ["HandOver", "HandedOver", "Enroll"])
+@pytest.mark.parametrize(
+    "command", ["Hold Rollout", "Abort Rollout", "Adjust Policy", "Approve Gate"]
+)
+def test_what_is_asked_between_two_executions_is_done(
+    make_world: MakeWorld, state: str, command: str
+) -> None:
+    """Nobody waits right then whom it could wake: the successor's first review sees it."""
+    world = make_world(things=5000, policy=GATED)
+    launched(world, 1)
+    assert world.run_until(lambda: bool(world.announced("Approval Requested")), 120)
+    members: dict[str, object] = {"by": "night-shift", "reason": "looks odd"}
+    if command == "Adjust Policy":
+        members["policy"] = {**POLICY, "name": "gentle", "pace": {"max_per_minute": 7}}
+    if command == "Approve Gate":
+        members = {"correlationId": "canary-approval", "by": "release-desk", "comment": "go"}
+    asked: list[str] = []
+
+    def says(_: Execution, entered: str) -> bool:
+        if entered == state and not asked:
+            asked.append(world.command(command, **members))
+            world.deliver_now(*asked)
+        return False
+
+    world.kills = says
+    assert world.run_until(lambda: bool(asked), 15)
+    world.run(0.2)
+
+    last = world.decisions[-1]
+    assert last.signals == world.rollout.signals
+    match command:
+        case "Hold Rollout":
+            assert [each.by for each in last.holds] == ["night-shift"]
+        case "Abort Rollout":
+            assert world.rollout.ending is Ending.ABORTED
+        case "Adjust Policy":
+            assert world.rollout.policy.name == "gentle"
+            assert last.verdict is not Verdict.GATE
+        case _:
+            assert len(world.announced("Gate Passed")) == 1
+    assert world.refusals() == []
+    assert world.problems() == []
 
 
 def test_a_hand_over_in_the_middle_of_a_flood_of_events_loses_none(make_world: MakeWorld) -> None:

@@ -219,3 +219,28 @@ def test_a_rollback_may_need_a_yes(
     record = world.announced("Rollout Aborted", JOB)[0]["record"]
     assert record["agreement"]["proposed"] == 1
     assert record["agreement"]["approved" if yes else "refused"] == 1
+
+
+@pytest.mark.parametrize("command", ["Hold Rollout", "Abort Rollout", "Resume Rollout"])
+def test_a_rollback_is_held_and_stopped_by_its_own_name(
+    make_world: MakeWorld, command: str
+) -> None:
+    """Asked of the release that it undoes, a command is refused, and told where it belongs."""
+    world = make_world(policy=undoing(), devices=fleet(minutes=20.0))
+    world.launch()
+    world.run(5)
+    world.abort()
+    assert world.run_until(lambda: world.rollout.rolled_back_by is not None, 60)
+    asked = world.rollout.abort_request
+    world.tell(command, JOB, by="night-shift", reason="too fast")
+    world.run(0.1)
+
+    (refusal,) = world.refusals()
+    assert f"job {undone_by(world)} undoes it" in refusal["problem"]
+    assert undone_by(world) in refusal["remedy"]
+    assert world.rollout.abort_request == asked
+    assert world.ledger.holds(world.rollout.key) == []
+    world.hold(job_id=undone_by(world))
+    world.run(1)
+    assert len(world.refusals()) == 1
+    assert world.decisions_of(undone_by(world))[-1].holds

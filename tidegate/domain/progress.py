@@ -45,6 +45,11 @@ def concluded(rollout: Rollout, ending: Ending, at: float) -> Rollout:
     return replace(rollout, ending=ending, ended_at=ended_at)
 
 
+def is_unheard(rollout: Rollout, signals: int | None) -> bool:
+    """Whether a rollout that goes on was asked for more than a decision has seen, if one counts."""
+    return rollout.ending is None and signals is not None and rollout.signals != signals
+
+
 def enlisted(rollout: Rollout) -> Active:
     """Return what the list of active rollouts has of a new one: its first review is due."""
     return Active(rollout.key, review_by=rollout.enrolled_at)

@@ -256,7 +256,7 @@ def _over(case: Case) -> Decision:
         return _soaking(case)
     ending, ended = _ending(case)
     rollback, situation = case.policy.on_abort.rollback, case.situation
-    is_bad_too_late = ending is Ending.COMPLETED and _is_bad(case)
+    is_bad_too_late = ending is Ending.COMPLETED and _is_stopped(case)
     is_bad = ending in (Ending.ABORTED, Ending.FENCED) or is_bad_too_late
     if rollback is None or not is_bad or situation.rolls_back:
         end = _ended(case, ending, (ended,))
@@ -277,19 +277,26 @@ def _over(case: Case) -> Decision:
         )
         return replace(_ended(case, ending, (ended, left)), attention=attention)
     why = reason(ReasonCode.ROLLING_BACK, devices=devices, in_flight=at_work)
-    later = case.evidence.succeeded + max(1, at_work // _PASSES_PER_ROUND)
+    late = why_stop(case) if is_bad_too_late else ()
+    next_pass = case.evidence.succeeded + max(1, at_work // _PASSES_PER_ROUND)
     return replace(
-        _standing(case, Verdict.ROLL_BACK, (why, ended)),
+        _standing(case, Verdict.ROLL_BACK, (why, ended, *late)),
         awaits=Awaits.STRAGGLERS,
-        tripwires=Tripwires(succeeded=later) if at_work else Tripwires(),
+        tripwires=Tripwires(succeeded=next_pass) if at_work else Tripwires(),
         course=replace(course, rolled_back=devices, rollback_until=until),
     )
 
 
 def _still_soaks(case: Case) -> bool:
-    """Whether AWS is done with the job, but not all of its devices are known to be there still."""
+    """
+    Whether AWS is done with the job, but not all of its devices are known to be there still.
+
+    Who wants it stopped does not wait for that.
+    """
     policy, job = case.policy, case.situation.job
     if policy.soak is None or job is None or job.status is not JobStatus.COMPLETED:
+        return False
+    if case.situation.abort_request is not None:
         return False
     until = case.passage.course.soaked_until
     return case.evidence.in_flight > 0 and (until is None or case.now < until)
@@ -310,7 +317,7 @@ def _soaking(case: Case) -> Decision:
 
 
 def _with_warning(case: Case, end: Decision) -> Decision:
-    """Return the end of a release that turned out bad when its job was over already."""
+    """Return the end of a release that was stopped, or turned out bad, when its job was over."""
     why = why_stop(case)
     if not why:
         return end
@@ -345,13 +352,13 @@ def _ended(case: Case, ending: Ending, reasons: tuple[Reason, ...]) -> Decision:
 
 
 def _must_stop(case: Case) -> bool:
+    return case.passage.stop is not None or _is_stopped(case)
+
+
+def _is_stopped(case: Case) -> bool:
+    """Whether the release was stopped, whatever it does since, or must be by its evidence."""
     situation = case.situation
-    return (
-        situation.aborting
-        or situation.abort_request is not None
-        or case.passage.stop is not None
-        or _is_bad(case)
-    )
+    return situation.aborting or situation.abort_request is not None or _is_bad(case)
 
 
 def _is_bad(case: Case) -> bool:

@@ -6,7 +6,6 @@ nothing, and one that was done is remembered, since it may well be impossible by
 delivered again.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,9 +38,8 @@ from tidegate.documents.outside import (
     JobCreated,
     parse_outside,
 )
-from tidegate.documents.record import moment
-from tidegate.domain.course import About, Answer, Question
-from tidegate.domain.policy import Action, Harm, Policy
+from tidegate.domain.course import Answer
+from tidegate.domain.policy import Harm, Policy
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
@@ -69,6 +67,17 @@ from tidegate.service.healing import HEALS_MAX, Heal, heal
 from tidegate.service.named_policy import read_policy
 from tidegate.service.names import execution_name
 from tidegate.service.observe import described
+from tidegate.service.refusing import (
+    Request,
+    answered,
+    asked,
+    no_rollout,
+    refuse_in_vain,
+    refuse_while_stopping,
+    require_ongoing,
+    require_pending,
+    verb,
+)
 from tidegate.service.telling import tell, tell_once
 from tidegate.service.waiting import wake
 
@@ -80,30 +89,10 @@ SUCCEEDED = "SUCCEEDED"
 
 _DONE = CommandResult()
 
-_SEND_ANOTHER = "Correct the command and send it again; nothing was changed."
 _COUNT_DEVICES = "Give budget and gates as numbers of devices; nothing was changed."
-_ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
-
-Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort
 
 #: Cohorts that a refusal names, of those that could be released.
 COHORTS_NAMED_MAX = 10
-
-
-class Unaskable(CommandError):
-    """
-    A command that is written well cannot be done as things are.
-
-    try:
-        signaling.do(command)
-    except Unaskable as error:
-        refuse(str(error), error.remedy)
-    """
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        """Say what stands in the way, and what whoever asked can do."""
-        super().__init__(problem)
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +138,7 @@ class Signaling:
         try:
             self._do(event, sent)
         except CommandError as error:
-            remedy = error.remedy if isinstance(error, Unaskable) else _SEND_ANOTHER
-            refusal = refusal_of(event, str(error), remedy, self.clock.now())
+            refusal = refusal_of(event, error.problem, error.remedy, self.clock.now())
             # Also where it was done before, and cannot be done again by now: that is no news.
             told = refusal.detail
             result = CommandResult(told["problem"], told["remedy"])
@@ -183,7 +171,7 @@ class Signaling:
                 self._note_once(sent, _DONE)
             case _:
                 rollout = self._note(command, sent)
-                cause = f"{command.by}: {_verb(command)}"
+                cause = f"{command.by}: {verb(command)}"
                 wake(rollout.key, cause=cause, ledger=self.ledger, workflow=self.workflow)
                 self._revive(command, rollout, sent)
 
@@ -191,7 +179,8 @@ class Signaling:
         """Write down what is asked of a rollout, and that this command did so; return it."""
         rollout = self.ledger.current([command.job_id]).get(command.job_id)
         if rollout is None:
-            raise _no_rollout(command, "never enrolled")
+            raise no_rollout(command, "never enrolled")
+        told: BusEvent | None = None
         match command:
             case HoldRollout() | ResumeRollout():
                 self._hold_or_resume(command, rollout, sent.at)
@@ -200,18 +189,35 @@ class Signaling:
             case GiveAnswer():
                 self._answer(command, rollout, sent.at)
             case AdjustPolicy():
-                self._answer_once(sent, self._adjust(command, rollout, sent.at), _DONE)
+                told = self._adjust(command, rollout, sent.at)
             case ReleaseCohort():
-                self._answer_once(sent, self._release(command, rollout, sent.at), _DONE)
+                told = self._release(command, rollout, sent.at)
+        self._require_heard(command, rollout.key)
+        if told is not None:
+            self._answer_once(sent, told, _DONE)
         self._note_once(sent, _DONE)
         return rollout
+
+    def _require_heard(self, command: Request, key: RolloutKey) -> None:
+        """
+        Refuse what was written down when the rollout had just ended, so that no review sees it.
+
+        Looks after it wrote, as whoever ends a rollout does: whoever comes second sees the other.
+        """
+        latest = self.ledger.rollout(key)
+        if latest.ending is None:
+            return
+        if latest.signals > self.ledger.decision(key, latest.revision).signals:
+            raise no_rollout(command, f"it ended before: {latest.ending}")
 
     def _hold_or_resume(
         self, command: HoldRollout | ResumeRollout, rollout: Rollout, at: float
     ) -> None:
         if rollout.ending is not None:
-            raise _no_rollout(command, f"ended: {rollout.ending}")
+            raise no_rollout(command, f"ended: {rollout.ending}")
+        refuse_while_stopping(command, rollout)
         if isinstance(command, HoldRollout):
+            refuse_in_vain(command, rollout)
             hold = Hold(HoldKind.OPERATOR, command.by, command.reason, at)
             self.ledger.place_hold(rollout.key, hold)
         else:
@@ -222,18 +228,19 @@ class Signaling:
         request = AbortRequest(command.by, command.reason, at)
         if rollout.abort_request == request:
             return
-        _require_ongoing(command, rollout, at)
+        require_ongoing(command, rollout, at)
+        refuse_in_vain(command, rollout)
         self.ledger.request_abort(rollout.key, request)
 
     def _answer(self, command: GiveAnswer, rollout: Rollout, at: float) -> None:
         given = Answer(command.question_id, command.yes, command.by, command.comment, at)
         standing = self._standing(rollout, given)
         if standing is None:
-            _require_ongoing(command, rollout, at)
-            _require_pending(command, rollout, at)
+            require_ongoing(command, rollout, at)
+            require_pending(command, rollout, at)
             standing = self.ledger.give_answer(rollout.key, given)
         if (standing.by, standing.yes) != (given.by, given.yes):
-            raise _answered(command, standing)
+            raise answered(command, standing)
 
     def _standing(self, rollout: Rollout, given: Answer) -> Answer | None:
         """Return the answer that the question has, if it was this rollout's that was meant."""
@@ -244,8 +251,8 @@ class Signaling:
 
     def _adjust(self, command: AdjustPolicy, rollout: Rollout, at: float) -> BusEvent:
         """Give the rollout the policy; return what is told of it."""
-        _require_ongoing(command, rollout, at)
-        _refuse_while_stopping(command, rollout)
+        require_ongoing(command, rollout, at)
+        refuse_while_stopping(command, rollout)
         policy = self._policy(command, rollout)
         self.ledger.adjust(
             rollout.key,
@@ -256,15 +263,16 @@ class Signaling:
         )
         latest = self.ledger.rollout(rollout.key)
         if latest.policy != policy:
-            problem = f"{_asked(command)}, but it was adjusted by a later command meanwhile"
-            raise Unaskable(problem, "Send it again if it shall have the last word.")
+            problem = f"{asked(command)}, but it was adjusted by a later command meanwhile"
+            raise CommandError(problem, "Send it again if it shall have the last word.")
         return policy_adjusted(
             rollout.key, policy.name, latest.policy_version, command.by, command.reason, at
         )
 
     def _release(self, command: ReleaseCohort, rollout: Rollout, at: float) -> BusEvent:
         """Let a cohort be treated like all others; return what is told of it."""
-        _require_ongoing(command, rollout, at)
+        require_ongoing(command, rollout, at)
+        refuse_while_stopping(command, rollout)
         key, cohort = rollout.key, command.cohort
         if cohort not in self.ledger.released(key):
             self._require_suspect(command, rollout)
@@ -280,15 +288,15 @@ class Signaling:
         if command.cohort in suspects:
             return
         told = ", ".join(sorted(suspects)[:COHORTS_NAMED_MAX]) or "none"
-        problem = f"{_asked(command)}, but it is neither set apart nor suspected"
-        raise Unaskable(problem, f"Name one of those that are: {told}.")
+        problem = f"{asked(command)}, but it is neither set apart nor suspected"
+        raise CommandError(problem, f"Name one of those that are: {told}.")
 
     def _policy(self, command: AdjustPolicy, rollout: Rollout) -> Policy:
         try:
             policy = read_policy(command.policy, job_id=command.job_id, policies=self.policies)
         except Refused as error:
-            problem = f"{_asked(command)}: {error}"
-            raise Unaskable(problem, _SEND_ANOTHER) from error
+            problem = f"{asked(command)}: {error}"
+            raise CommandError(problem) from error
         # The namespace is the job's, whatever else is asked for.
         namespace_id = policy.job.namespace_id or rollout.policy.job.namespace_id
         return replace(policy, job=replace(policy.job, namespace_id=namespace_id))
@@ -301,16 +309,16 @@ class Signaling:
             job = described(self.jobs, rollout.key)
             things = None if job is None else self.jobs.things_in(job.targets)
         except Refused as error:
-            problem = f"{_asked(command)}: {error}"
-            raise Unaskable(problem, _COUNT_DEVICES) from error
+            problem = f"{asked(command)}: {error}"
+            raise CommandError(problem, _COUNT_DEVICES) from error
         if job is None:
-            raise _no_rollout(command, "the job was deleted")
+            raise no_rollout(command, "the job was deleted")
         if things is None:
             problem = (
-                f"{_asked(command)}, but policy {policy.name} needs the size of the fleet, and the "
+                f"{asked(command)}, but policy {policy.name} needs the size of the fleet, and the "
                 "targets of the job are too many to count"
             )
-            raise Unaskable(problem, _COUNT_DEVICES)
+            raise CommandError(problem, _COUNT_DEVICES)
         return len(things)
 
     # workflows that do not run
@@ -424,50 +432,6 @@ def _sent(event: Mapping[str, Any]) -> _Sent:
         raise CommandError(message) from error
 
 
-def _require_ongoing(
-    command: AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort, rollout: Rollout, at: float
-) -> None:
-    """Refuse what is about a rollout that is over, or about another one before this."""
-    if rollout.ending is not None:
-        raise _no_rollout(command, f"ended: {rollout.ending}")
-    # Delivered late, or replayed from an archive; a hold errs on the safe side, nothing else does.
-    if at < rollout.key.created_at:
-        raise _no_rollout(command, "asked before the job that has this id now was created")
-
-
-def _refuse_while_stopping(command: GiveAnswer | AdjustPolicy, rollout: Rollout) -> None:
-    if rollout.aborting or rollout.abort_request is not None:
-        problem = f"{_asked(command)}, but the rollout is being stopped"
-        raise Unaskable(problem, "Nothing to do: an abort is not taken back.")
-
-
-def _require_pending(command: GiveAnswer, rollout: Rollout, at: float) -> None:
-    """Refuse an answer to what nobody asks, does not ask yet, or asks no longer."""
-    asked = [each for each in rollout.course.pending if _is_about_gate(each) is command.about_gate]
-    question = next((each for each in asked if each.question_id == command.question_id), None)
-    is_of_rollback = question is not None and question.subject == Action.ROLL_BACK.value
-    # Whether to roll back is asked once the abort is decided.
-    if command.about_gate or not is_of_rollback:
-        _refuse_while_stopping(command, rollout)
-    if question is None:
-        pending = ", ".join(each.question_id for each in asked) or "nothing"
-        problem = f"{_asked(command)}, but nothing waits for an answer under that correlation id"
-        remedy = f"Answer what waits: {pending}. What was answered or overtaken waits no more."
-        raise Unaskable(problem, remedy)
-    # The bus tells whole seconds.
-    if at < math.floor(question.asked_at):
-        problem = f"{_asked(command)}, but before it was asked, at {moment(question.asked_at)}"
-        raise Unaskable(problem, "Look at what is asked, and answer that.")
-    if question.due_at is not None and at > question.due_at:
-        problem = f"{_asked(command)}, but an answer was due by {moment(question.due_at)}"
-        remedy = "The policy says what follows where no answer comes in time; see what is decided."
-        raise Unaskable(problem, remedy)
-
-
-def _is_about_gate(question: Question) -> bool:
-    return question.about in (About.GATE_ANSWER, About.GATE_APPROVAL)
-
-
 def _keeps_bound(before: Harm, after: Harm) -> bool:
     """Whether a bound on the failure rate found under the one holds under the other."""
     return (
@@ -479,50 +443,15 @@ def _keeps_bound(before: Harm, after: Harm) -> bool:
     )
 
 
-def _answered(command: GiveAnswer, standing: Answer) -> Unaskable:
-    said = "yes" if standing.yes else "no"
-    problem = (
-        f"{_asked(command)}, but {standing.by} answered {said} at {moment(standing.at)} already: "
-        f"{standing.comment}"
-    )
-    remedy = "The first answer stands. To stop the rollout all the same, hold or abort it."
-    return Unaskable(problem, remedy)
-
-
-def _no_rollout(command: Request, state: str) -> Unaskable:
-    problem = f"{_asked(command)}, but no rollout of it is running ({state})"
-    return Unaskable(problem, _ENROLL_FIRST)
-
-
 def _unattended(command: Request, active: Active, at: float) -> BusEvent:
     """Return the answer to a request that is noted, but that may not be done so soon."""
     job_id = active.key.job_id
     return needs_attention(
         job_id,
-        f"{_asked(command)}, which is noted, but the workflow that would do it has failed "
+        f"{asked(command)}, which is noted, but the workflow that would do it has failed "
         f"{active.heals} times in a row; it is started once more",
         "Read the history of its last execution, and mend the cause. To stop the job at once: "
         f"aws iot cancel-job --job-id {job_id}",
         at,
         key=active.key,
     )
-
-
-def _asked(command: Request) -> str:
-    return f"{command.by} asked to {_verb(command)} job {command.job_id}"
-
-
-def _verb(command: Request) -> str:
-    match command:
-        case HoldRollout():
-            return "hold"
-        case ResumeRollout():
-            return "resume"
-        case AbortRollout():
-            return "abort"
-        case GiveAnswer():
-            return f"{'approve' if command.yes else 'reject'} {command.question_id} of"
-        case AdjustPolicy():
-            return "adjust the policy of"
-        case ReleaseCohort():
-            return f"release cohort {command.cohort} of"

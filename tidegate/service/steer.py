@@ -125,12 +125,17 @@ class Steering:
         return self._conclude(rollout, decision)
 
     def _conclude(self, rollout: Rollout, decision: Decision) -> Applied:
-        self.ledger.conclude(
-            rollout.key,
-            generation=rollout.generation,
-            ending=decision.ending or Ending.COMPLETED,
-            at=self.clock.now(),
-        )
+        """End the rollout, unless people asked for something that no review has seen."""
+        try:
+            self.ledger.conclude(
+                rollout.key,
+                generation=rollout.generation,
+                signals=decision.signals,
+                ending=decision.ending or Ending.COMPLETED,
+                at=self.clock.now(),
+            )
+        except Superseded:
+            return Applied(Outcome.SUPERSEDED)
         return Applied(Outcome.CONCLUDED)
 
     # UpdateJob

@@ -483,3 +483,19 @@ def test_a_release_that_turns_out_bad_after_its_job_is_told_and_undone() -> None
 
     undoing = replace(SOAKED, on_abort=OnAbort(rollback=Rollback(("document", "{}"))))
     assert decide(bad, undoing).verdict is Verdict.ROLL_BACK
+
+
+def test_a_stop_that_is_asked_for_while_devices_soak_undoes_the_release() -> None:
+    """AWS cannot cancel the job any more: the soak is over, and what follows an abort follows."""
+    request = AbortRequest(by="on-call", reason="wrong image", at=NOW - 1)
+    asked = replace(completed({IN_PROGRESS: 5, SUCCEEDED: 95}), abort_request=request)
+
+    undoing = replace(SOAKED, on_abort=OnAbort(rollback=Rollback(("document", "{}"))))
+    rolled = decide(asked, undoing)
+    assert rolled.verdict is Verdict.ROLL_BACK
+    assert ReasonCode.ABORT_REQUESTED in codes(rolled)
+
+    told = decide(asked, SOAKED)
+    assert (told.verdict, told.ending) == (Verdict.COMPLETE, Ending.COMPLETED)
+    assert told.attention is not None
+    assert told.attention.problem == "on-call asked to abort: wrong image"

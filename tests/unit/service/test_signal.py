@@ -241,6 +241,38 @@ def test_a_request_for_a_rollout_that_has_ended_is_refused(
 
 
 @pytest.mark.parametrize("event", REQUESTS, ids=lambda event: event["detail-type"])
+def test_a_request_that_no_review_sees_any_more_is_refused_once(
+    stage: Stage, event: dict[str, Any]
+) -> None:
+    """Read before the end and written after it, it is not told to be done; nothing follows."""
+    ask(stage)
+    ended = Ending.COMPLETED
+    stage.between_ledger_calls.following(
+        "current", lambda: stage.ledger.conclude(stage.key, generation=1, ending=ended, at=0)
+    )
+    for _ in range(2):
+        send(stage, event)
+
+    (refusal,) = refusals(stage)
+    assert "ended before: completed" in refusal["problem"]
+    assert stage.ledger.command("event-a") == CommandResult(refusal["problem"], refusal["remedy"])
+    assert {each.detail_type for each in stage.bus.published} == {"Command Refused"}
+
+
+def test_a_request_that_the_last_review_saw_was_done(stage: Stage) -> None:
+    """Delivered again by a queue that lost the answer, it is no news that it ended since."""
+    event = command("Abort Rollout", reason="wrong image")
+    stage.between_ledger_calls.before("note_command", RetryLater("busy"))
+    with pytest.raises(RetryLater):
+        send(stage, event)
+    stage.review()
+    stage.ledger.conclude(stage.key, generation=1, ending=Ending.ABORTED, at=0)
+    send(stage, event)
+
+    assert refusals(stage) == []
+
+
+@pytest.mark.parametrize("event", REQUESTS, ids=lambda event: event["detail-type"])
 def test_a_request_that_was_done_is_not_refused_later(stage: Stage, event: dict[str, Any]) -> None:
     """Delivered again after the rollout's end, it is known to have been done."""
     ask(stage)
@@ -298,7 +330,7 @@ def test_a_malformed_command_is_refused(stage: Stage, kind: object, detail: obje
     send(stage, {**command(""), "detail-type": kind, "detail": detail})
 
     (refusal,) = refusals(stage)
-    assert refusal["remedy"].startswith("Correct the command and send it again")
+    assert refusal["remedy"].startswith("Mend what the problem names")
     assert stage.rollout == before
     assert starts(stage) == {}
 

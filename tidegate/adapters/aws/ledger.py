@@ -90,7 +90,14 @@ from tidegate.adapters.aws.ledger_writes import Change
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.outcomes import UNJOINED
 from tidegate.domain.points import point_of
-from tidegate.domain.progress import adjusted, concluded, decided, enlisted, reviewed
+from tidegate.domain.progress import (
+    adjusted,
+    concluded,
+    decided,
+    enlisted,
+    is_unheard,
+    reviewed,
+)
 from tidegate.domain.rollout import Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
@@ -247,14 +254,25 @@ class DynamoLedger:
         except ConditionFailed as error:
             raise _unknown(key) from error
 
-    def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
-        """Mark the rollout as ended; raises Superseded if another generation owns it."""
+    def conclude(
+        self,
+        key: RolloutKey,
+        *,
+        generation: int,
+        ending: Ending,
+        at: float,
+        signals: int | None = None,
+    ) -> None:
+        """Mark the rollout as ended; raises Superseded by another owner, or what was asked."""
         for _ in range(REREADS_MAX):
             before = self._owned(key, generation)
+            if is_unheard(before, signals):
+                message = f"job {key.job_id} was asked for more meanwhile: review it again"
+                raise Superseded(message)
             after = concluded(before, ending, at)
             unread = Change(
                 sets=_members_of(after, _CONCLUDED),
-                where={"generation": generation},
+                where={"generation": generation, "signals": before.signals},
                 where_any=_members_of(after, ("ended_at",)),
             )
             try:

@@ -25,7 +25,14 @@ from tidegate.domain.outcomes import (
 )
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.policy import Policy
-from tidegate.domain.progress import adjusted, concluded, decided, enlisted, reviewed
+from tidegate.domain.progress import (
+    adjusted,
+    concluded,
+    decided,
+    enlisted,
+    is_unheard,
+    reviewed,
+)
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
@@ -136,10 +143,22 @@ class MemoryLedger:
             active = self._active[key]
             self._active[key] = replace(active, heals=active.heals + 1, healed_at=at)
 
-    def conclude(self, key: RolloutKey, *, generation: int, ending: Ending, at: float) -> None:
-        """Mark the rollout as ended; raises Superseded if another generation owns it."""
+    def conclude(
+        self,
+        key: RolloutKey,
+        *,
+        generation: int,
+        ending: Ending,
+        at: float,
+        signals: int | None = None,
+    ) -> None:
+        """Mark the rollout as ended; raises Superseded by another owner, or what was asked."""
         with self.faults.around("conclude"), self._lock:
-            self._rollouts[key] = concluded(self._owned(key, generation), ending, at)
+            before = self._owned(key, generation)
+            if is_unheard(before, signals):
+                message = f"job {key.job_id} was asked for more meanwhile: review it again"
+                raise Superseded(message)
+            self._rollouts[key] = concluded(before, ending, at)
 
     def adjust(
         self,

@@ -1,0 +1,141 @@
+"""Refusing: which commands are in vain as a rollout stands, and what to do instead."""
+
+import math
+
+from tidegate.documents.commands import (
+    AbortRollout,
+    AdjustPolicy,
+    CommandError,
+    GiveAnswer,
+    HoldRollout,
+    ReleaseCohort,
+    ResumeRollout,
+)
+from tidegate.documents.record import moment
+from tidegate.domain.course import About, Answer, Question
+from tidegate.domain.policy import Action
+from tidegate.domain.rollout import Rollout
+
+Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort
+
+_UNDO_IT = (
+    "To undo the release, abort the rollout under a policy whose on_abort has a rollback: Adjust "
+    "Policy gives it one; or launch a job that does."
+)
+_ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
+
+
+def require_ongoing(
+    command: AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort, rollout: Rollout, at: float
+) -> None:
+    """Refuse what is about a rollout that is over, or about another one before this."""
+    if rollout.ending is not None:
+        raise no_rollout(command, f"ended: {rollout.ending}")
+    # Delivered late, or replayed from an archive; a hold errs on the safe side, nothing else does.
+    if at < rollout.key.created_at:
+        raise no_rollout(command, "asked before the job that has this id now was created")
+
+
+def refuse_while_stopping(command: Request, rollout: Rollout) -> None:
+    """Refuse what is about a release that is being stopped, or undone."""
+    _refuse_while_rolling_back(command, rollout)
+    if rollout.aborting or rollout.abort_request is not None:
+        problem = f"{asked(command)}, but the rollout is being stopped"
+        raise CommandError(problem, "Nothing to do: an abort is not taken back.")
+
+
+def refuse_in_vain(command: HoldRollout | AbortRollout, rollout: Rollout) -> None:
+    """Refuse what there is nothing left for, to hold or to stop."""
+    _refuse_while_rolling_back(command, rollout)
+    course, is_hold = rollout.course, isinstance(command, HoldRollout)
+    if course.soaked_until is not None and (is_hold or not _can_be_undone(rollout)):
+        problem = (
+            f"{asked(command)}, but AWS is done with the job: its devices have the release, and "
+            "are only watched"
+        )
+        raise CommandError(problem, _UNDO_IT)
+    if course.is_guarding and is_hold:
+        problem = (
+            f"{asked(command)}, but nothing is left to hold: AWS gives the job to devices that "
+            "join its targets at once, whatever its rate"
+        )
+        raise CommandError(problem, "To keep it from them, abort the rollout.")
+
+
+def _refuse_while_rolling_back(command: Request, rollout: Rollout) -> None:
+    if rollout.course.rollback_until is None:
+        return
+    undone_by = f"job {rollout.rolled_back_by}" if rollout.rolled_back_by else "the job to come"
+    problem = f"{asked(command)}, but its release is stopped, and {undone_by} undoes it"
+    remedy = f"The rollback is a rollout of its own: to hold or to stop it, name {undone_by}."
+    raise CommandError(problem, remedy)
+
+
+def _can_be_undone(rollout: Rollout) -> bool:
+    return rollout.policy.on_abort.rollback is not None and rollout.rolls_back is None
+
+
+def require_pending(command: GiveAnswer, rollout: Rollout, at: float) -> None:
+    """Refuse an answer to what nobody asks, does not ask yet, or asks no longer."""
+    waiting = [e for e in rollout.course.pending if _is_about_gate(e) is command.about_gate]
+    question = next((each for each in waiting if each.question_id == command.question_id), None)
+    is_of_rollback = question is not None and question.subject == Action.ROLL_BACK.value
+    # Whether to roll back is asked once the abort is decided.
+    if command.about_gate or not is_of_rollback:
+        refuse_while_stopping(command, rollout)
+    if question is None:
+        pending = ", ".join(each.question_id for each in waiting) or "nothing"
+        problem = f"{asked(command)}, but nothing waits for an answer under that correlation id"
+        remedy = f"Answer what waits: {pending}. What was answered or overtaken waits no more."
+        raise CommandError(problem, remedy)
+    # The bus tells whole seconds.
+    if at < math.floor(question.asked_at):
+        problem = f"{asked(command)}, but before it was asked, at {moment(question.asked_at)}"
+        raise CommandError(problem, "Look at what is asked, and answer that.")
+    if question.due_at is not None and at > question.due_at:
+        problem = f"{asked(command)}, but an answer was due by {moment(question.due_at)}"
+        remedy = "The policy says what follows where no answer comes in time; see what is decided."
+        raise CommandError(problem, remedy)
+
+
+def _is_about_gate(question: Question) -> bool:
+    return question.about in (About.GATE_ANSWER, About.GATE_APPROVAL)
+
+
+def answered(command: GiveAnswer, standing: Answer) -> CommandError:
+    """Return the refusal of an answer to what somebody answered before."""
+    said = "yes" if standing.yes else "no"
+    problem = (
+        f"{asked(command)}, but {standing.by} answered {said} at {moment(standing.at)} already: "
+        f"{standing.comment}"
+    )
+    remedy = "The first answer stands. To stop the rollout all the same, hold or abort it."
+    return CommandError(problem, remedy)
+
+
+def no_rollout(command: Request, state: str) -> CommandError:
+    """Return the refusal of what is asked of no rollout that goes on; ``state`` says why not."""
+    problem = f"{asked(command)}, but no rollout of it is running ({state})"
+    return CommandError(problem, _ENROLL_FIRST)
+
+
+def asked(command: Request) -> str:
+    """Return who asked for what."""
+    return f"{command.by} asked to {verb(command)} job {command.job_id}"
+
+
+def verb(command: Request) -> str:
+    """Return what is asked for, as words before the job's."""
+    match command:
+        case HoldRollout():
+            return "hold"
+        case ResumeRollout():
+            return "resume"
+        case AbortRollout():
+            return "abort"
+        case GiveAnswer():
+            return f"{'approve' if command.yes else 'reject'} {command.question_id} of"
+        case AdjustPolicy():
+            return "adjust the policy of"
+        case ReleaseCohort():
+            return f"release cohort {command.cohort} of"
