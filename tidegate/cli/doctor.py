@@ -17,7 +17,7 @@ from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, complain
 from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.lab.fleet import SIZE_MAX
-from tidegate.service.checkup import ASSUMED, Checkup, Finding, Level, Plan, assumptions
+from tidegate.service.checkup import ASSUMED, UNPROBED, Checkup, Finding, Level, Plan, assumptions
 
 #: Rollouts that people plan at once.
 _ROLLOUTS_MAX = 1000
@@ -71,7 +71,7 @@ def command(
     with opened(context, access) as account:
         found = _checkup(account).run(Plan(rollouts, devices, per_minute))
         if probe:
-            found += _probed(account, minute_seconds)
+            found += [*_probed(account, minute_seconds), *UNPROBED]
         else:
             found += assumptions()
     if as_json:
@@ -104,7 +104,7 @@ def _checkup(account: Account) -> Checkup:
 
 def _ask() -> None:
     typer.confirm(
-        "This makes about eight jobs and as many things, called tidegate-probe-…, uses some twenty "
+        "This makes nine jobs and up to eight things, called tidegate-probe-…, uses some thirty "
         "remote actions, takes up to half an hour, and takes all of it away again. Go on?",
         abort=True,
         err=True,

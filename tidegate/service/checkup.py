@@ -337,8 +337,33 @@ ASSUMED: Mapping[str, str] = {
     "an outcome is final": "a device that reports after its outcome is refused",
     "a stale expectedVersion is refused": "an execution that Tidegate ends has not been reported "
     "for meanwhile",
+    "a retry keeps its number, and counters count it too": "a device's latest attempt is its "
+    "outcome, however AWS numbers it; the fence allows for each failed attempt, and lets through "
+    "more than it has to where AWS counts devices",
     "abort criteria act within minutes": "the fence stops a release even if Tidegate is gone",
 }
+
+#: The same, of what only MQTT shows, which the probe does not speak: and how to look by hand.
+UNPROBED = (
+    Finding(
+        "assumed: an outcome is final by MQTT too",
+        Level.UNKNOWN,
+        "a device that reports after its outcome is refused whatever it speaks; no probe finds it "
+        "out, as that speaks HTTPS only",
+        "in the MQTT test client of AWS IoT, subscribe to $aws/things/THING/jobs/JOB/update/+ of "
+        'an execution that SUCCEEDED, and publish {"status": "FAILED"} to '
+        "$aws/things/THING/jobs/JOB/update: it should be rejected with InvalidStateTransition",
+    ),
+    Finding(
+        "assumed: each failed attempt is told by an event",
+        Level.UNKNOWN,
+        "a device that is tried again counts as harmed until its retry succeeds; no probe finds "
+        "it out, as events go out by MQTT",
+        "subscribe to $aws/events/jobExecution/# in the MQTT test client of AWS IoT while "
+        "`tidegate doctor --probe` runs: its job that ends in -retry should be told as failed "
+        "twice, then as succeeded",
+    ),
+)
 
 
 def assumptions() -> Iterator[Finding]:
@@ -350,3 +375,4 @@ def assumptions() -> Iterator[Finding]:
             matters,
             "`tidegate doctor --probe` finds it out on a job and things of its own",
         )
+    yield from UNPROBED

@@ -18,6 +18,7 @@ from tidegate.service.checkup import (
     LIST,
     QUOTAS,
     REPORT,
+    UNPROBED,
     Checkup,
     Finding,
     Level,
@@ -204,6 +205,8 @@ def test_every_assumption_is_unknown_until_probed() -> None:
     """What AWS leaves open is listed, each with why it matters and how to find it out."""
     found = list(assumptions())
 
-    assert len(found) == len(ASSUMED)
+    assert len(found) == len(ASSUMED) + len(UNPROBED)
     assert {each.level for each in found} == {Level.UNKNOWN}
-    assert all("--probe" in each.remedy for each in found)
+    assert all("--probe" in each.remedy for each in found[: len(ASSUMED)])
+    assert found[len(ASSUMED) :] == list(UNPROBED)
+    assert all("MQTT test client" in each.remedy for each in UNPROBED)

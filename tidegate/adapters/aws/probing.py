@@ -28,6 +28,9 @@ WAIT_MINUTES_MAX = 6.0
 _POLL_MINUTES = 1 / 20
 _POLLS_MAX = int(WAIT_MINUTES_MAX / _POLL_MINUTES)
 
+#: Of the execution that fails.
+_RETRIES = 2
+
 _DOCUMENT = json.dumps({"operation": "tidegate-probe"})
 _SLOW = {"maximumPerMinute": 1}
 _GROWING = {
@@ -112,6 +115,7 @@ class Probe:
             "statusDetails are replaced by each report": self._details,
             "an outcome is final": self._after_the_outcome,
             "a stale expectedVersion is refused": self._stale,
+            "a retry keeps its number, and counters count it too": self._retries,
             "abort criteria act within minutes": self._abort,
             "a new rate holds from the next minute on": self._rate,
         }
@@ -164,6 +168,26 @@ class Probe:
         answer = _refusal(lambda: self._report(job, thing, "SUCCEEDED", expectedVersion=1))
         return answer is not None, answer or "it was taken"
 
+    def _retries(self) -> tuple[bool, str]:
+        criteria = [{"failureType": "FAILED", "numberOfRetries": _RETRIES}]
+        job, thing = self._begun("retry", jobExecutionsRetryConfig={"criteriaList": criteria})
+        numbers = [self._newest(job)["executionNumber"]]
+        for attempt in range(1, _RETRIES + 1):
+            self._report(job, thing, "FAILED")
+            if not self._is_tried_again(job, attempt):
+                return False, f"retry {attempt} of {_RETRIES} did not come: the job is over"
+            numbers.append(self._newest(job)["executionNumber"])
+            self._report(job, thing, "IN_PROGRESS")
+        self._report(job, thing, "SUCCEEDED")
+        self._until(lambda: self._is_over(job), f"{job} to be completed")
+        counted = self.iot.describe_job(jobId=job)["job"].get("jobProcessDetails", {})
+        failed = counted.get("numberOfFailedThings", 0)
+        saw = (
+            f"a success after {_RETRIES} failures had the execution numbers "
+            f"{', '.join(map(str, numbers))}, and counts as {failed} FAILED"
+        )
+        return len(set(numbers)) == 1 and failed == _RETRIES, saw
+
     def _abort(self) -> tuple[bool, str]:
         job = self._job(
             "abort",
@@ -203,9 +227,26 @@ class Probe:
         self._until(lambda: self._status(job) == "COMPLETED", f"{job} to be completed")
         return job
 
-    def _begun(self, name: str) -> tuple[str, str]:
+    def _is_tried_again(self, job: str, attempt: int) -> bool:
+        """Wait until an execution is tried again; return whether it is before the job is over."""
+        self._until(
+            lambda: self._newest(job)["retryAttempt"] >= attempt or self._is_over(job),
+            f"retry {attempt} of {job}",
+        )
+        return int(self._newest(job)["retryAttempt"]) >= attempt
+
+    def _newest(self, job: str) -> Mapping[str, Any]:
+        """Return the latest attempt of a job with one thing."""
+        rows = self.iot.list_job_executions_for_job(jobId=job)["executionSummaries"]
+        attempts = ({"retryAttempt": 0, **row["jobExecutionSummary"]} for row in rows)
+        return max(attempts, key=lambda each: (each["executionNumber"], each["retryAttempt"]))
+
+    def _is_over(self, job: str) -> bool:
+        return self._status(job) not in _LIVE
+
+    def _begun(self, name: str, **members: Any) -> tuple[str, str]:  # noqa: ANN401 - CreateJob's own
         """Return a job and a thing that has taken it up, at version 2."""
-        job = self._job(name, 1)
+        job = self._job(name, 1, **members)
         (thing,) = self._queued(job, 1)
         self._report(job, thing, "IN_PROGRESS")
         return job, thing
