@@ -425,6 +425,7 @@ def operated_situations(draw: st.DrawFn) -> Situation:
         installed=draw(st.none() | job_settings),
         rolls_back=not draw(st.integers(0, 4)),
         is_rolled_back=draw(st.booleans()),
+        is_rolling_back=draw(st.booleans()),
         review_minutes=draw(st.sampled_from([0.8, 0.8, 1.0, 3.0, 20.0])),
         course=Course(is_guarding=not draw(st.integers(0, 9))),
     )

@@ -264,7 +264,9 @@ def _over(case: Case) -> Decision:
     counts = situation.job.counts if situation.job else JobCounts()
     devices, at_work = situation.counts.of(*rollback.statuses), counts.in_progress
     course = case.passage.course
-    until = course.rollback_until or case.now + case.seconds(case.timeout_minutes)
+    # As long as there are devices to be put into the group, time is not what is missing.
+    begun = None if situation.is_rolling_back else course.rollback_until
+    until = begun or case.now + case.seconds(case.timeout_minutes)
     is_known = situation.readiness not in (Readiness.STALE, Readiness.INCOMPLETE)
     has_all = situation.is_rolled_back and course.rolled_back == devices
     nobody_took_it = devices == counts.of(rollback.statuses) == 0

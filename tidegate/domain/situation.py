@@ -68,6 +68,7 @@ class Situation:
         has_all_to_undo: Whether no more devices can join this rollout that undoes another one: that
             one is over.
         is_rolled_back: Whether the last pass of rolling back was for all devices it had to be for.
+        is_rolling_back: Whether it left devices to another pass, as there were too many for one.
         review_minutes: Minutes until the next review while exposure can grow: more where many
             rollouts share AWS's quotas.
         aborting: An abort was decided before; it is never taken back.
@@ -99,6 +100,7 @@ class Situation:
     rolls_back: bool = False
     has_all_to_undo: bool = False
     is_rolled_back: bool = False
+    is_rolling_back: bool = False
     review_minutes: float = REVIEW_MINUTES
     abort_request: AbortRequest | None = None
     aborting: bool = False

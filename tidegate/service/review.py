@@ -48,11 +48,10 @@ class _Last:
         in_force = self.outcome in (Outcome.APPLIED, Outcome.UNCHANGED)
         return self.decision.settings if in_force else None
 
-    @property
-    def rolled_back(self) -> bool:
-        """Whether it rolled back all devices that it had to."""
+    def rolled_back(self, outcome: Outcome) -> bool:
+        """Whether it was a pass of rolling back that came to this."""
         is_pass = self.decision is not None and self.decision.verdict is Verdict.ROLL_BACK
-        return is_pass and self.outcome == Outcome.ROLLED_BACK
+        return is_pass and self.outcome == outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,8 @@ class Reviewing:
             installed=last.installed(self.clock.now() - SETTLING_MINUTES * self.minute_seconds),
             rolls_back=rollout.rolls_back is not None,
             has_all_to_undo=self._is_over(rollout.rolls_back),
-            is_rolled_back=last.rolled_back,
+            is_rolled_back=last.rolled_back(Outcome.ROLLED_BACK),
+            is_rolling_back=last.rolled_back(Outcome.MORE),
             review_minutes=review_minutes(len(active)),
             abort_request=rollout.abort_request,
             aborting=rollout.aborting,

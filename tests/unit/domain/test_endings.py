@@ -306,6 +306,19 @@ def test_a_rollback_is_given_up_when_the_time_out_has_passed() -> None:
     assert "2 still at work" in last.attention.problem
 
 
+def test_a_rollback_of_many_devices_is_not_given_up_before_its_passes_are_done() -> None:
+    """They may take longer than any device; stragglers are waited for from the last one on."""
+    working = stopped({SUCCEEDED: 20, FAILED: 30, IN_PROGRESS: 2})
+    first = decide(working, UNDOING)
+    until = first.course.rollback_until
+    assert until is not None
+    more = decide(next_situation(first, working, is_rolling_back=True), UNDOING, until + 60)
+    later = decide(next_situation(more, working, is_rolled_back=True), UNDOING, until + 120)
+
+    assert more.verdict is later.verdict is Verdict.ROLL_BACK
+    assert later.course.rollback_until == until + 60 + TIMEOUT_MINUTES * MINUTE
+
+
 def test_nobody_is_rolled_back_where_nobody_took_it() -> None:
     """The rollout ends at once."""
     decision = decide(stopped({FAILED: 30}), UNDOING)

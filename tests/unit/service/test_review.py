@@ -1,11 +1,15 @@
 """Reviewing: everything that is known goes in, and what is concluded is stored."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.unit.service.stage import JOB, MINUTE_SECONDS, Stage
+from tests.unit.service.stage import JOB, MINUTE_SECONDS, POLICY, Stage
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobCounts, JobStatus
+from tidegate.domain.policy import OnAbort, Rollback
 from tidegate.domain.reasons import ReasonCode
+from tidegate.domain.review import FENCE_REASON_CODE
 from tidegate.domain.rollout import Ending
 from tidegate.errors import NotFound, RetryLater, Superseded
 
@@ -125,6 +129,27 @@ def test_another_job_of_the_same_id_is_not_looked_at(stage: Stage) -> None:
     assert decision.ending is Ending.DELETED_OUTSIDE
     assert decision.evidence.started == 0
     assert stage.has(SUCCEEDED) == 0
+
+
+@pytest.mark.parametrize(("came_to", "waits_anew"), [("more", True), ("unapplied", False)])
+def test_stragglers_are_waited_for_from_the_last_pass_on_that_left_devices(
+    came_to: str, *, waits_anew: bool
+) -> None:
+    """What the last pass of rolling back came to is read from the ledger."""
+    on_abort = OnAbort(rollback=Rollback(("document", "{}")))
+    stage = Stage(policy=replace(POLICY, on_abort=on_abort))
+    stage.report(SUCCEEDED, 1, 2)
+    stage.report(ExecutionStatus.IN_PROGRESS, 3)
+    stage.jobs.change(JOB, status=JobStatus.CANCELED, reason_code=FENCE_REASON_CODE)
+    first = stage.review()
+    assert first.verdict is Verdict.ROLL_BACK
+    at = stage.clock.now()
+    stage.ledger.mark_applied(stage.key, first.revision, at=at, result={"outcome": came_to})
+    stage.clock.advance(48)
+    second = stage.review()
+
+    until = [each.course.rollback_until for each in (first, second)]
+    assert (until[0] != until[1]) is waits_anew
 
 
 def test_the_last_outcomes_of_an_ended_job_are_read(stage: Stage) -> None:
