@@ -46,7 +46,8 @@ FAILURES_MAX = 10
 SHOWN_BEFORE_MAX = 5
 READ_MAX = 50
 
-_BAR_WIDTH = 30
+#: Of a bar, as a share of the terminal's width, and at the most.
+_BAR_SHARE, _BAR_WIDTH_MAX = 0.2, 30
 _NAME_WIDTH = 11
 #: Of a decision: its time, its number, its verdict, its rate.
 _ROW_WIDTHS = (8, 6, 14, 9)
@@ -137,7 +138,7 @@ class _Watch:
                 if glance.rollout.ending is not None:
                     return glance
                 if live is not None:
-                    live.update(_picture(glance, self.account.clock.now()), refresh=True)
+                    live.update(self._picture(glance), refresh=True)
                 if self.account.clock.now() >= self.deadline:
                     break
                 self.account.sleep(self.interval)
@@ -155,6 +156,10 @@ class _Watch:
             return
         with Live(console=self.screen.console, auto_refresh=False, transient=True) as live:
             yield live
+
+    def _picture(self, glance: Glance) -> Group:
+        bar_width = min(_BAR_WIDTH_MAX, int(_BAR_SHARE * self.screen.console.width))
+        return _picture(glance, self.account.clock.now(), bar_width)
 
     def _looked(self, before: Glance) -> Glance:
         """Return the rollout as it is now; as it was, if AWS does not answer for a while."""
@@ -218,7 +223,7 @@ def _row(decision: Decision) -> Table:
     return row
 
 
-def _picture(glance: Glance, now: float) -> Group:
+def _picture(glance: Glance, now: float, bar_width: int = _BAR_WIDTH_MAX) -> Group:
     """Return what stands below the decisions and is drawn over."""
     rollout, last = glance.rollout, glance.last
     title = title_of(glance)
@@ -226,31 +231,28 @@ def _picture(glance: Glance, now: float) -> Group:
         title.append(f"  waits for {printable(waiting)}")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True, width=_NAME_WIDTH, style="dim")
-    grid.add_column(width=_BAR_WIDTH)
+    grid.add_column(width=bar_width)
     grid.add_column(overflow="fold")
     if last is None:
         return Group(title)
     evidence, size = last.evidence, rollout.fleet_size
     pace = f" at {rate}" if (rate := rate_of(glance)) else ""
     counts = f"{evidence.succeeded:,} succeeded, {evidence.in_flight:,} in flight"
-    _bar(grid, "exposed", evidence.exposed, size, f"{exposed_of(glance)}{pace}; {counts}")
-    _bar(
-        grid,
-        "budget",
-        glance.harmed_beyond,
-        glance.budget,
-        f"{budget_of(glance)} beyond the acceptable; {evidence.harmed:,} harmed",
-    )
-    _bar(grid, "evidence", evidence.log_e, evidence.abort_at, evidence_of(evidence))
+    harmed = f"{budget_of(glance)} beyond the acceptable; {evidence.harmed:,} harmed"
+    for name, value, limit, said in (
+        ("exposed", evidence.exposed, size, f"{exposed_of(glance)}{pace}; {counts}"),
+        ("budget", glance.harmed_beyond, glance.budget, harmed),
+        ("evidence", evidence.log_e, evidence.abort_at, evidence_of(evidence)),
+    ):
+        grid.add_row(name, Text(_bar(value, limit, bar_width)), Text(printable(said)))
     due = last.review_by - now
     grid.add_row("next review", Text("now" if due <= 0 else f"in {span(due)}"), "")
     return Group(Text(), title, grid)
 
 
-def _bar(grid: Table, name: str, value: float, limit: float | None, said: str) -> None:
-    """Add a bar of a value against its limit; without one, what is said is enough."""
-    drawn = ""
-    if limit is not None and math.isfinite(limit) and limit > 0:
-        full = round(_BAR_WIDTH * max(0.0, min(value / limit, 1.0)))
-        drawn = "█" * full + "░" * (_BAR_WIDTH - full)
-    grid.add_row(name, Text(drawn), Text(printable(said)))
+def _bar(value: float, limit: float | None, width: int) -> str:
+    """Return a bar of a value against its limit; without one, what is said beside is enough."""
+    if limit is None or not math.isfinite(limit) or limit <= 0:
+        return ""
+    full = round(width * max(0.0, min(value / limit, 1.0)))
+    return "█" * full + "░" * (width - full)
