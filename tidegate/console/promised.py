@@ -1,6 +1,6 @@
 """What a policy promises, in words and figures: a heading and a sentence for each part of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tidegate.console.worded import devices, lasting, share
@@ -16,31 +16,37 @@ from tidegate.domain.policy import (
     Stragglers,
 )
 
-_FALLBACKS = {
-    Fallback.HOLD: "it holds",
-    Fallback.PASS: "it goes on",
-    Fallback.ABORT: "it is stopped",
+_SILENCE = {
+    Fallback.HOLD: "it waits on",
+    Fallback.PASS: "it goes on all the same",
+    Fallback.ABORT: "the release is stopped",
+}
+
+_REFUSAL = {
+    Fallback.HOLD: "holds until somebody resumes it",
+    Fallback.PASS: "changes nothing",
+    Fallback.ABORT: "stops the release",
 }
 
 _AUTHORITIES = {
-    Authority.OBSERVE: "only notes what it would do",
-    Authority.RECOMMEND: "proposes it",
-    Authority.APPROVE: "proposes it and waits for a yes",
-    Authority.AUTO: "does it",
-}
-
-_OVERLAPS = {
-    Overlap.WAIT: "waits",
-    Overlap.WARN: "goes on, and people are told",
-    Overlap.GO: "goes on",
+    Authority.OBSERVE: "only says that it would",
+    Authority.RECOMMEND: "proposes to, and does it on a yes",
+    Authority.APPROVE: "proposes to, and waits for a yes",
+    Authority.AUTO: "does it by itself",
 }
 
 _ACTIONS = {
-    Action.SPEED_UP: "speed up",
-    Action.SLOW_DOWN: "slow down",
-    Action.ABORT: "abort",
-    Action.ROLL_BACK: "roll back",
-    Action.COMPLETE: "complete",
+    Action.SPEED_UP: "raise the rate",
+    Action.SLOW_DOWN: "lower the rate",
+    Action.ABORT: "stop the release",
+    Action.ROLL_BACK: "undo a stopped release",
+    Action.COMPLETE: "cancel the job for stragglers",
+}
+
+_OVERLAPS = {
+    Overlap.WAIT: "It waits for rollouts that came first and have some of the same devices.",
+    Overlap.WARN: "It goes on beside rollouts with some of the same devices, and says so.",
+    Overlap.GO: "It goes on beside rollouts with some of the same devices.",
 }
 
 
@@ -64,10 +70,12 @@ def promised(policy: Policy, fleet_size: int | None = None) -> tuple[Promise, ..
         *_harm(policy, fleet_size),
         *_pace(policy),
         *(Promise(f"Gate {gate.name}", _gate(gate, fleet_size)) for gate in policy.gates),
-        *_freeze(policy),
-        Promise("Authority", _authority(policy)),
-        *_end(policy),
-        *_devices(policy),
+        *waiting(policy),
+        Promise("Authority", " ".join(text for _, _, text in authorities(policy))),
+        *_completion(policy),
+        abort(policy),
+        *watching(policy),
+        *_timeouts(policy),
     )
 
 
@@ -114,8 +122,8 @@ def _gate(gate: Gate, fleet_size: int | None) -> str:
     asked = [
         *([f"watched for {lasting(gate.bake_minutes)}"] if gate.bake_minutes else []),
         *([f"alarms OK: {', '.join(gate.alarms)}"] if gate.alarms else []),
-        *([f"a system says yes {_asking(gate.answer)}"] if gate.answer else []),
-        *([f"a person says yes {_asking(gate.approval)}"] if gate.approval else []),
+        *([f"a system says yes ({asking(gate.answer)})"] if gate.answer else []),
+        *([f"a person says yes ({asking(gate.approval)})"] if gate.approval else []),
     ]
     return f"At {_place(gate, fleet_size)} exposed: {'; '.join(asked) or 'nothing is asked'}."
 
@@ -129,14 +137,16 @@ def _place(gate: Gate, fleet_size: int | None) -> str:
     return f"{number}, {of_fleet}," if of_fleet else number
 
 
-def _asking(asking: Asking) -> str:
+def asking(asked: Asking) -> str:
+    """Return what becomes of a question without an answer, and of one with a no."""
     return (
-        f"within {lasting(asking.within_minutes)} "
-        f"(unanswered, {_FALLBACKS[asking.unanswered]}; refused, {_FALLBACKS[asking.refused]})"
+        f"after {lasting(asked.within_minutes)} of silence {_SILENCE[asked.unanswered]}, and a no "
+        f"{_REFUSAL[asked.refused]}"
     )
 
 
-def _freeze(policy: Policy) -> Iterator[Promise]:
+def waiting(policy: Policy) -> Iterator[Promise]:
+    """Yield what a rollout waits for beside evidence and gates."""
     freeze = policy.freeze
     if freeze.alarms:
         missing = " or has no data" if freeze.missing_data_holds else ""
@@ -147,21 +157,28 @@ def _freeze(policy: Policy) -> Iterator[Promise]:
         yield Promise(
             "Calendars", f"It holds while one of these is closed: {', '.join(freeze.calendars)}."
         )
+    yield Promise("Overlap", _OVERLAPS[policy.overlap])
 
 
-def _authority(policy: Policy) -> str:
+def authorities(policy: Policy) -> Iterator[tuple[Authority, list[str], str]]:
+    """Yield an authority, the actions that may come up under it, and a sentence of both."""
     allowed: dict[Authority, list[str]] = {}
     for action in Action:
+        if action is Action.ROLL_BACK and policy.on_abort.rollback is None:
+            continue
+        if action is Action.COMPLETE and policy.complete.stragglers is not Stragglers.CANCEL:
+            continue
         allowed.setdefault(policy.authority.over(action), []).append(_ACTIONS[action])
-    return (
-        "; ".join(
-            f"to {', '.join(each)}: Tidegate {_AUTHORITIES[how]}" for how, each in allowed.items()
-        )
-        + "."
-    )
+    for authority, actions in allowed.items():
+        yield authority, actions, f"To {listed(actions)}, it {_AUTHORITIES[authority]}."
 
 
-def _end(policy: Policy) -> Iterator[Promise]:
+def listed(parts: Sequence[str], word: str = "and") -> str:
+    """Return parts as a sentence has them."""
+    return f" {word} ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def _completion(policy: Policy) -> Iterator[Promise]:
     complete = policy.complete
     if complete.at < 1:
         others = "are canceled" if complete.stragglers is Stragglers.CANCEL else "keep the job"
@@ -171,8 +188,10 @@ def _end(policy: Policy) -> Iterator[Promise]:
             f"It is complete once {share(complete.at)} of its devices have an outcome; the others "
             f"{others}{grace}.",
         )
-    overlap = _OVERLAPS[policy.overlap]
-    yield Promise("Overlap", f"Beside another rollout on the same things, it {overlap}.")
+
+
+def abort(policy: Policy) -> Promise:
+    """Return what happens to devices once a release is stopped."""
     force, rollback = policy.on_abort.force, policy.on_abort.rollback
     in_flight = "are stopped too" if force else "finish what they began"
     after = ""
@@ -180,10 +199,11 @@ def _end(policy: Policy) -> Iterator[Promise]:
         statuses = ", ".join(sorted(each.value for each in rollback.statuses))
         under = f" under policy {rollback.policy}" if rollback.policy else ""
         after = f" Another job follows for devices that {statuses}{under}."
-    yield Promise("Abort", f"Devices at work {in_flight}.{after}")
+    return Promise("Abort", f"When it is stopped, devices at work {in_flight}.{after}")
 
 
-def _devices(policy: Policy) -> Iterator[Promise]:
+def watching(policy: Policy) -> Iterator[Promise]:
+    """Yield what is looked at in single devices, and in cohorts of them."""
     if policy.cohorts.keys:
         then = "is set apart" if policy.cohorts.quarantines else "holds the rollout"
         yield Promise(
@@ -206,6 +226,9 @@ def _devices(policy: Policy) -> Iterator[Promise]:
         )
         then = "is failed" if stuck.then is Rescue.FAIL else "gets more time"
         yield Promise("Stuck", f"An execution without a sign of life {after} {then}.")
+
+
+def _timeouts(policy: Policy) -> Iterator[Promise]:
     if policy.job.timeout_minutes is not None:
         yield Promise(
             "Time-out", f"A device has {lasting(policy.job.timeout_minutes)} once it has started."

@@ -13,18 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.console import promised
+from tidegate.console.worded import lasting
 from tidegate.domain.case import TIMEOUT_MINUTES
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.pace import LEAK_MINUTES
 from tidegate.domain.policy import (
-    Action,
-    Asking,
     Authority,
-    Fallback,
     Gate,
-    Overlap,
     Policy,
-    Rescue,
     Stragglers,
 )
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, AbortCriterion
@@ -285,7 +282,7 @@ class _Lab:
 def _of_harm(policy: Policy, devices: int) -> Iterator[Statement]:
     harm = policy.harm
     budget = harm.budget(devices)
-    statuses = _listed(sorted(each.value for each in harm.statuses), "or")
+    statuses = promised.listed(sorted(each.value for each in harm.statuses), "or")
     yield Statement(
         "harm",
         f"A device counts as harmed if it ends {statuses}. A release that harms at most "
@@ -347,7 +344,7 @@ def _of_time(policy: Policy, devices: int, good: Tried) -> Iterator[Statement]:
         "bake_minutes": bakes,
         "questions": asked,
     }
-    gates = f", gates' {time_worded(bakes)} of watching included" if bakes else ""
+    gates = f", gates' {lasting(bakes)} of watching included" if bakes else ""
     if summary.minutes_to_finish is None:
         notified = devices_worded(round(summary.exposed.value))
         text = (
@@ -501,24 +498,12 @@ def _criterion_worded(criterion: AbortCriterion) -> str:
     )
 
 
-_SILENCE = {
-    Fallback.HOLD: "it waits on",
-    Fallback.PASS: "it goes on all the same",
-    Fallback.ABORT: "the release is stopped",
-}
-_REFUSAL = {
-    Fallback.HOLD: "holds until somebody resumes it",
-    Fallback.PASS: "changes nothing",
-    Fallback.ABORT: "stops the release",
-}
-
-
 def _of_gates(policy: Policy, devices: int) -> Iterator[Statement]:
     if not policy.gates:
         yield Statement("gates", "No gates: evidence alone lets it go on.")
     for gate in policy.gates:
         after = gate.devices(devices)
-        asks = _listed(list(_asked_worded(gate)))
+        asks = promised.listed(list(_asked_worded(gate)))
         yield Statement(
             "gates",
             f"Gate {gate.name}, at {devices_worded(after)} exposed devices: {asks}.",
@@ -539,64 +524,22 @@ def _asked_worded(gate: Gate) -> Iterator[str]:
     if gate.alarms:
         yield f"alarms must be OK: {', '.join(gate.alarms)}"
     if gate.answer:
-        yield f"a system is asked as it is reached; {_asking_worded(gate.answer)}"
+        yield f"a system is asked as it is reached; {promised.asking(gate.answer)}"
     if gate.approval:
-        yield f"a person is asked once all else agrees; {_asking_worded(gate.approval)}"
-
-
-def _asking_worded(asking: Asking) -> str:
-    return (
-        f"after {_time(asking.within_minutes)} of silence {_SILENCE[asking.unanswered]}, and a no "
-        f"{_REFUSAL[asking.refused]}"
-    )
+        yield f"a person is asked once all else agrees; {promised.asking(gate.approval)}"
 
 
 def _of_waiting(policy: Policy) -> Iterator[Statement]:
-    freeze = policy.freeze
-    if freeze.alarms or freeze.calendars:
-        alarms = f"while {' or '.join(freeze.alarms)} is in ALARM" if freeze.alarms else ""
-        blind = " or has no data" if freeze.alarms and freeze.missing_data_holds else ""
-        closed = f"while {' or '.join(freeze.calendars)} is closed" if freeze.calendars else ""
-        yield Statement("waiting", f"It holds {_listed([f'{alarms}{blind}', closed])}.")
-    others = {
-        Overlap.WAIT: "It waits for rollouts that came first and have some of the same devices.",
-        Overlap.WARN: "It goes on beside rollouts with some of the same devices, and says so.",
-        Overlap.GO: "It goes on beside rollouts with some of the same devices.",
-    }
-    yield Statement("waiting", others[policy.overlap])
-
-
-_AUTHORITY = {
-    Authority.OBSERVE: "only says that it would",
-    Authority.RECOMMEND: "proposes to, and does it on a yes",
-    Authority.APPROVE: "proposes to, and waits for a yes",
-    Authority.AUTO: "does it by itself",
-}
-_ACTION = {
-    Action.SPEED_UP: "raise the rate",
-    Action.SLOW_DOWN: "lower the rate",
-    Action.ABORT: "stop the release",
-    Action.ROLL_BACK: "undo a stopped release",
-    Action.COMPLETE: "cancel the job for stragglers",
-}
+    for each in promised.waiting(policy):
+        yield Statement("waiting", each.text)
 
 
 def _of_authority(policy: Policy) -> Iterator[Statement]:
-    by_word: dict[Authority, list[str]] = {}
-    for action in Action:
-        if action is Action.ROLL_BACK and policy.on_abort.rollback is None:
-            continue
-        if action is Action.COMPLETE and policy.complete.stragglers is not Stragglers.CANCEL:
-            continue
-        by_word.setdefault(policy.authority.over(action), []).append(_ACTION[action])
-    for authority, actions in by_word.items():
-        yield Statement(
-            "authority",
-            f"To {_listed(actions)}, it {_AUTHORITY[authority]}.",
-            {"authority": authority.value, "actions": actions},
-        )
-    if Authority.APPROVE in by_word:
-        yield Statement("authority", f"Asked, {_asking_worded(policy.approval)}.")
+    found = list(promised.authorities(policy))
+    for authority, actions, text in found:
+        yield Statement("authority", text, {"authority": authority.value, "actions": actions})
+    if any(authority is Authority.APPROVE for authority, _, _ in found):
+        yield Statement("authority", f"Asked, {promised.asking(policy.approval)}.")
     yield Statement("authority", "What a person asks for is done under any of them.")
 
 
@@ -609,28 +552,19 @@ def _of_devices(policy: Policy) -> Iterator[Statement]:
             f"A device that falls silent counts as harmed after {after}.",
             {"timeout_minutes": timeout, "assumed_minutes": timeout or TIMEOUT_MINUTES},
         )
-    if policy.soak:
-        yield Statement(
-            "devices",
-            f"One that is gone {_time(policy.soak.minutes)} after its success counts as harmed.",
-            {"soak_minutes": policy.soak.minutes},
-        )
-    if policy.cohorts.keys:
-        then = "is set apart" if policy.cohorts.quarantines else "holds the rollout"
-        yield Statement(
-            "devices",
-            f"A cohort that fails alone, told by {_listed(list(policy.cohorts.keys))}, {then}.",
-            {"keys": list(policy.cohorts.keys), "quarantines": policy.cohorts.quarantines},
-        )
-    if policy.stuck:
-        stuck = policy.stuck
-        after = _time(stuck.after_minutes) if stuck.after_minutes else "what devices make plausible"
-        then = "ended as FAILED" if stuck.then is Rescue.FAIL else "given more time"
-        yield Statement("devices", f"An execution silent for longer than {after} is {then}.")
+    figures: dict[str, dict[str, Any]] = {
+        "Soak": {"soak_minutes": policy.soak.minutes if policy.soak else None},
+        "Cohorts": {
+            "keys": list(policy.cohorts.keys),
+            "quarantines": policy.cohorts.quarantines,
+        },
+    }
+    for each in promised.watching(policy):
+        yield Statement("devices", each.text, figures.get(each.about, {}))
 
 
 def _of_the_end(policy: Policy, devices: int) -> Iterator[Statement]:
-    complete, on_abort = policy.complete, policy.on_abort
+    complete = policy.complete
     ends_at = math.ceil(round(complete.at * devices, 6))
     others = (
         "the others still get it when they come online"
@@ -643,16 +577,14 @@ def _of_the_end(policy: Policy, devices: int) -> Iterator[Statement]:
         f"It is complete once {devices_worded(ends_at)} devices have an outcome{tail}.",
         {"complete_at_devices": ends_at, "grace_minutes": complete.grace_minutes},
     )
-    work = "are stopped midway" if on_abort.force else "finish what they began"
-    back = "; what they took is undone by another job" if on_abort.rollback else ""
-    yield Statement("end", f"When it is stopped, devices at work {work}{back}.")
+    yield Statement("end", promised.abort(policy).text)
 
 
 def _note(fleet: Fleet, runs: int, days: int) -> str:
     return (
         f"Harm and times are those of at most {runs} trials of each release, on the fleet "
         f"{fleet.name} of {devices_worded(fleet.size)} devices, given up after "
-        f"{time_worded(days * DAY_MINUTES)}: your devices' delays may be others, see "
+        f"{lasting(days * DAY_MINUTES)}: your devices' delays may be others, see "
         "`tidegate fit-fleet`."
     )
 
@@ -664,10 +596,4 @@ def _rounded(rate: float) -> float:
 
 
 def _time(minutes: float) -> str:
-    return time_worded(minutes) if minutes else "no time"
-
-
-def _listed(parts: list[str], word: str = "and") -> str:
-    """Return parts as a sentence has them."""
-    there = [part for part in parts if part]
-    return f" {word} ".join(filter(None, (", ".join(there[:-1]), *there[-1:])))
+    return lasting(minutes) if minutes else "no time"

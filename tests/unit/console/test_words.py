@@ -76,20 +76,21 @@ def test_every_part_of_a_policy_is_promised_in_words() -> None:
     assert "no more than 2% is stopped with a probability of at most 1%" in said["Tolerance"]
     assert said["Gate canary"] == (
         "At 100 devices, 1% of the fleet, exposed: watched for 90 min; alarms OK: errors; a system "
-        "says yes within 60 min (unanswered, it goes on; refused, it is stopped); a person says "
-        "yes within 48 h (unanswered, it is stopped; refused, it holds)."
+        "says yes (after 60 min of silence it goes on all the same, and a no stops the release); a "
+        "person says yes (after 48 h of silence the release is stopped, and a no holds until "
+        "somebody resumes it)."
     )
     assert said["Alarms"] == "It holds while one of these rings or has no data: latency."
     assert said["Calendars"] == "It holds while one of these is closed: holidays."
-    assert "to abort: Tidegate proposes it and waits for a yes" in said["Authority"]
+    assert "To stop the release, it proposes to, and waits for a yes." in said["Authority"]
     assert (
         "95% of its devices have an outcome; the others are canceled after 60 min"
         in (said["Completion"])
     )
-    assert said["Overlap"] == "Beside another rollout on the same things, it waits."
+    assert said["Overlap"].startswith("It waits for rollouts that came first")
     assert said["Abort"] == (
-        "Devices at work are stopped too. Another job follows for devices that SUCCEEDED under "
-        "policy undo."
+        "When it is stopped, devices at work are stopped too. Another job follows for devices that "
+        "SUCCEEDED under policy undo."
     )
     assert {"Cohorts", "Soak", "Stuck", "Time-out", "Time-out from delays"} <= said.keys()
 
