@@ -112,6 +112,8 @@ class Enrolling:
     def _begin(
         self, enrolment: Enrolment, execution_arn: str, started_at: float | None
     ) -> tuple[Rollout, Overlaps]:
+        if enrolment.launch is None:
+            enrolment = self._as_launched(enrolment)
         policy = self._policy(enrolment)
         job_id = enrolment.job_id
         if enrolment.launch is not None:
@@ -133,6 +135,14 @@ class Enrolling:
         if bound_to not in (None, rollout.policy.name):
             self.jobs.tag(arn, {POLICY_TAG: rollout.policy.name})
         return self._settled(rollout, overlapping)
+
+    def _as_launched(self, enrolment: Enrolment) -> Enrolment:
+        """Return what a launch that died knew besides: of the job it left, its tags tell."""
+        try:
+            tags = self.jobs.tags(self.jobs.arn(enrolment.job_id))
+        except NotFound:
+            return enrolment
+        return replace(enrolment, rolls_back=tags.get(ROLLS_BACK_TAG))
 
     def _policy(self, enrolment: Enrolment) -> Policy:
         if enrolment.policy is None:

@@ -10,6 +10,7 @@ import pytest
 from tests.scenario.interference import Interference
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.clock import ManualClock
+from tidegate.adapters.memory.dead_letters import MemoryDeadLetters
 from tidegate.adapters.memory.jobs import MemoryJobs
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
@@ -23,6 +24,7 @@ from tidegate.errors import Contention, NotFound, Refused, RetryLater, Supersede
 from tidegate.ports import POLICY_TAG, ROLLS_BACK_TAG
 from tidegate.service import overlap
 from tidegate.service.enroll import WAIT_FOR_TURN_DAYS_MAX, Enrolling, NotYet
+from tidegate.service.sweep import Sweeping
 
 JOB = "release-7"
 START = 1_790_000_000.0
@@ -76,6 +78,21 @@ class Stage:
             clock=self.clock,
         )
         return enrolling.enroll(given, self.workflow.start(name, {}), started_at=started_at)
+
+    def sweep(self) -> list[Mapping[str, Any]]:
+        """Sweep a minute later; return what the workflows that it started were given."""
+        self.clock.advance(60)
+        before = set(self.workflow.started)
+        swept = Sweeping(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            dead_letters=MemoryDeadLetters({}),
+            bus=self.bus,
+            clock=self.clock,
+        ).sweep()
+        assert swept.faults == ()
+        return [given for name, given in self.workflow.started.items() if name not in before]
 
     def policy(self, **members: object) -> None:
         """Let the policy have these members besides its name."""
@@ -183,6 +200,44 @@ def test_dying_midway_and_trying_again_enrolls_once(
     assert rollout.generation == 1
     assert stage.tags == {POLICY_TAG: "firmware"}
     assert stage.bus.details("Rollout Started")
+
+
+@pytest.mark.parametrize("given", [ENROLL, LAUNCH], ids=["enroll", "launch"])
+@pytest.mark.parametrize(
+    ("port", "operation"), [("jobs", "describe"), ("ledger", "active"), ("ledger", "claim")]
+)
+def test_the_sweep_enrolls_what_an_enrolment_that_died_has_tagged(
+    given: Mapping[str, Any], port: str, operation: str
+) -> None:
+    """Dead for good between tag and claim, it leaves a job that is steered all the same."""
+    stage = Stage()
+    if given is ENROLL:
+        stage.jobs.add(JOB, targets=[TARGET])
+    getattr(stage, port).faults.before(operation, RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.enroll(given=given)
+    assert stage.tags == {POLICY_TAG: "firmware"}
+    assert stage.ledger.current([JOB]) == {}
+
+    (found,) = stage.sweep()
+    assert stage.enroll("by tag", found).key == RolloutKey(JOB, int(START))
+    assert stage.sweep() == []
+
+
+def test_a_rollback_whose_launch_died_is_enrolled_as_one(stage: Stage) -> None:
+    """Found by its tag it is no release of its own: it waits for none, and is not undone itself."""
+    undo = Rollback(("document", "{}"))
+    policy = replace(OTHERS_POLICY, on_abort=OnAbort(rollback=undo))
+    stage.other("bad", TARGET, policy=policy)
+    stage.ledger.faults.before("claim", RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.enroll(given={**LAUNCH, "jobId": "undo", "policy": "others", "rollsBack": "bad"})
+    (found,) = stage.sweep()
+    rollout = stage.enroll("by tag", found)
+
+    assert rollout.rolls_back == "bad"
+    assert rollout.policy.on_abort.rollback is None
+    assert rollout.overlaps == ()
 
 
 def test_two_at_once_cannot_both_claim(stage: Stage) -> None:
