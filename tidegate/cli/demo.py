@@ -23,9 +23,9 @@ def command(
     ] = False,
 ) -> None:
     """
-    Watch Tidegate steer a good and a bad release on this machine: no AWS account is needed.
+    Watch Tidegate steer a good and a bad release on this machine.
 
-    It needs what `make setup` installs, and so a copy of the repository.
+    No AWS account is needed, but what `make setup` installs, and so a copy of the repository.
     """
     # boto3 takes long to import, and no other command needs the embedded cloud.
     from tidegate.local.demo import main  # noqa: PLC0415

@@ -57,10 +57,10 @@ def command(
     access: Access,
 ) -> None:
     """
-    Look whether all is in place for rollouts to be steered, and say how to mend what is not.
+    Look whether all is in place for rollouts to be steered.
 
-    Changes nothing. Only with --probe it makes a few jobs and things, called tidegate-probe-…, and
-    takes them away again.
+    Says how to mend what is not, and changes nothing. Only with --probe it makes a few jobs and
+    things, called tidegate-probe-…, and takes them away again.
 
     Exit status: 0 when nothing fails, warnings or not; 1 when a check fails; 4 when AWS is not
     reached.

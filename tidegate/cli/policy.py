@@ -44,7 +44,7 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """
-    Say what is wrong with policies: where, what was read, and what would be right.
+    Say what is wrong with policies, and what would be right.
 
     Exit status: 0 when all are right, 2 when one is not.
     """
@@ -97,7 +97,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """
-    Say in plain words what a policy promises for a fleet, and what it cannot keep.
+    Say what a policy promises, in plain words and figures.
 
     Figures come of the very code that decides, and of a few simulated rollouts: some seconds.
 

@@ -37,7 +37,7 @@ def read_text(path: str, *, what: str) -> str:
     except OSError as error:
         message = f"{path}: {what} cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
-        message = f"{path}: {what} is not UTF-8 at byte {error.start}: save it as UTF-8"
+        message = f"{path}: not UTF-8 at byte {error.start}: save {what} as UTF-8"
     raise Refused(message)
 
 

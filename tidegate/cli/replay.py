@@ -20,6 +20,7 @@ from tidegate.cli.policies import read_policy
 from tidegate.cli.reading import is_there, read_text, source_of, write_text
 from tidegate.cli.status import glance_of
 from tidegate.documents.archive import read_archive
+from tidegate.documents.shapes import JOB_ID
 from tidegate.domain.rollout import Rollout
 from tidegate.errors import Refused
 from tidegate.lab.archived import recording_of
@@ -49,10 +50,10 @@ def export_command(
     access: Access,
 ) -> None:
     """
-    Write what is known of a rollout's devices, one JSON object a line, for `tidegate replay`.
+    Keep what is known of a rollout, for `tidegate replay`.
 
-    First the rollout with its policy, then each device: when it was notified, started and ended,
-    and how. Things' names stay out unless they are asked for.
+    One JSON object a line: first the rollout with its policy, then each device: when it was
+    notified, started and ended, and how. Things' names stay out unless they are asked for.
     """
     with opened(context, access) as account:
         recording = recorded(account, job_id)
@@ -114,7 +115,7 @@ def command(
     access: Access,
 ) -> None:
     """
-    Play a rollout again, under another policy, and say what would have been otherwise.
+    Play a rollout again, under another policy.
 
     Each device fares as it did; what nobody saw is drawn, and it is said how much that is. Prints
     both sides, and writes a page that shows the replay minute by minute.
@@ -159,7 +160,7 @@ def _recording(context: typer.Context, source: str, events: str, access: Access)
     if events:
         text = read_text(events, what="the archive")
         return recording_of(read_archive(text, source, source=source_of(events)))
-    if source == "-" or is_there(source):
+    if source == "-" or is_there(source) or not JOB_ID.fullmatch(source):
         text = read_text(source, what="the recording")
         return read_recording(text, source=source_of(source))
     with opened(context, access) as account:

@@ -36,9 +36,10 @@ def command(
     access: Access,
 ) -> None:
     """
-    Report on a rollout: what was promised, what happened, and every decision with its evidence.
+    Write a rollout down: what was promised, and what happened.
 
-    The newest rollout of the job, whether it is over or not. The report names no devices.
+    The newest rollout of the job, whether it is over or not, with the evidence for every decision.
+    The report names no devices.
     """
     with opened(context, access) as account:
         ledger, now = account.ledger, account.clock.now()

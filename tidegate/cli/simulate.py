@@ -145,7 +145,7 @@ def command(
     ] = False,
 ) -> None:
     """
-    Try a policy on a simulated fleet, beside the rules that people use today.
+    Try a policy on a simulated fleet, beside other rules.
 
     Prints a table, and writes a page that shows one rollout minute by minute.
 

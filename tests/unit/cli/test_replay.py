@@ -141,6 +141,14 @@ def test_a_job_without_a_rollout_is_not_found() -> None:
     assert type_in("export", "kettles-1").exit_code == 3
 
 
+def test_a_file_that_is_not_there_is_not_taken_for_a_job() -> None:
+    """Where the name cannot be a job's id, no account is asked for one."""
+    result = type_in("replay", "boilers-3-1.jsonl")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("boilers-3-1.jsonl: the recording cannot be read: No such file")
+
+
 def test_what_is_no_recording_is_refused(in_a_folder_of_its_own: Path) -> None:
     """A file of something else ends with 2, and says what to do."""
     (in_a_folder_of_its_own / "other.txt").write_text("no recording\n")

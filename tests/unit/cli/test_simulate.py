@@ -245,7 +245,7 @@ BROKEN = "name: broken\nharm:\n  tolerated_rate: 2\n  budgte: 5\n"
         (("broken.yaml",), "broken.yaml:3:19: harm.tolerated_rate: 2, but a share is needed"),
         (("broken.yaml",), "broken.yaml:4:3: harm.budgte: unknown key (is budget meant?)"),
         ((".",), ".: the policy cannot be read: Is a directory"),
-        (("binary",), "binary: the policy is not UTF-8 at byte 0"),
+        (("binary",), "binary: not UTF-8 at byte 0: save the policy"),
         (("rings", "--failures", "130%"), '--failures is "130%", but a share from 0% to 100%'),
         (("rings", "--failures", "-1%"), '--failures is "-1%", but a share'),
         (("rings", "--failures", "20"), '--failures is "20", but a share'),
