@@ -208,15 +208,20 @@ def rendered(name: str, **values: Any) -> str:  # noqa: ANN401 - whatever the te
     return made.encode(errors="replace").decode()
 
 
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(ASSETS),
+def templates(folder: Path) -> Environment:
+    """Return the templates of a folder: they escape all texts, and refuse names they lack."""
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def _environment() -> Environment:
+    made = templates(ASSETS)
     made.filters |= {
         "devices": worded.devices,
         "share": worded.share,

@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
-from tidegate.console.pages import BASE_STYLE
+from tidegate.console.pages import BASE_STYLE, templates
 from tidegate.lab.charts import Picture, picture
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.summary import PERCENTILE, Summary
@@ -230,14 +230,7 @@ def rollout_part(title: str, drawn: Picture) -> dict[str, Any]:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")
+    return templates(_ASSETS).get_template("page.html.j2")
 
 
 def _asset(*files: Path) -> Markup:
