@@ -401,3 +401,71 @@ def test_an_address_that_aws_does_not_tell_now_is_asked_for_again(
 
     session._made.cache_clear()
     assert client.meta.endpoint_url == "https://a1-ats.iot.example"
+
+
+@pytest.fixture
+def at_a_terminal(made: list[str | None], monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Note the addresses of clients for somebody whose files and variables say nothing."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_IOT_JOBS_DATA_PLANE", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return made
+
+
+def test_at_a_terminal_the_data_plane_is_that_of_the_chosen_account(
+    at_a_terminal: list[str | None],
+) -> None:
+    """Its address is asked for once, of the account and region that were chosen."""
+    clients = session.Clients(region="eu-west-1")
+    with Stubber(clients.get("iot")) as stubber:
+        stubber.add_response(
+            "describe_endpoint",
+            {"endpointAddress": "a1-ats.iot.eu-west-1.amazonaws.com"},
+            {"endpointType": "iot:Data-ATS"},
+        )
+        first, second = clients.get("iot-jobs-data"), clients.get("iot-jobs-data")
+        stubber.assert_no_pending_responses()
+
+    assert first is second
+    assert first.meta.region_name == clients.get("iot").meta.region_name == "eu-west-1"
+    assert at_a_terminal == [None, "https://a1-ats.iot.eu-west-1.amazonaws.com"]
+
+
+def test_at_a_terminal_an_address_of_ones_own_is_asked_for_nowhere(
+    at_a_terminal: list[str | None],
+) -> None:
+    """With --endpoint-url all calls go there, those of the data plane too."""
+    clients = session.Clients(region="eu-west-1", endpoint_url="http://127.0.0.1:4566")
+
+    assert clients.get("iot-jobs-data").meta.endpoint_url == "http://127.0.0.1:4566"
+    assert at_a_terminal == ["http://127.0.0.1:4566"]
+
+
+def test_at_a_terminal_the_environment_may_send_calls_elsewhere(
+    at_a_terminal: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a variable says so, no address is asked for; it may be told to be ignored."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    elsewhere = session.Clients(region="eu-west-1").get("iot-jobs-data")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    clients = session.Clients(region="eu-west-1")
+    with Stubber(clients.get("iot")) as stubber:
+        stubber.add_response("describe_endpoint", {"endpointAddress": "a1-ats.iot.example"})
+        clients.get("iot-jobs-data")
+
+    assert elsewhere.meta.endpoint_url == "http://127.0.0.1:4566"
+    assert at_a_terminal == [None, None, "https://a1-ats.iot.example"]
+
+
+def test_at_a_terminal_an_address_that_aws_denies_is_refused(
+    at_a_terminal: list[str | None],
+) -> None:
+    """Whoever may not ask for it is told so, and nothing is remembered."""
+    clients = session.Clients(region="eu-west-1")
+    with Stubber(clients.get("iot")) as stubber:
+        stubber.add_client_error("describe_endpoint", "AccessDeniedException")
+        with pytest.raises(Refused, match="DescribeEndpoint iot:Data-ATS: AccessDenied"):
+            clients.get("iot-jobs-data")
+        stubber.add_response("describe_endpoint", {"endpointAddress": "a1-ats.iot.example"})
+        clients.get("iot-jobs-data")
+
+    assert at_a_terminal[-1] == "https://a1-ats.iot.example"

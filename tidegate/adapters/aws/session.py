@@ -131,8 +131,7 @@ class Clients:
     def _address(self, service_name: str) -> str | None:
         if self._endpoint_url or service_name != DATA_PLANE or _is_elsewhere():
             return self._endpoint_url
-        answer = self.get("iot").describe_endpoint(endpointType=DATA_ENDPOINT_TYPE)
-        return f"https://{answer['endpointAddress']}"
+        return _data_address(self.get("iot"))
 
     def _chosen(self) -> boto3.session.Session:
         if self._session is None:
@@ -199,8 +198,13 @@ def _address(service_name: str) -> str | None:
     """Return where to call a service; None where botocore knows, or the environment says so."""
     if service_name != DATA_PLANE or _is_elsewhere():
         return None
+    return _data_address(client("iot"))
+
+
+def _data_address(iot: IoTClient) -> str:
+    """Return where the account's data plane is."""
     with translated(f"DescribeEndpoint {DATA_ENDPOINT_TYPE}"):
-        answer = client("iot").describe_endpoint(endpointType=DATA_ENDPOINT_TYPE)
+        answer = iot.describe_endpoint(endpointType=DATA_ENDPOINT_TYPE)
     return f"https://{answer['endpointAddress']}"
 
 
