@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tidegate.domain.rollout import (
         AbortRequest,
         Active,
+        Bookmark,
         Counts,
         Ending,
         Hold,
@@ -590,6 +591,9 @@ class Ledger(Protocol):
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
+
+    def note_bookmark(self, key: RolloutKey, status: ExecutionStatus, bookmark: Bookmark) -> None:
+        """Remember where the executions in a status are read on; raises NotFound."""
 
     # reports for devices
 

@@ -16,6 +16,7 @@ from tidegate.domain.policy import Action, Harm, JobDefaults, Pace, PaceMode, Po
 from tidegate.domain.reasons import ReasonCode, reason
 from tidegate.domain.rollout import (
     AbortRequest,
+    Bookmark,
     Ending,
     Listing,
     Park,
@@ -126,6 +127,7 @@ SEASONED = replace(
     course=COURSE,
     policy_version=3,
     listing=Listing(seen_until=NOW + 1 / 3, surplus=-2, minutes_taken=(3, 0, 7)),
+    bookmarks={ExecutionStatus.QUEUED: Bookmark("token", "cohorts", NOW + 0.25)},
     park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
     abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),
     aborting=True,

@@ -33,6 +33,7 @@ from tidegate.domain.outcomes import Moved, ThingRecord, Transition, deltas
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
+    Bookmark,
     Ending,
     Hold,
     HoldKind,
@@ -135,6 +136,7 @@ def test_a_hand_over_loses_no_request(ledger: Ledger) -> None:
         lambda ledger: ledger.adjust(KEY, CAREFUL, keeps_bound=True, at=1),
         lambda ledger: ledger.link_rollback(KEY, "undo"),
         lambda ledger: ledger.note_connected(KEY, Connected(10)),
+        lambda ledger: ledger.note_bookmark(KEY, ExecutionStatus.QUEUED, Bookmark("token")),
         lambda ledger: ledger.release(KEY, "thing.type=(none)", by="ops", reason="x", at=1),
         lambda ledger: ledger.park(KEY, Park("other", 1, 1, 0, Tripwires())),
         lambda ledger: ledger.unpark(KEY, "token"),
@@ -794,6 +796,7 @@ def test_rollouts_do_not_share_answers(ledger: Ledger) -> None:
         lambda ledger: ledger.adjust(NOBODY, CAREFUL, keeps_bound=True, at=1),
         lambda ledger: ledger.link_rollback(NOBODY, "undo"),
         lambda ledger: ledger.note_connected(NOBODY, Connected(10)),
+        lambda ledger: ledger.note_bookmark(NOBODY, ExecutionStatus.QUEUED, Bookmark("token")),
         lambda ledger: ledger.release(NOBODY, "thing.type=(none)", by="ops", reason="x", at=1),
         lambda ledger: ledger.note_heal(NOBODY, at=1),
         lambda ledger: ledger.signal(NOBODY),
@@ -986,6 +989,18 @@ def test_the_listing_is_remembered(ledger: Ledger) -> None:
     ledger.note_listing(KEY, listing)
 
     assert ledger.rollout(KEY) == replace(FRESH, listing=listing)
+
+
+def test_each_status_has_a_bookmark_of_its_own(ledger: Ledger) -> None:
+    """Two chores read on by themselves; at the beginning of a list there is no token."""
+    enrolled(ledger)
+    waiting, at_work = Bookmark("token", "cohorts", NOW + 0.25), Bookmark()
+    ledger.note_bookmark(KEY, ExecutionStatus.QUEUED, Bookmark("earlier"))
+    ledger.note_bookmark(KEY, ExecutionStatus.IN_PROGRESS, at_work)
+    ledger.note_bookmark(KEY, ExecutionStatus.QUEUED, waiting)
+
+    noted = {ExecutionStatus.QUEUED: waiting, ExecutionStatus.IN_PROGRESS: at_work}
+    assert ledger.rollout(KEY) == replace(FRESH, bookmarks=noted)
 
 
 def test_writers_at_the_same_moment_lose_nothing(

@@ -147,6 +147,22 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookmark:
+    """
+    Where a list of executions is read on that is too long for one pass.
+
+    Attributes:
+        token: AWS's, of the next page; None at the beginning of the list.
+        purpose: What it is read for; for anything else it is read from its beginning.
+        since: When the newest of the executions read so far was updated, in epoch seconds.
+    """
+
+    token: str | None = None
+    purpose: str = ""
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """
     One line of a rollout's timeline: something that people were told.
@@ -206,6 +222,7 @@ class Rollout:
         rolls_back: Id of the job whose aborted release this one undoes.
         rolled_back_by: Id of the job that undoes this one.
         connected: How many things of the account are connected, where devices are to soak.
+        bookmarks: Where the lists of executions in a status are read on, one by one.
         ending: How it ended; None while it lives.
         ended_at: When, in epoch seconds; None while it lives.
     """
@@ -232,6 +249,7 @@ class Rollout:
     rolls_back: str | None = None
     rolled_back_by: str | None = None
     connected: Connected = field(default_factory=Connected)
+    bookmarks: Mapping[ExecutionStatus, Bookmark] = field(default_factory=dict)
     ending: Ending | None = None
     ended_at: float | None = None
 

@@ -1,19 +1,22 @@
 """Reap: end executions that are stuck, or give them more time, as the policy says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
 
 from tidegate.documents.announcements import execution_reaped
 from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary, Job
-from tidegate.domain.rollout import Rollout, Step
+from tidegate.domain.rollout import Bookmark, Rollout, Step
 from tidegate.domain.stuck import LeftAlone, Patience, after_minutes, candidates, rescue
 from tidegate.errors import Conflict, NotFound
 from tidegate.ports import Bus, Clock, Executions, Jobs, Ledger
+from tidegate.service.pages import pages_from
 from tidegate.service.telling import tell
 
-#: Pages of 250 in one pass: the list is newest first, and the stuck ones are its end.
+#: Pages of 250 in one pass: the list is newest first, and the stuck ones are its end, which takes
+#: more passes to come to if it is longer.
 STUCK_PAGES_MAX = 40
+
+_AT_WORK = ExecutionStatus.IN_PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,10 @@ class Reaping:
         if stuck is None or minutes is None:
             return {}
         patience = Patience(stuck, minutes, job.settings.timeout_minutes, self.minute_seconds)
-        found = candidates(self._rows(job), patience, self.clock.now())
+        before = rollout.bookmarks.get(_AT_WORK, Bookmark())
+        pages = [*pages_from(self.jobs, job.job_id, _AT_WORK, before.token, limit=STUCK_PAGES_MAX)]
+        rows = [row for page in pages for row in page.rows]
+        found = candidates(rows, patience, self.clock.now())
         reaped = _Reaped()
         try:
             for row in found:
@@ -50,11 +56,9 @@ class Reaping:
         finally:
             # Also where AWS stops short: these are done.
             self._tell(rollout, patience, reaped.things)
+        if (token := pages[-1].token) != before.token:
+            self.ledger.note_bookmark(rollout.key, _AT_WORK, Bookmark(token))
         return {"reaped": len(reaped.things), "spared": reaped.left_alone}
-
-    def _rows(self, job: Job) -> Iterator[ExecutionSummary]:
-        pages = self.jobs.executions(job.job_id, ExecutionStatus.IN_PROGRESS)
-        return chain.from_iterable(islice(pages, STUCK_PAGES_MAX))
 
     def _rescue(self, row: ExecutionSummary, job: Job, patience: Patience) -> bool:
         try:

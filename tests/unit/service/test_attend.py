@@ -23,11 +23,15 @@ from tidegate.domain.policy import (
     Soak,
     Stuck,
 )
-from tidegate.domain.rollout import Ending
+from tidegate.domain.rollout import Bookmark, Ending
 from tidegate.domain.things import Connected, Presence, Traits
 from tidegate.errors import Conflict, Refused, RetryLater
 from tidegate.service.attend import JOINS_PER_PASS_MAX, Attendance
-from tidegate.service.quarantine import CANCELS_PER_PASS_MAX, QUEUED_JOINS_MAX
+from tidegate.service.quarantine import (
+    CANCELS_PER_PASS_MAX,
+    QUEUED_JOINS_MAX,
+    QUEUED_PAGES_MAX,
+)
 from tidegate.service.reap import STUCK_PAGES_MAX
 from tidegate.service.soak import PICKUPS_PER_PASS_MAX
 
@@ -258,6 +262,39 @@ def test_the_list_is_read_within_bounds(stage: Stage) -> None:
     stage.attend()
 
     assert len(pages) == STUCK_PAGES_MAX
+
+
+@pytest.mark.parametrize("size", [STUCK_PAGES_MAX - 1, STUCK_PAGES_MAX + 1, 3 * STUCK_PAGES_MAX])
+def test_the_end_of_a_long_list_is_come_to(stage: Stage, size: int) -> None:
+    """The stuck ones are its end: a pass goes on where the one before ended, then from the top."""
+    under(stage, stuck=Stuck(after_minutes=5))
+    stage.jobs.page_size = 1
+    stage.report(IN_PROGRESS, 0)
+    stage.clock.advance(600)
+    stage.report(IN_PROGRESS, *range(1, size))
+    passes = [stage.attend().done["reaped"] for _ in range(-(-size // STUCK_PAGES_MAX))]
+
+    assert passes == [*[0] * (len(passes) - 1), 1]
+    assert stage.rollout.bookmarks.get(IN_PROGRESS, Bookmark()).token is None
+    stage.clock.advance(600)
+    assert stage.attend().done["reaped"] > 0
+
+
+def test_a_page_that_aws_does_not_know_any_more_is_as_good_as_the_first(stage: Stage) -> None:
+    """How long a token is good for is not documented."""
+    under(stage, stuck=Stuck(after_minutes=5))
+    stage.jobs.page_size = 1
+    stage.report(IN_PROGRESS, *range(STUCK_PAGES_MAX + 1))
+    stage.clock.advance(600)
+    stage.attend()
+    assert stage.rollout.bookmarks[IN_PROGRESS].token is not None
+    stage.jobs.faults.before("executions", Refused("InvalidRequest: invalid token"))
+    attended = stage.attend()
+
+    assert attended.outcome is Attendance.ATTENDED
+    assert attended.done["reaped"] == 1
+    stage.jobs.faults.before("executions", Refused("AccessDenied"))
+    assert stage.attend().outcome is Attendance.INCOMPLETE
 
 
 # what devices are
@@ -577,6 +614,85 @@ def test_those_that_stay_offline_keep_nobody_from_being_looked_up(stage: Stage) 
         stage.attend()
 
     assert status_of(stage, 0) is CANCELED
+
+
+def waiting_of_b(stage: Stage) -> list[int]:
+    """Return the numbers of the things of kind B whose execution still waits."""
+    return [
+        int(row.thing_name.removeprefix("thing-"))
+        for page in stage.jobs.executions(JOB, QUEUED)
+        for row in page
+        if stage.things.registered[row.thing_name].attributes["hardware"] == "B"
+    ]
+
+
+def test_however_many_wait_all_are_looked_at(stage: Stage) -> None:
+    """A pass goes on where the one before ended; what it cancels moves the others in the list."""
+    size = 5 * QUEUED_PAGES_MAX
+    numbers = range(4 * size)
+    of_b = [each for each in numbers if each % 7 == 3]
+    fleet(stage, of_b=of_b, of_a=[each for each in numbers if each % 7 != 3])
+    under(stage, cohorts=HARDWARE, apart=[COHORT_B])
+    stage.jobs.page_size = 4
+    for each in numbers:
+        stage.report(QUEUED, each)
+        stage.clock.advance(1)
+    passes = 0
+    while waiting_of_b(stage) and passes < 3 * 5:
+        stage.attend()
+        passes += 1
+
+    assert waiting_of_b(stage) == []
+    assert passes > 5
+    assert len(stage.executions.cancelations) == len(of_b)
+    assert len(stage.things.asked) == len(set(stage.things.asked))
+
+
+def test_those_notified_meanwhile_do_not_wait_for_the_end_of_the_list(stage: Stage) -> None:
+    """They are the likeliest to begin: each pass sees to them before it reads on."""
+    numbers = range(4 * QUEUED_PAGES_MAX)
+    fleet(stage, of_b=(1000,), of_a=numbers)
+    under(stage, cohorts=HARDWARE, apart=[COHORT_B])
+    stage.jobs.page_size = 1
+    stage.report(QUEUED, *numbers)
+    stage.attend()
+    stage.clock.advance(1)
+    stage.report(QUEUED, 1000)
+    stage.attend()
+
+    assert status_of(stage, 1000) is CANCELED
+    assert stage.rollout.bookmarks[QUEUED].token is not None
+
+
+def test_for_another_cohort_the_list_is_read_from_its_beginning(stage: Stage) -> None:
+    """Those passed over before may be of it; nobody is looked up again for that."""
+    numbers = range(2 * QUEUED_PAGES_MAX)
+    fleet(stage, of_b=(), of_a=numbers)
+    under(stage, cohorts=HARDWARE, apart=[COHORT_B])
+    stage.jobs.page_size = 1
+    stage.report(QUEUED, *numbers)
+    stage.attend()
+    asked = len(stage.things.asked)
+    under(stage, cohorts=HARDWARE, apart=["thing.attributes.hardware=A"])
+    attended = stage.attend()
+
+    assert attended.done["canceled"] == QUEUED_PAGES_MAX
+    assert len(stage.things.asked) == asked
+
+
+def test_a_registry_that_is_busy_leaves_nobody_out(stage: Stage) -> None:
+    """The next pass goes on with the first thing that could not be looked up."""
+    numbers = range(2 * QUEUED_PAGES_MAX)
+    fleet(stage, of_b=numbers, of_a=())
+    under(stage, cohorts=HARDWARE, apart=[COHORT_B])
+    stage.jobs.page_size = 1
+    stage.report(QUEUED, *numbers)
+    stage.things.faults.before("traits", RetryLater("Rate exceeded"))
+    attended = stage.attend()
+
+    assert attended.faults == {"quarantine": "Rate exceeded"}
+    assert stage.rollout.bookmarks == {}
+    assert stage.attend().done["canceled"] == QUEUED_PAGES_MAX
 
 
 def test_a_released_cohort_gets_the_job(stage: Stage) -> None:

@@ -35,6 +35,7 @@ from tidegate.adapters.aws.ledger_items import (
     answer_members,
     answer_of,
     answer_sk,
+    bookmark_members,
     bucket_of_sk,
     cell_counter,
     cell_counts_of,
@@ -122,7 +123,7 @@ if TYPE_CHECKING:
     )
     from tidegate.domain.points import Point
     from tidegate.domain.policy import Policy
-    from tidegate.domain.rollout import AbortRequest, Active, Ending, Listing, Park, Step
+    from tidegate.domain.rollout import AbortRequest, Active, Bookmark, Ending, Listing, Park, Step
     from tidegate.domain.things import Connected
     from tidegate.ports import Clock, CommandResult, Soaking, Tagged
 
@@ -587,6 +588,10 @@ class DynamoLedger:
     def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
         """Return what became of devices after their success, over all start buckets and cells."""
         return self._vouched(key, TOTALS)
+
+    def note_bookmark(self, key: RolloutKey, status: ExecutionStatus, bookmark: Bookmark) -> None:
+        """Remember where the executions in a status are read on; raises NotFound."""
+        self._update_state(key, Change(sets=bookmark_members({status: bookmark})))
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""

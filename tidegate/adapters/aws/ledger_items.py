@@ -56,6 +56,7 @@ from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
+    Bookmark,
     Ending,
     Hold,
     HoldKind,
@@ -351,6 +352,7 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         "rolls_back": rollout.rolls_back,
         "rolled_back_by": rollout.rolled_back_by,
         "connected": connected_members(rollout.connected),
+        **bookmark_members(rollout.bookmarks),
         "ending": None if rollout.ending is None else rollout.ending.value,
         "ended_at": rollout.ended_at,
     }
@@ -401,6 +403,11 @@ def rollout_of(item: Item) -> Rollout:
             highest=members.get("connected", {}).get("highest", 0),
             outage=members.get("connected", {}).get("outage"),
         ),
+        bookmarks={
+            status: _bookmark_of(members[name])
+            for status in ExecutionStatus
+            if (name := _bookmarked(status)) in members
+        },
         ending=Ending(members["ending"]) if "ending" in members else None,
         ended_at=float(members["ended_at"]) if "ended_at" in members else None,
     )
@@ -485,6 +492,22 @@ def listing_members(listing: Listing) -> dict[str, Any]:
         "ended_at_start": listing.ended_at_start,
         "minutes_taken": json.dumps(listing.minutes_taken),
     }
+
+
+def bookmark_members(bookmarks: Mapping[ExecutionStatus, Bookmark]) -> dict[str, Any]:
+    """Return where executions are read on, as plain JSON: a member for each status."""
+    return {
+        _bookmarked(status): {"token": each.token, "purpose": each.purpose, "since": each.since}
+        for status, each in bookmarks.items()
+    }
+
+
+def _bookmarked(status: ExecutionStatus) -> str:
+    return f"bookmark_{status.lower()}"
+
+
+def _bookmark_of(members: Mapping[str, Any]) -> Bookmark:
+    return Bookmark(members.get("token"), members["purpose"], float(members["since"]))
 
 
 def connected_members(connected: Connected) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from tidegate.domain.progress import (
 from tidegate.domain.rollout import (
     AbortRequest,
     Active,
+    Bookmark,
     Counts,
     Ending,
     Hold,
@@ -464,6 +465,13 @@ class MemoryLedger:
             for (_, vouched, _), number in self._vouched.get(key, {}).items():
                 summed[TOTALS_BUCKET, vouched, UNJOINED] += number
             return _counting(summed)
+
+    def note_bookmark(self, key: RolloutKey, status: ExecutionStatus, bookmark: Bookmark) -> None:
+        """Remember where the executions in a status are read on; raises NotFound."""
+        with self.faults.around("note_bookmark"), self._lock:
+            rollout = self._known(key)
+            bookmarks = {**rollout.bookmarks, status: bookmark}
+            self._rollouts[key] = replace(rollout, bookmarks=bookmarks)
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""
