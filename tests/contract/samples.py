@@ -131,7 +131,7 @@ SEASONED = replace(
     park=Park("token", 12, 345, 6, Tripwires(harmed=7)),
     abort_request=AbortRequest("ops", 'it "smokes"', NOW + 99.5),
     aborting=True,
-    overlaps=("firmware-6", "bootloader-2"),
+    overlaps=(RolloutKey("firmware-6", 1_789_000_000), RolloutKey("bootloader-2", 1_789_990_000)),
     rolls_back="firmware-6",
     rolled_back_by="firmware-7-rollback",
     connected=Connected(120_000, "119 000 fewer"),

@@ -42,7 +42,7 @@ def glance_document(glance: Glance) -> dict[str, Any]:
         "review_by": None if last is None or rollout.ending else stamped(last.review_by),
         "holds": [hold_document(each) for each in last.holds] if last else [],
         "questions": [question_document(each) for each in rollout.course.pending],
-        "overlaps": list(rollout.overlaps),
+        "overlaps": [each.job_id for each in rollout.overlaps],
         "rolls_back": rollout.rolls_back,
         "rolled_back_by": rollout.rolled_back_by,
     }

@@ -123,7 +123,7 @@ def show(screen: Screen, glance: Glance) -> None:
             "enrolled": when(rollout.enrolled_at),
             "ended": when(rollout.ended_at) if rollout.ended_at is not None else "",
             "next review": f"by {when(last.review_by)}" if last and is_going else "",
-            "same devices": ", ".join(rollout.overlaps),
+            "same devices": ", ".join(each.job_id for each in rollout.overlaps),
             "undoes": rollout.rolls_back or "",
             "undone by": rollout.rolled_back_by or "",
         }

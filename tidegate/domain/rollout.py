@@ -218,7 +218,7 @@ class Rollout:
         course: What gates, questions and proposals have come to.
         policy_version: Of its policy; grows by one each time that somebody adjusts it.
         aborting: An abort was decided; nothing but CancelJob follows.
-        overlaps: Ids of jobs with rollouts that came first and have some of the same things.
+        overlaps: Rollouts that came first and had some of the same things as this one began.
         rolls_back: Id of the job whose aborted release this one undoes.
         rolled_back_by: Id of the job that undoes this one.
         connected: How many things of the account are connected, where devices are to soak.
@@ -245,7 +245,7 @@ class Rollout:
     park: Park | None = None
     abort_request: AbortRequest | None = None
     aborting: bool = False
-    overlaps: tuple[str, ...] = ()
+    overlaps: tuple[RolloutKey, ...] = ()
     rolls_back: str | None = None
     rolled_back_by: str | None = None
     connected: Connected = field(default_factory=Connected)

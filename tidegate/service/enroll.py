@@ -218,10 +218,10 @@ class Enrolling:
         if rollout.generation > 1 or rollout.policy.overlap is Overlap.GO:
             return rollout, Overlaps()
         seen = overlapping.find()
-        late = [key.job_id for key in seen.found if key.job_id not in rollout.overlaps]
-        others = self.ledger.current(late)
-        at = self.clock.now()
-        noted = [job_id for job_id in late if came_first(others.get(job_id), rollout, at)]
+        late = [key for key in seen.found if key not in rollout.overlaps]
+        current = self.ledger.current(key.job_id for key in late).values()
+        at, others = self.clock.now(), {each.key: each for each in current}
+        noted = [key for key in late if came_first(others.get(key), rollout, at)]
         if not noted:
             return rollout, seen
         settled = replace(rollout, overlaps=(*rollout.overlaps, *noted))
@@ -312,7 +312,7 @@ class Enrolling:
             execution_arn=execution_arn,
             enrolled_at=self.clock.now(),
             fleet_size=self._fleet_size(job.job_id, job.targets, policy),
-            overlaps=tuple(key.job_id for key in first),
+            overlaps=first,
             rolls_back=enrolment.rolls_back,
         )
         self.ledger.claim(rollout, previous=None)

@@ -136,7 +136,7 @@ def came_first(other: Rollout | None, rollout: Rollout, at: float) -> bool:
     Raises:
         RetryLater: The other one was enrolled at the same moment and may look yet.
     """
-    if other is None or other.ending is not None or rollout.key.job_id in other.overlaps:
+    if other is None or other.ending is not None or rollout.key in other.overlaps:
         return False
     if other.key < rollout.key or other.revision > 0:
         return True
@@ -157,7 +157,7 @@ def overlap_warnings(rollout: Rollout, overlaps: Overlaps, at: float) -> list[Bu
     if rollout.overlaps and rollout.policy.overlap is Overlap.WARN:
         problem = (
             f"jobs that go on have some of the same things as job {job_id}: "
-            f"{', '.join(rollout.overlaps)}"
+            f"{', '.join(key.job_id for key in rollout.overlaps)}"
         )
         remedy = (
             "If their releases must not meet on a device, hold or abort one of them; a policy "

@@ -58,12 +58,13 @@ class Watching:
     def _overlapping(self, rollout: Rollout) -> tuple[str, ...]:
         if rollout.policy.overlap is not Overlap.WAIT or not rollout.overlaps:
             return ()
-        current = self.ledger.current(rollout.overlaps)
-        return tuple(
-            job_id
-            for job_id in rollout.overlaps
-            if job_id in current and current[job_id].ending is None
-        )
+        # A job of the same id that was created since is another one.
+        going = {
+            each.key
+            for each in self.ledger.current(key.job_id for key in rollout.overlaps).values()
+            if each.ending is None
+        }
+        return tuple(key.job_id for key in rollout.overlaps if key in going)
 
 
 def review_minutes(rollouts: int) -> float:

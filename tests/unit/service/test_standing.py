@@ -18,6 +18,7 @@ from tidegate.errors import Refused, RetryLater, TidegateError
 from tidegate.service.standing import review_minutes
 
 FROZEN = replace(POLICY, freeze=Freeze(alarms=("crashes",), calendars=("ops",)))
+EARLIER = RolloutKey("earlier", int(START))
 OK = AlarmReading(AlarmState.OK, START)
 
 
@@ -139,8 +140,8 @@ def overlapping_stage(overlap: Overlap) -> Stage:
     """Return a stage whose rollout has things of another one that came first."""
     stage = Stage(policy=replace(POLICY, overlap=overlap))
     known = stage.rollout
-    stage.claim(RolloutKey("earlier", int(START)))
-    stage.ledger.claim(replace(known, overlaps=("earlier",)), previous=known)
+    stage.claim(EARLIER)
+    stage.ledger.claim(replace(known, overlaps=(EARLIER,)), previous=known)
     return stage
 
 
@@ -149,8 +150,15 @@ def test_an_overlapping_rollout_waits_until_the_other_is_over() -> None:
     stage = overlapping_stage(Overlap.WAIT)
     assert kinds(stage.review().holds) == [("overlap", "earlier")]
 
-    key = RolloutKey("earlier", int(START))
-    stage.ledger.conclude(key, generation=1, ending=Ending.COMPLETED, at=START)
+    stage.ledger.conclude(EARLIER, generation=1, ending=Ending.COMPLETED, at=START)
+
+    assert stage.review().holds == ()
+
+
+def test_a_new_job_of_the_other_one_s_id_holds_nothing() -> None:
+    """Deleted, the other one is over; what was created under its id since is none of these."""
+    stage = overlapping_stage(Overlap.WAIT)
+    stage.claim(RolloutKey("earlier", int(START) + 60))
 
     assert stage.review().holds == ()
 

@@ -348,7 +348,7 @@ def rollout_members(rollout: Rollout) -> dict[str, Any]:
         if rollout.abort_request is None
         else abort_request_members(rollout.abort_request),
         "aborting": rollout.aborting,
-        "overlaps": json.dumps(rollout.overlaps),
+        "overlaps": json.dumps([[each.job_id, each.created_at] for each in rollout.overlaps]),
         "rolls_back": rollout.rolls_back,
         "rolled_back_by": rollout.rolled_back_by,
         "connected": connected_members(rollout.connected),
@@ -396,7 +396,7 @@ def rollout_of(item: Item) -> Rollout:
         if request is None
         else AbortRequest(**{**request, "at": float(request["at"])}),
         aborting=members["aborting"],
-        overlaps=tuple(json.loads(members.get("overlaps", "[]"))),
+        overlaps=tuple(RolloutKey(*each) for each in json.loads(members.get("overlaps", "[]"))),
         rolls_back=members.get("rolls_back"),
         rolled_back_by=members.get("rolled_back_by"),
         connected=Connected(
