@@ -24,21 +24,14 @@ if TYPE_CHECKING:
         JobListing,
         LaunchRequest,
     )
-    from tidegate.domain.outcomes import (
-        CellKey,
-        Moved,
-        ReasonKey,
-        ThingRecord,
-        Transition,
-        VouchedKey,
-    )
+    from tidegate.domain.outcomes import Moved, ReasonKey, ThingRecord, Transition
     from tidegate.domain.points import Point
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import (
         AbortRequest,
         Active,
         Bookmark,
-        Counts,
+        Counted,
         Ending,
         Hold,
         HoldKind,
@@ -335,6 +328,14 @@ class Tagged:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decision, and what applying it came to; None if it was not applied."""
+
+    decision: Decision
+    applied: Mapping[str, Any] | None = None
+
+
 class Ledger(Protocol):
     """
     What Tidegate remembers: rollouts, decisions, holds, outcomes.
@@ -439,6 +440,12 @@ class Ledger(Protocol):
     def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
         """Return the newest decisions, newest first."""
 
+    def entry(self, key: RolloutKey, revision: int) -> Entry:
+        """Return a decision with what applying it came to; raises NotFound."""
+
+    def entries(self, key: RolloutKey, *, limit: int) -> Sequence[Entry]:
+        """Return the newest decisions likewise, newest first."""
+
     def mark_applied(
         self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
     ) -> None:
@@ -510,14 +517,8 @@ class Ledger(Protocol):
             Contention: A record changed meanwhile; nothing is written.
         """
 
-    def counts(self, key: RolloutKey) -> Counts:
-        """Return all counters of a rollout."""
-
-    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
-        """Return the counters of each cell; those of things without one are under UNJOINED."""
-
-    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, per start bucket and cell."""
+    def counted(self, key: RolloutKey) -> Counted:
+        """Return all counters of a rollout but those of reasons."""
 
     def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
         """Return how many failed devices gave each reason, per cell."""
@@ -583,11 +584,12 @@ class Ledger(Protocol):
             NotFound: There is no such rollout.
         """
 
-    def totals(self, key: RolloutKey) -> Counts:
-        """Return the counters summed over start buckets, under ``TOTALS_BUCKET``; cheaper."""
+    def totals(self, key: RolloutKey) -> Counted:
+        """
+        Return the counters summed over start buckets and cells; cheaper.
 
-    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return ``vouched`` summed likewise, and over cells under UNJOINED; cheaper."""
+        The sums are under ``TOTALS_BUCKET`` and UNJOINED.
+        """
 
     def note_listing(self, key: RolloutKey, listing: Listing) -> None:
         """Remember how far the job's executions were read."""

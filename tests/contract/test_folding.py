@@ -100,8 +100,8 @@ def test_counts_are_those_of_each_things_latest_sighting(
     counted = Counter((record.bucket, record.status) for record in latest.values())
     summed = Counter((TOTALS_BUCKET, record.status) for record in latest.values())
     assert ledger.things(KEY, latest) == latest
-    assert ledger.counts(KEY).by_bucket == counted
-    assert ledger.totals(KEY).by_bucket == summed
+    assert ledger.counted(KEY).counts.by_bucket == counted
+    assert ledger.totals(KEY).counts.by_bucket == summed
 
 
 @given(delivery=deliveries(), data=st.data())
@@ -120,11 +120,11 @@ def test_what_is_counted_apart_is_what_the_records_say(
         )
 
     records = ledger.things(KEY, CELLS).values()
-    assert ledger.cell_counts(KEY) == Counter((r.bucket, r.status, r.cell) for r in records)
+    assert ledger.counted(KEY).cells == Counter((r.bucket, r.status, r.cell) for r in records)
     assert ledger.reasons(KEY) == Counter((r.reason, r.cell) for r in records if r.reason)
-    assert ledger.vouched(KEY) == Counter(
+    assert ledger.counted(KEY).vouched == Counter(
         (r.bucket, r.vouched, r.cell) for r in records if r.vouched is not None
     )
-    assert ledger.vouched_totals(KEY) == Counter(
+    assert ledger.totals(KEY).vouched == Counter(
         (TOTALS_BUCKET, r.vouched, UNJOINED) for r in records if r.vouched is not None
     )

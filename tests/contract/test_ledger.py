@@ -46,7 +46,7 @@ from tidegate.domain.rollout import (
 )
 from tidegate.domain.things import Connected
 from tidegate.errors import Contention, NotFound, Refused, Superseded
-from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Tagged
+from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET, Entry, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -637,6 +637,24 @@ def test_what_applying_came_to_is_kept(ledger: Ledger) -> None:
         ledger.mark_applied(KEY, 2, at=NOW, result={})
 
 
+def test_a_decision_is_read_with_what_applying_it_came_to(ledger: Ledger) -> None:
+    """One read tells both, of one decision and of the newest; one not applied has no note."""
+    enrolled(ledger)
+    for revision in range(1, 12):
+        ledger.store_decision(KEY, decision(revision), generation=1)
+    ledger.mark_applied(KEY, 10, at=NOW, result={"outcome": "applied", "took": 0.1})
+
+    noted = Entry(decision(10), {"outcome": "applied", "took": 0.1})
+    assert ledger.entry(KEY, 10) == noted
+    assert ledger.entry(KEY, 11) == Entry(decision(11), None)
+    assert list(ledger.entries(KEY, limit=2)) == [Entry(decision(11), None), noted]
+    assert len(ledger.entries(KEY, limit=99)) == 11
+    assert list(ledger.entries(KEY, limit=0)) == []
+    assert list(ledger.entries(NOBODY, limit=1)) == []
+    with pytest.raises(NotFound):
+        ledger.entry(KEY, 12)
+
+
 # people's requests
 
 
@@ -838,12 +856,12 @@ def test_outcomes_are_counted_where_they_belong(ledger: Ledger) -> None:
         ],
     )
 
-    assert by_name(ledger.counts(KEY).by_bucket) == {
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {
         (0, "FAILED"): 2,
         (12_345, "SUCCEEDED"): 1,
         (-1, "QUEUED"): 1,
     }
-    assert by_name(ledger.totals(KEY).by_bucket) == {
+    assert by_name(ledger.totals(KEY).counts.by_bucket) == {
         (TOTALS_BUCKET, "FAILED"): 2,
         (TOTALS_BUCKET, "SUCCEEDED"): 1,
         (TOTALS_BUCKET, "QUEUED"): 1,
@@ -857,8 +875,8 @@ def test_a_change_moves_the_counters(ledger: Ledger) -> None:
     for status, at, bucket in (("FAILED", 1, -1), ("FAILED", 1, 7), ("SUCCEEDED", 2, 7)):
         fold_in(ledger, [sighting("a", status, at=at, bucket=bucket)])
 
-    assert by_name(ledger.counts(KEY).by_bucket) == {(7, "SUCCEEDED"): 1}
-    assert by_name(ledger.totals(KEY).by_bucket) == {(TOTALS_BUCKET, "SUCCEEDED"): 1}
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {(7, "SUCCEEDED"): 1}
+    assert by_name(ledger.totals(KEY).counts.by_bucket) == {(TOTALS_BUCKET, "SUCCEEDED"): 1}
     assert ledger.things(KEY, ["a"]) == {"a": ThingRecord(ExecutionStatus.SUCCEEDED, 2, 1, 7)}
 
 
@@ -879,7 +897,7 @@ def test_rollouts_do_not_share_outcomes(ledger: Ledger) -> None:
 
     fold_in(ledger, [sighting("a", "FAILED")])
 
-    assert ledger.counts(later).by_bucket == ledger.totals(later).by_bucket == {}
+    assert ledger.counted(later).counts.by_bucket == ledger.totals(later).counts.by_bucket == {}
     assert ledger.things(later, ["a"]) == {}
 
 
@@ -909,8 +927,8 @@ def test_a_commit_on_an_outdated_record_writes_nothing(
         ledger.commit(KEY, changes, deltas(changes))
 
     assert set(ledger.things(KEY, ["a", "new"])) == {"a"}
-    assert by_name(ledger.counts(KEY).by_bucket) == {(1, "IN_PROGRESS"): 1}
-    assert by_name(ledger.totals(KEY).by_bucket) == {(TOTALS_BUCKET, "IN_PROGRESS"): 1}
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {(1, "IN_PROGRESS"): 1}
+    assert by_name(ledger.totals(KEY).counts.by_bucket) == {(TOTALS_BUCKET, "IN_PROGRESS"): 1}
 
 
 def test_a_commit_on_a_record_that_never_was_writes_nothing(ledger: Ledger) -> None:
@@ -922,7 +940,7 @@ def test_a_commit_on_a_record_that_never_was_writes_nothing(ledger: Ledger) -> N
     with pytest.raises(Contention):
         ledger.commit(KEY, changes, deltas(changes))
 
-    assert ledger.counts(KEY).by_bucket == {}
+    assert ledger.counted(KEY).counts.by_bucket == {}
 
 
 def test_the_largest_commit_fits(ledger: Ledger) -> None:
@@ -942,7 +960,7 @@ def test_the_largest_commit_fits(ledger: Ledger) -> None:
     ]
     fold_in(ledger, again)
 
-    assert by_name(ledger.counts(KEY).by_bucket) == {
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {
         (CHANGES_MAX + each, "FAILED"): 1 for each in things
     }
     assert ledger.reasons(KEY) == {(f"second {each}", each + 1): 1 for each in things}
@@ -955,7 +973,7 @@ def test_a_larger_commit_is_refused(ledger: Ledger) -> None:
     with pytest.raises(Refused, match=f"{CHANGES_MAX}"):
         fold_in(ledger, [sighting(f"t{each}", "FAILED") for each in range(CHANGES_MAX + 1)])
 
-    assert ledger.counts(KEY).by_bucket == {}
+    assert ledger.counted(KEY).counts.by_bucket == {}
 
 
 def test_a_thing_changes_once_in_a_commit(ledger: Ledger) -> None:
@@ -978,7 +996,7 @@ def test_an_empty_commit_is_done(ledger: Ledger) -> None:
 
     ledger.commit(KEY, [], Moved())
 
-    assert ledger.counts(KEY).by_bucket == {}
+    assert ledger.counted(KEY).counts.by_bucket == {}
 
 
 def test_the_listing_is_remembered(ledger: Ledger) -> None:
@@ -1032,7 +1050,7 @@ def test_writers_at_the_same_moment_lose_nothing(
     in_threads(write)
 
     assert lost == []
-    assert by_name(ledger.counts(KEY).by_bucket) == {
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {
         (0, "FAILED"): 1,
         **{(number, "SUCCEEDED"): WRITERS for number in range(5)},
     }

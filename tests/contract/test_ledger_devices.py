@@ -63,20 +63,20 @@ def test_outcomes_are_counted_per_cell(ledger: Ledger) -> None:
             sighting("e", "SUCCEEDED", bucket=4),
         ],
     )
-    before = ledger.counts(KEY)
+    before = ledger.counted(KEY).counts
 
     fill_in(ledger, "a", "d", cell=101)
     fill_in(ledger, "c", cell=REST_CELL)
 
-    assert plain(ledger.cell_counts(KEY)) == {
+    assert plain(ledger.counted(KEY).cells) == {
         (4, "FAILED", 101): 1,
         (4, "FAILED", UNJOINED): 1,
         (-1, "IN_PROGRESS", REST_CELL): 1,
         (12_345, "TIMED_OUT", 101): 1,
         (4, "SUCCEEDED", UNJOINED): 1,
     }
-    assert ledger.counts(KEY) == before
-    assert ledger.cell_counts(LATER) == {}
+    assert ledger.counted(KEY).counts == before
+    assert ledger.counted(LATER).cells == {}
 
 
 @pytest.mark.parametrize("status", list(ExecutionStatus))
@@ -87,7 +87,7 @@ def test_every_status_is_counted_per_cell(ledger: Ledger, status: ExecutionStatu
 
     fill_in(ledger, "a", cell=7)
 
-    assert ledger.cell_counts(KEY) == {(0, status, 7): 1}
+    assert ledger.counted(KEY).cells == {(0, status, 7): 1}
 
 
 def test_a_thing_takes_its_cell_along(ledger: Ledger) -> None:
@@ -98,7 +98,7 @@ def test_a_thing_takes_its_cell_along(ledger: Ledger) -> None:
 
     fold_in(ledger, [sighting("a", "FAILED", at=2, bucket=7)])
 
-    assert plain(ledger.cell_counts(KEY)) == {(7, "FAILED", 3): 1}
+    assert plain(ledger.counted(KEY).cells) == {(7, "FAILED", 3): 1}
     assert ledger.things(KEY, ["a"])["a"].cell == 3
 
 
@@ -138,7 +138,7 @@ def test_what_a_thing_is_belongs_to_the_condition(
     with pytest.raises(Contention):
         ledger.commit(KEY, changes, deltas(changes))
     assert ledger.things(KEY, ["a"]) == {"a": stored}
-    assert by_name(ledger.counts(KEY).by_bucket) == {(1, "FAILED"): 1}
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {(1, "FAILED"): 1}
 
 
 def test_reasons_are_counted_per_cell(ledger: Ledger) -> None:
@@ -173,18 +173,18 @@ def test_what_became_of_devices_is_counted(ledger: Ledger) -> None:
     fill_in(ledger, "c", "d", vouched=Vouched.DARK)
     fold_in(ledger, [sighting("d", "QUEUED", number=2, at=200, bucket=-1)])
 
-    assert ledger.vouched(KEY) == {
+    assert ledger.counted(KEY).vouched == {
         (6, Vouched.PRESENT, 12): 1,
         (6, Vouched.PRESENT, UNJOINED): 1,
         (6, Vouched.DARK, UNJOINED): 1,
     }
-    assert ledger.vouched_totals(KEY) == {
+    assert ledger.totals(KEY).vouched == {
         (TOTALS_BUCKET, Vouched.PRESENT, UNJOINED): 2,
         (TOTALS_BUCKET, Vouched.DARK, UNJOINED): 1,
     }
     assert ledger.things(KEY, ["c"])["c"].vouched is Vouched.DARK
-    assert by_name(ledger.counts(KEY).by_bucket) == {(6, "SUCCEEDED"): 3, (-1, "QUEUED"): 1}
-    assert ledger.vouched(LATER) == ledger.vouched_totals(LATER) == {}
+    assert by_name(ledger.counted(KEY).counts.by_bucket) == {(6, "SUCCEEDED"): 3, (-1, "QUEUED"): 1}
+    assert ledger.counted(LATER).vouched == ledger.totals(LATER).vouched == {}
 
 
 def test_joining_a_device_moves_no_total(ledger: Ledger) -> None:
@@ -195,8 +195,8 @@ def test_joining_a_device_moves_no_total(ledger: Ledger) -> None:
 
     fill_in(ledger, "a", cell=12)
 
-    assert ledger.vouched(KEY) == {(6, Vouched.DARK, 12): 1}
-    assert ledger.vouched_totals(KEY) == {(TOTALS_BUCKET, Vouched.DARK, UNJOINED): 1}
+    assert ledger.counted(KEY).vouched == {(6, Vouched.DARK, 12): 1}
+    assert ledger.totals(KEY).vouched == {(TOTALS_BUCKET, Vouched.DARK, UNJOINED): 1}
 
 
 def test_values_have_one_cell(ledger: Ledger) -> None:

@@ -128,7 +128,7 @@ def assert_counts_agree(stack: DeployedStack, job_id: str) -> Mapping[str, int]:
     """Hold Tidegate's counts against AWS's own; return these."""
     rollout = stack.rollout(job_id)
     assert rollout is not None
-    totals = stack.ledger.totals(rollout.key)
+    totals = stack.ledger.totals(rollout.key).counts
     theirs = stack.describe(job_id)["jobProcessDetails"]
     names = {
         ExecutionStatus.SUCCEEDED: "numberOfSucceededThings",

@@ -242,7 +242,8 @@ def test_few_devices_are_rolled_back_by_name(stack: DeployedStack, bus: Overhear
     for name in names[:3]:
         stack.report(name, "undone", "SUCCEEDED")
     eventually(
-        lambda: stack.ledger.totals(rollout.key).of(ExecutionStatus.SUCCEEDED) == 3, "the outcomes"
+        lambda: stack.ledger.totals(rollout.key).counts.of(ExecutionStatus.SUCCEEDED) == 3,
+        "the outcomes",
     )
 
     ended = stack.abort("undone")
@@ -277,7 +278,8 @@ def test_a_device_at_work_joins_the_rollback_when_it_is_done(
         stack.report(name, "late", "SUCCEEDED")
     stack.report(names[2], "late", "IN_PROGRESS")
     eventually(
-        lambda: stack.ledger.totals(rollout.key).of(ExecutionStatus.SUCCEEDED) == 2, "the outcomes"
+        lambda: stack.ledger.totals(rollout.key).counts.of(ExecutionStatus.SUCCEEDED) == 2,
+        "the outcomes",
     )
 
     stack.command("Abort Rollout", jobId="late", by="release-desk", reason="wrong image")

@@ -48,7 +48,7 @@ def test_a_good_release_is_sped_up_until_it_completes(stack: DeployedStack, bus:
     assert max(rates) > POLICY["pace"]["start_per_minute"]
     assert stack.outcome(rollout.execution_arn)[0] == "SUCCEEDED"
     assert stack.states(rollout.execution_arn)[-1] == "RolloutCompleted"
-    assert stack.ledger.totals(rollout.key).of("SUCCEEDED") == len(names)  # type: ignore[arg-type]
+    assert stack.ledger.totals(rollout.key).counts.of("SUCCEEDED") == len(names)  # type: ignore[arg-type]
     heard = bus.of("good")
     kinds = [event["detail-type"] for event in heard]
     assert kinds[0] == "Rollout Started"
@@ -338,7 +338,7 @@ def test_outcomes_count_while_events_are_switched_off(stack: DeployedStack, bus:
             stack.report(name, "silent", "SUCCEEDED")
         rollout = stack.enrolled("silent")
         eventually(
-            lambda: stack.ledger.totals(rollout.key).of("SUCCEEDED") == 2,  # type: ignore[arg-type]
+            lambda: stack.ledger.totals(rollout.key).counts.of("SUCCEEDED") == 2,  # type: ignore[arg-type]
             "the outcomes to be counted",
         )
         (told,) = eventually(
@@ -375,7 +375,7 @@ def test_what_is_no_job_event_is_set_aside_and_the_rest_processed(stack: Deploye
     stack.report(names[0], "garbage", "SUCCEEDED")
 
     eventually(
-        lambda: stack.ledger.totals(rollout.key).of("SUCCEEDED") == 1,  # type: ignore[arg-type]
+        lambda: stack.ledger.totals(rollout.key).counts.of("SUCCEEDED") == 1,  # type: ignore[arg-type]
         "the real outcome to be counted",
     )
     aside: list[str] = []

@@ -106,13 +106,13 @@ CALLS = [
     ("ledger", "claim"),
     ("ledger", "things"),
     ("ledger", "commit"),
-    ("ledger", "counts"),
+    ("ledger", "counted"),
     ("ledger", "totals"),
     ("ledger", "holds"),
     ("ledger", "note_listing"),
     ("ledger", "store_decision"),
     ("ledger", "decision"),
-    ("ledger", "applied"),
+    ("ledger", "entry"),
     ("ledger", "mark_applied"),
     ("ledger", "place_hold"),
     ("ledger", "lift_holds"),
@@ -621,7 +621,7 @@ class ServiceMachine(RuleBasedStateMachine):
                 (each.bucket, each.status) for each in self._records(key).values()
             )
             with undisturbed(self.ledger):
-                assert self.ledger.counts(key).by_bucket == dict(counted)
+                assert self.ledger.counted(key).counts.by_bucket == dict(counted)
 
     @invariant()
     def records_are_true_and_new(self) -> None:
@@ -679,7 +679,7 @@ class ServiceMachine(RuleBasedStateMachine):
         # What is lost after its end, no review makes up for.
         healed = rollout.ending is None or not self.has_lost
         if healed and job.status is not JobStatus.DELETION_IN_PROGRESS:
-            counts = self.ledger.counts(key)
+            counts = self.ledger.counted(key).counts
             newest = {
                 row.thing_name: row.status
                 for row in self._rows()

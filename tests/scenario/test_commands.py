@@ -236,7 +236,7 @@ def test_an_abort_in_the_moment_of_an_approval_wins(make_world: MakeWorld) -> No
     assert world.job().status is JobStatus.CANCELED
 
 
-@pytest.mark.parametrize("operation", ["store_decision", "applied", "mark_applied", "park"])
+@pytest.mark.parametrize("operation", ["store_decision", "entry", "mark_applied", "park"])
 @pytest.mark.parametrize("command", ["Hold Rollout", "Abort Rollout", "Approve Gate"])
 def test_a_command_between_review_and_parking_is_not_slept_through(
     make_world: MakeWorld, operation: str, command: str

@@ -33,7 +33,7 @@ def dying(rate: float, minutes: float = 1.0) -> Doings:
 def vouched(world: DeviceWorld) -> dict[Vouched, int]:
     """Return what became of devices after their success, as the ledger has it."""
     found: dict[Vouched, int] = {}
-    for (_, outcome, _), number in world.ledger.vouched(world.rollout.key).items():
+    for (_, outcome, _), number in world.ledger.counted(world.rollout.key).vouched.items():
         found[outcome] = found.get(outcome, 0) + number
     return found
 

@@ -212,7 +212,7 @@ def test_minutes_of_throttling_leave_a_rollout_attended(make_world: MakeWorld) -
     world = make_world(things=300)
     world.launch()
     world.run_until(lambda: steered(world, 10))
-    world.ledger.faults.before("counts", *[RetryLater("Rate exceeded")] * 6)
+    world.ledger.faults.before("counted", *[RetryLater("Rate exceeded")] * 6)
     world.run_to_the_end()
 
     assert world.end_states == ["RolloutCompleted"]
@@ -225,13 +225,13 @@ def test_minutes_of_throttling_leave_a_rollout_attended(make_world: MakeWorld) -
         ("jobs", "executions"),
         ("jobs", "update"),
         ("ledger", "rollout"),
-        ("ledger", "counts"),
+        ("ledger", "counted"),
         ("ledger", "commit"),
         ("ledger", "note_listing"),
         ("ledger", "holds"),
         ("ledger", "store_decision"),
         ("ledger", "decision"),
-        ("ledger", "applied"),
+        ("ledger", "entry"),
         ("ledger", "mark_applied"),
         ("ledger", "park"),
         ("ledger", "totals"),
@@ -269,7 +269,7 @@ def test_a_lambda_that_fails_for_good_is_told(make_world: MakeWorld) -> None:
     world = make_world(things=300)
     world.launch()
     world.run_until(lambda: steered(world, 10))
-    world.ledger.faults.before("counts", *[Crash("a defect")] * 9)
+    world.ledger.faults.before("counted", *[Crash("a defect")] * 9)
     world.run_to_the_end(10)
 
     (attention,) = world.announced("Rollout Needs Attention")

@@ -290,7 +290,7 @@ class World(People, Surroundings):
             return counts
         key = self.rollout_of(job_id).key
         with undisturbed(self.ledger):
-            by_bucket = self.ledger.counts(key).by_bucket
+            by_bucket = self.ledger.counted(key).counts.by_bucket
         for (_, status), number in by_bucket.items():
             counts[status] += number
         return counts

@@ -89,12 +89,11 @@ def _explained(account: Account, glance: Glance, revision: int | None) -> Explai
         return None
     number = revision or rollout.revision
     try:
-        decision = account.ledger.decision(rollout.key, number)
+        entry = account.ledger.entry(rollout.key, number)
     except NotFound as error:
         message = f"{rollout.key.job_id} has no decision {number}: its last is {rollout.revision}"
         raise Failed(message, ExitStatus.NOT_FOUND) from error
-    applied = account.ledger.applied(rollout.key, number)
-    return Explained(decision, applied, _cause(account, glance, decision))
+    return Explained(entry.decision, entry.applied, _cause(account, glance, entry.decision))
 
 
 def _cause(account: Account, glance: Glance, decision: Decision) -> Decision | None:

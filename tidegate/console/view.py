@@ -12,7 +12,7 @@ from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
 from tidegate.errors import NotFound
-from tidegate.ports import Ledger, Records
+from tidegate.ports import Entry, Ledger, Records
 
 #: Rollouts of one list, the ended ones among them.
 ACTIVE_MAX = 1000
@@ -148,13 +148,17 @@ def failure_reasons(key: RolloutKey, ledger: Ledger) -> list[tuple[str, int]]:
     return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
 
 
+def notes_of(entries: Sequence[Entry]) -> dict[int, Mapping[str, object]]:
+    """Return what applying decisions came to, by revision, of those that were applied."""
+    return {each.decision.revision: each.applied for each in entries if each.applied is not None}
+
+
 def detail(
     job_id: str,
     *,
     ledger: Ledger,
     records: Records,
     decisions_max: int = DECISIONS_MAX,
-    applied_max: int = DECISIONS_MAX,
     steps_max: int = STEPS_MAX,
 ) -> Detail:
     """
@@ -165,7 +169,6 @@ def detail(
         ledger: Where it is read.
         records: Where its figures are.
         decisions_max: Newest decisions that are read.
-        applied_max: Of them, those whose application is: each is a read of its own.
         steps_max: Lines of the timeline.
 
     Raises:
@@ -173,14 +176,13 @@ def detail(
     """
     rollout = newest(job_id, ledger)
     key = rollout.key
-    decisions = ledger.decisions(key, limit=decisions_max)
-    looked_at = (each.revision for each in decisions[:applied_max])
-    applied = {revision: ledger.applied(key, revision) for revision in looked_at}
+    entries = ledger.entries(key, limit=decisions_max)
+    decisions = [each.decision for each in entries]
     return Detail(
         glance=Glance(rollout, decisions[0] if decisions else None),
         points=records.points(key, limit=POINTS_MAX),
         decisions=decisions,
-        applied={revision: note for revision, note in applied.items() if note is not None},
+        applied=notes_of(entries),
         steps=ledger.steps(key, limit=steps_max),
         answers=ledger.answers(key),
         reasons=failure_reasons(key, ledger),

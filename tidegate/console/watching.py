@@ -6,7 +6,7 @@ stay; what is read each time is small, however long the rollout.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -19,20 +19,17 @@ from tidegate.console.view import (
     failure_reasons,
     glances,
     newest,
+    notes_of,
 )
-from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey
-from tidegate.ports import Clock, CommandResult, Ledger, Records
+from tidegate.ports import Clock, CommandResult, Entry, Ledger, Records
 
 #: How long a list of all rollouts is good for: as many pages as are open share it.
 GLANCES_SECONDS = 1.0
 
 #: Rollouts of which decisions are kept.
 KEPT_MAX = 50
-
-#: Newest decisions of which it is told what applying them came to: each is a read of its own.
-APPLIED_MAX = 20
 
 
 @dataclass(slots=True)
@@ -43,14 +40,12 @@ class _Kept:
     Attributes:
         points: Of its decisions, oldest first.
         is_whole: Whether points go back as far as they may.
-        decisions: Newest first.
-        applied: What applying each came to, where that no longer changes.
+        entries: Its newest decisions, newest first, with what applying each came to.
     """
 
     points: list[Point] = field(default_factory=list)
     is_whole: bool = False
-    decisions: list[Decision] = field(default_factory=list)
-    applied: dict[int, Mapping[str, object]] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
 
 
 class Watching:
@@ -90,13 +85,13 @@ class Watching:
         key = rollout.key
         with self._reading:
             kept = self._caught_up(rollout)
-            points, decisions = tuple(kept.points), tuple(kept.decisions)
-            applied = self._applied(key, kept)
+            points, entries = tuple(kept.points), tuple(kept.entries)
+        decisions = [each.decision for each in entries]
         return Detail(
             glance=Glance(rollout, decisions[0] if decisions else None),
             points=points,
             decisions=decisions,
-            applied=applied,
+            applied=notes_of(entries),
             steps=self._ledger.steps(key, limit=STEPS_MAX),
             answers=self._ledger.answers(key),
             reasons=failure_reasons(key, self._ledger),
@@ -107,9 +102,9 @@ class Watching:
         kept = self._kept.pop(rollout.key, None)
         if kept is None:
             kept = _Kept()
-            kept.decisions = [*self._ledger.decisions(rollout.key, limit=DECISIONS_MAX)]
-            kept.points = [point_of(each) for each in reversed(kept.decisions)]
-            kept.is_whole = len(kept.decisions) < DECISIONS_MAX
+            kept.entries = [*self._ledger.entries(rollout.key, limit=DECISIONS_MAX)]
+            kept.points = [point_of(each.decision) for each in reversed(kept.entries)]
+            kept.is_whole = len(kept.entries) < DECISIONS_MAX
         else:
             self._catch_up(rollout, kept)
         self._kept[rollout.key] = kept
@@ -118,32 +113,19 @@ class Watching:
         return kept
 
     def _catch_up(self, rollout: Rollout, kept: _Kept) -> None:
-        last = kept.decisions[0].revision if kept.decisions else 0
+        last = 0
+        if kept.entries:
+            # What applying the newest one came to may have been noted since.
+            newest_one = kept.entries[0].decision
+            last = newest_one.revision
+            kept.entries[0] = Entry(newest_one, self._ledger.applied(rollout.key, last))
         missing = rollout.revision - last
         if missing > 0:
-            found = self._ledger.decisions(rollout.key, limit=min(missing, DECISIONS_MAX))
-            fresh = [each for each in found if each.revision > last]
-            kept.decisions = [*fresh, *kept.decisions][:DECISIONS_MAX]
-            kept.points += [point_of(each) for each in reversed(fresh)]
+            found = self._ledger.entries(rollout.key, limit=min(missing, DECISIONS_MAX))
+            fresh = [each for each in found if each.decision.revision > last]
+            kept.entries = [*fresh, *kept.entries][:DECISIONS_MAX]
+            kept.points += [point_of(each.decision) for each in reversed(fresh)]
             del kept.points[:-POINTS_MAX]
         if missing > DECISIONS_MAX or not kept.is_whole:
             kept.points = [*self._records.points(rollout.key, limit=POINTS_MAX)]
             kept.is_whole = True
-
-    def _applied(self, key: RolloutKey, kept: _Kept) -> dict[int, Mapping[str, object]]:
-        """Return what applying the newest decisions came to; that of the last may change."""
-        notes: dict[int, Mapping[str, object]] = {}
-        for decision in kept.decisions[:APPLIED_MAX]:
-            revision = decision.revision
-            note = kept.applied.get(revision)
-            if note is None:
-                note = self._ledger.applied(key, revision)
-            if note is None:
-                continue
-            notes[revision] = note
-            if decision is not kept.decisions[0]:
-                kept.applied[revision] = note
-        kept.applied = {
-            revision: kept.applied[revision] for revision in notes.keys() & kept.applied
-        }
-        return notes

@@ -132,7 +132,7 @@ def _body(event: Mapping[str, Any], place: Place, *, ledger: Ledger, records: Re
     if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
         message = f"the parameter job is {shown(job_id)}, which is no id of a job: correct it"
         raise Refused(message)
-    seen = detail(job_id, ledger=ledger, records=records, applied_max=DECISIONS_SHOWN)
+    seen = detail(job_id, ledger=ledger, records=records)
     return _page(seen, place)
 
 

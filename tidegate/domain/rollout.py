@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.domain.course import Course
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.memory import Memory
-from tidegate.domain.outcomes import UNPLACED, CounterKey
+from tidegate.domain.outcomes import UNPLACED, CellKey, CounterKey, VouchedKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.things import Connected
 
@@ -267,3 +267,19 @@ class Counts:
     def unplaced(self, *statuses: ExecutionStatus) -> int:
         """Return the number of such things whose start bucket is not known."""
         return sum(self.by_bucket.get((UNPLACED, status), 0) for status in statuses)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """
+    All that is counted of a rollout's things, as one look at the ledger finds it.
+
+    Attributes:
+        counts: Per start bucket and status.
+        cells: The same per cell; those of things without one are under UNJOINED.
+        vouched: What became of devices after their success, per start bucket and cell.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    cells: Mapping[CellKey, int] = field(default_factory=dict)
+    vouched: Mapping[VouchedKey, int] = field(default_factory=dict)

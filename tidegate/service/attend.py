@@ -131,6 +131,8 @@ class Attending:
             minute_seconds=self.minute_seconds,
         )
         yield "quarantine", partial(quarantine.enforce, rollout, job)
+        if rollout.policy.stuck is None:
+            return
         # In an outage devices are silent for want of a network; the first chore may have seen one.
         if self.ledger.rollout(rollout.key).connected.outage is None:
             yield "stuck", partial(reaping.reap, rollout, job)

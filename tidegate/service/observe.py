@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from tidegate.domain.durations import minutes_taken
 from tidegate.domain.jobs import REPORTED, ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.outcomes import Transition, sighting_of
-from tidegate.domain.rollout import Listing, Rollout, RolloutKey
+from tidegate.domain.rollout import Counted, Counts, Listing, Rollout, RolloutKey
 from tidegate.domain.situation import Readiness
 from tidegate.errors import NotFound
 from tidegate.ports import Jobs, Ledger
@@ -42,11 +42,13 @@ class Observation:
 
     Attributes:
         minutes_taken: How many executions took how many whole minutes, of all that were read.
+        counted: Devices as the ledger has them now, with what was read folded in.
     """
 
     readiness: Readiness
     events_missing: bool = False
     minutes_taken: Sequence[int] = field(default=(), compare=False)
+    counted: Counted = field(default_factory=Counted, compare=False)
 
 
 def described(jobs: Jobs, key: RolloutKey) -> Job | None:
@@ -94,10 +96,12 @@ def observe(
         if unjoined := unjoined_of(rollout.policy, folded.records):
             ledger.note_unjoined(rollout.key, unjoined, joined=False)
         read.extend(folded.changes)
+    counted = ledger.counted(rollout.key)
     return Observation(
-        readiness=_readiness(rollout, job, reading, ledger),
+        readiness=_readiness(rollout, job, reading, counted.counts, ledger),
         events_missing=any(_is_untold(each, rollout.enrolled_at) for each in read),
         minutes_taken=reading.taken_in_all(rollout.listing),
+        counted=counted,
     )
 
 
@@ -107,6 +111,7 @@ class _Reading:
     def __init__(self, since: float, minute_seconds: float) -> None:
         self._since = since
         self._minute_seconds = minute_seconds
+        self._known_until = since + OVERLAP_SECONDS
         self.complete = False
         self.newest = since
         self.ended = self.ended_at_start = 0
@@ -132,7 +137,8 @@ class _Reading:
             ordered = ordered and all(a.updated_at >= b.updated_at for a, b in pairwise(rows))
             fresh = [row for row in rows if row.updated_at >= self._since]
             self.newest = max([self.newest, *(row.updated_at for row in fresh)])
-            self._count_ends(fresh)
+            # Those of the overlap were counted by the reading before.
+            self._count_ends([row for row in fresh if row.updated_at > self._known_until])
             yield fresh
             if ordered and len(fresh) < len(rows):
                 self.complete = True
@@ -149,13 +155,15 @@ class _Reading:
         self._taken = _sums(self._taken, minutes_taken(rows, self._minute_seconds))
 
 
-def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) -> Readiness:
-    counts = ledger.counts(rollout.key)
+def _readiness(
+    rollout: Rollout, job: Job, reading: _Reading, counts: Counts, ledger: Ledger
+) -> Readiness:
     deficit = max(0, job.counts.reported - counts.of(*REPORTED))
     partial = rollout.listing.partial or not reading.complete
     missing = deficit > 0 and rollout.listing.surplus > 0 and job.counts_things and not partial
     # What is still missing came into the list late: the next reading starts from nothing.
-    seen_until = 0.0 if missing else max(0.0, reading.newest - OVERLAP_SECONDS)
+    known_until = max(rollout.listing.seen_until, reading.newest - OVERLAP_SECONDS)
+    seen_until = 0.0 if missing else known_until
     listing = Listing(
         seen_until,
         surplus=deficit,
@@ -164,7 +172,8 @@ def _readiness(rollout: Rollout, job: Job, reading: _Reading, ledger: Ledger) ->
         ended_at_start=rollout.listing.ended_at_start + reading.ended_at_start,
         minutes_taken=reading.taken_in_all(rollout.listing),
     )
-    ledger.note_listing(rollout.key, listing)
+    if listing != rollout.listing:
+        ledger.note_listing(rollout.key, listing)
     if missing:
         return Readiness.INCOMPLETE
     if not listing.starts_are_reported and job.counts.in_progress == 0:

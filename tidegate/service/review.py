@@ -1,14 +1,16 @@
 """Review: look at the job and the ledger, decide, and store the decision before anything else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.documents.announcements import needs_attention
+from tidegate.domain.course import Answer
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.durations import durations_of
 from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import review as decide
-from tidegate.domain.rollout import HoldKind, Rollout, RolloutKey
+from tidegate.domain.rollout import HoldKind, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.domain.situation import Readiness, Situation
 from tidegate.errors import RetryLater
@@ -84,23 +86,22 @@ class Reviewing:
     def _last(self, rollout: Rollout) -> _Last:
         if not rollout.revision:
             return _Last(None, None)
-        applied = self.ledger.applied(rollout.key, rollout.revision)
-        decision = self.ledger.decision(rollout.key, rollout.revision)
-        return _Last(decision, applied["outcome"] if applied else None)
+        last = self.ledger.entry(rollout.key, rollout.revision)
+        return _Last(last.decision, last.applied["outcome"] if last.applied else None)
 
     def _situation(self, rollout: Rollout, last: _Last) -> Situation:
         key = rollout.key
         job = described(self.jobs, key)
-        observation = self._observe(rollout, job)
         # Outcomes came in meanwhile, of devices that have started meanwhile: who started is
         # counted last, or a burst of fast failures would stand against too few starts.
-        counts, latest = self.ledger.counts(key), described(self.jobs, key)
+        observation, latest = self._observe(rollout, job), described(self.jobs, key)
         if job is not None and latest is not None and latest.status is not job.status:
             observation = self._observe(rollout, latest)
-            counts = self.ledger.counts(key)
         active, now = self.ledger.active(), self.clock.now()
-        seen = seen_of(rollout, counts, ledger=self.ledger, now=now)
+        counted = observation.counted
+        seen = seen_of(rollout, counted, ledger=self.ledger, now=now)
         minute = (now - key.created_at) / self.minute_seconds
+        answers = self._answers(rollout)
         return Situation(
             job=latest,
             counts=seen.counts,
@@ -112,7 +113,7 @@ class Reviewing:
             fleet_size=rollout.fleet_size,
             upper_bound=rollout.upper_bound,
             memory=rollout.memory,
-            durations=durations_of(observation.minutes_taken, counts.by_bucket, minute),
+            durations=durations_of(observation.minutes_taken, counted.counts.by_bucket, minute),
             tallies=seen.tallies,
             apart=seen.apart,
             released=seen.released,
@@ -120,9 +121,9 @@ class Reviewing:
             unsettled=seen.unsettled,
             can_quarantine=seen.can_quarantine,
             holds=tuple(self.ledger.holds(key)),
-            lift=self.ledger.lift(key, HoldKind.OPERATOR),
+            lift=self._lift(key, answers),
             course=rollout.course,
-            answers=tuple(self.ledger.answers(key)),
+            answers=answers,
             standing=self.watching.read(rollout, active),
             installed=last.installed(self.clock.now() - SETTLING_MINUTES * self.minute_seconds),
             rolls_back=rollout.rolls_back is not None,
@@ -134,6 +135,18 @@ class Reviewing:
             aborting=rollout.aborting,
             minute_seconds=self.minute_seconds,
         )
+
+    def _answers(self, rollout: Rollout) -> tuple[Answer, ...]:
+        """Return the answers to its questions, where any may have been asked that matters still."""
+        course = rollout.course
+        asks = bool(rollout.policy.gates or course.questions) or course.proposal is not None
+        return tuple(self.ledger.answers(rollout.key)) if asks else ()
+
+    def _lift(self, key: RolloutKey, answers: Sequence[Answer]) -> Lift | None:
+        """Return who lifted operators' holds last, where a no may be forgotten for it."""
+        if all(each.yes for each in answers):
+            return None
+        return self.ledger.lift(key, HoldKind.OPERATOR)
 
     def _is_over(self, job_id: str | None) -> bool:
         """Whether the rollout of that job has ended, or is not known at all."""
@@ -150,12 +163,14 @@ class Reviewing:
 
     def _observe(self, rollout: Rollout, job: Job | None) -> Observation:
         """Bring the ledger up to date, where there is a job and time for it."""
+        key = rollout.key
         if job is None or job.status is JobStatus.DELETION_IN_PROGRESS:
-            return Observation(Readiness.COMPLETE)
+            return Observation(Readiness.COMPLETE, counted=self.ledger.counted(key))
         if rollout.revision == 0 and job.status is JobStatus.IN_PROGRESS:
             # A job that runs already goes at its own rate until the first settings are in: they
             # do not wait for its past to be read.
-            return Observation(Readiness.UNPLACED if job.counts.started else Readiness.COMPLETE)
+            readiness = Readiness.UNPLACED if job.counts.started else Readiness.COMPLETE
+            return Observation(readiness, counted=self.ledger.counted(key))
         try:
             return observe(
                 rollout,
@@ -166,7 +181,7 @@ class Reviewing:
             )
         except RetryLater:
             # What devices report is not known now: a decision to hold is better than none.
-            return Observation(Readiness.STALE)
+            return Observation(Readiness.STALE, counted=self.ledger.counted(key))
 
     def _raise_attention(self, rollout: Rollout, decision: Decision, last: _Last) -> None:
         """Tell people when something to look at appears, not at every review after it."""

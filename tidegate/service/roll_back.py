@@ -110,14 +110,14 @@ class RollingBack:
         Raises:
             RetryLater: The ledger throttles, or the bus does not take an event.
         """
-        done = self.ledger.applied(key, revision)
-        if done is not None:
-            return Outcome(done["outcome"])
+        entry = self.ledger.entry(key, revision)
+        if entry.applied is not None:
+            return Outcome(entry.applied["outcome"])
         try:
             rollout = owned(self.ledger, key, generation)
         except Superseded:
             return Outcome.SUPERSEDED
-        decision = self.ledger.decision(key, revision)
+        decision = entry.decision
         rollback = rollout.policy.on_abort.rollback
         overtaken = rollout.revision != revision or rollout.signals != decision.signals
         if overtaken or rollback is None:

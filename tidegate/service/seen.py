@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from tidegate.domain.cells import Cells, counts_apart, needs_traits, tallies
 from tidegate.domain.cohorts import Tally
-from tidegate.domain.outcomes import CellKey, ReasonKey, VouchedKey
+from tidegate.domain.outcomes import CellKey, ReasonKey
 from tidegate.domain.policy import Policy
-from tidegate.domain.rollout import Counts, Rollout
+from tidegate.domain.rollout import Counted, Counts, Rollout
 from tidegate.domain.soak import soaked, soaked_cells
 from tidegate.ports import Ledger
 
@@ -25,33 +25,32 @@ class Seen:
     can_quarantine: bool = False
 
 
-def seen_of(rollout: Rollout, counts: Counts, *, ledger: Ledger, now: float) -> Seen:
+def seen_of(rollout: Rollout, counted: Counted, *, ledger: Ledger, now: float) -> Seen:
     """
     Return what there is to see; nothing is read that the policy does not ask for.
 
     Args:
         rollout: As the ledger has it.
-        counts: Things per start bucket and status, as the ledger has them.
+        counted: What the ledger counts of its things.
         ledger: Where the rest is.
         now: Epoch seconds.
 
     Raises:
         RetryLater: The ledger throttles.
     """
-    policy, key = rollout.policy, rollout.key
-    vouched = ledger.vouched(key) if policy.soak else {}
+    policy, key, counts = rollout.policy, rollout.key, counted.counts
     told: Mapping[str, Mapping[str, Tally]] = {}
     apart, released = Counts(), frozenset[str]()
     if policy.cohorts.keys:
         cells = Cells(policy.cohorts.keys, ledger.cells(key))
-        counters = _as_soaked(ledger.cell_counts(key), vouched, policy)
+        counters = _as_soaked(counted, policy)
         released = ledger.released(key)
         set_apart = [each for each in rollout.memory.quarantined if each not in released]
         told = tallies(cells, counters, policy.harm.once_started, apart=set_apart)
         apart = counts_apart(cells, counters, set_apart) if set_apart else apart
     is_harmed = counts.of(*policy.harm.statuses) > 0
     return Seen(
-        counts=soaked(counts, vouched, policy.harm) if policy.soak else counts,
+        counts=soaked(counts, counted.vouched, policy.harm) if policy.soak else counts,
         tallies=told,
         apart=apart,
         released=released,
@@ -65,14 +64,14 @@ def totals_seen(rollout: Rollout, *, ledger: Ledger) -> Counts:
     """Return the totals that tripwires are about, under ``TOTALS_BUCKET``."""
     totals = ledger.totals(rollout.key)
     if rollout.policy.soak is None:
-        return totals
-    return soaked(totals, ledger.vouched_totals(rollout.key), rollout.policy.harm)
+        return totals.counts
+    return soaked(totals.counts, totals.vouched, rollout.policy.harm)
 
 
-def _as_soaked(
-    cells: Mapping[CellKey, int], vouched: Mapping[VouchedKey, int], policy: Policy
-) -> Mapping[CellKey, int]:
-    return soaked_cells(cells, vouched, policy.harm) if policy.soak else cells
+def _as_soaked(counted: Counted, policy: Policy) -> Mapping[CellKey, int]:
+    if policy.soak is None:
+        return counted.cells
+    return soaked_cells(counted.cells, counted.vouched, policy.harm)
 
 
 def _is_unsettled(rollout: Rollout, ledger: Ledger, now: float) -> bool:

@@ -161,8 +161,8 @@ class Vouching:
         Those at work may be restarting, those that failed may be gone; of those that soak as many
         as of the ones that were looked at.
         """
-        counts = self.ledger.counts(rollout.key)
-        vouched = self.ledger.vouched(rollout.key)
+        counted = self.ledger.counted(rollout.key)
+        counts, vouched = counted.counts, counted.vouched
         known_dark = sum(n for (_, what, _), n in vouched.items() if what is Vouched.DARK)
         soaking = counts.of(ExecutionStatus.SUCCEEDED) - sum(vouched.values())
         away = len(looked.dark) + looked.untouched + len(looked.later)

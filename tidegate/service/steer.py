@@ -6,7 +6,7 @@ asked for and who owns the rollout is read right before the call and again right
 raise that lost the race is taken back.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -16,10 +16,10 @@ from tidegate.documents.record import final_record
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.review import ABORT_REASON_CODE, COMPLETE_REASON_CODE
-from tidegate.domain.rollout import Ending, HoldKind, Rollout, RolloutKey
+from tidegate.domain.rollout import Ending, HoldKind, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import RATE_PER_MINUTE_MIN, JobSettings, RolloutRate, refusals
 from tidegate.errors import NotFound, Refused, RetryLater, Superseded
-from tidegate.ports import Bus, BusEvent, Clock, Jobs, Ledger
+from tidegate.ports import Bus, BusEvent, Clock, Entry, Jobs, Ledger
 from tidegate.service.news import Told, milestones, news_of, step_of
 from tidegate.service.observe import described
 from tidegate.service.waiting import owned
@@ -81,16 +81,16 @@ class Steering:
         Raises:
             RetryLater: The ledger throttles, or the bus does not take an event.
         """
-        done = self.ledger.applied(key, revision)
-        if done is not None:
-            return Outcome(done["outcome"])
+        entry = self.ledger.entry(key, revision)
+        if entry.applied is not None:
+            return Outcome(entry.applied["outcome"])
         try:
             rollout = owned(self.ledger, key, generation)
         except Superseded:
             return Outcome.SUPERSEDED
         if rollout.revision != revision:
             return Outcome.SUPERSEDED
-        decision = self.ledger.decision(key, revision)
+        decision = entry.decision
         applied = self._apply(rollout, decision)
         self._announce(rollout, decision, applied)
         self.ledger.mark_applied(key, revision, at=self.clock.now(), result=_note(applied))
@@ -288,22 +288,25 @@ class Steering:
     # the bus
 
     def _announce(self, rollout: Rollout, decision: Decision, applied: Applied) -> None:
-        key, told = rollout.key, self._told(rollout.key, decision.revision)
-        answers = self.ledger.answers(key)
+        key, earlier = rollout.key, self._earlier(rollout.key, decision.revision)
+        told = _told(earlier)
+        unheard = (*told.missed, decision)
+        passes = any(each.gates_passed for each in unheard)
+        answers = self.ledger.answers(key) if passes else ()
         if applied.outcome is Outcome.SUPERSEDED:
             # A newer decision says what is in force; gates and questions are told by this one only.
-            news = list(milestones(rollout, (*told.missed, decision), told, answers))
+            news = list(milestones(rollout, unheard, told, answers))
         else:
             news = news_of(
                 rollout,
                 decision,
                 told,
                 applied.sent,
-                lift=self.ledger.lift(key, HoldKind.OPERATOR),
+                lift=self._lift(key, decision, told.last),
                 answers=answers,
                 record=self._record(rollout, decision, applied),
             )
-        events = [*news, *self._problem(rollout, decision, applied)]
+        events = [*news, *_problem(rollout, decision, applied, earlier)]
         if events and self.bus.publish(events):
             message = (
                 f"the bus did not take decision {decision.revision} of {key.job_id}; "
@@ -314,33 +317,20 @@ class Steering:
         if steps:
             self.ledger.note_steps(key, steps)
 
-    def _told(self, key: RolloutKey, revision: int) -> Told:
-        """Return what people know before they are told of a decision."""
-        missed: list[Decision] = []
+    def _earlier(self, key: RolloutKey, revision: int) -> list[Entry]:
+        """Return the decisions before that one, newest first, back to one that people know."""
+        found: list[Entry] = []
         for earlier in range(revision - 1, max(0, revision - 1 - MISSED_MAX), -1):
-            decision, applied = (
-                self.ledger.decision(key, earlier),
-                self.ledger.applied(key, earlier),
-            )
-            if applied is None:
-                missed.insert(0, decision)
-            elif applied["outcome"] != Outcome.SUPERSEDED:
-                return Told(decision, tuple(missed))
-        return Told(None, tuple(missed))
+            found.append(self.ledger.entry(key, earlier))
+            if _is_told(found[-1]):
+                break
+        return found
 
-    def _problem(
-        self, rollout: Rollout, decision: Decision, applied: Applied
-    ) -> Iterator[BusEvent]:
-        if applied.problem is None or self._was_told(rollout, decision, applied):
-            return
-        yield needs_attention(
-            rollout.key.job_id,
-            problem=applied.problem,
-            remedy=applied.remedy or "",
-            at=decision.at,
-            key=rollout.key,
-            revision=decision.revision,
-        )
+    def _lift(self, key: RolloutKey, decision: Decision, last: Decision | None) -> Lift | None:
+        """Return who lifted operators' holds last, where that may be why none is left."""
+        if last is None or not last.holds or decision.holds:
+            return None
+        return self.ledger.lift(key, HoldKind.OPERATOR)
 
     def _record(
         self, rollout: Rollout, decision: Decision, applied: Applied
@@ -353,10 +343,34 @@ class Steering:
         ending = decision.ending or Ending.COMPLETED
         return final_record(rollout, ending, decision.evidence, steps, decision.at, reasons=reasons)
 
-    def _was_told(self, rollout: Rollout, decision: Decision, applied: Applied) -> bool:
-        """Whether the decision before came to the same problem: people know what to do by then."""
-        before = self.ledger.applied(rollout.key, decision.revision - 1)
-        return before is not None and before["remedy"] == applied.remedy
+
+def _told(earlier: Sequence[Entry]) -> Told:
+    """Return what people know before they are told of a decision; ``earlier``: newest first."""
+    last = next((each.decision for each in earlier if _is_told(each)), None)
+    missed = tuple(each.decision for each in reversed(earlier) if each.applied is None)
+    return Told(last, missed)
+
+
+def _is_told(entry: Entry) -> bool:
+    """Whether people were told of all of a decision."""
+    return entry.applied is not None and entry.applied["outcome"] != Outcome.SUPERSEDED
+
+
+def _problem(
+    rollout: Rollout, decision: Decision, applied: Applied, earlier: Sequence[Entry]
+) -> Iterator[BusEvent]:
+    """Say what went wrong, unless the decision before came to the same: people know by then."""
+    before = earlier[0].applied if earlier else None
+    if applied.problem is None or (before is not None and before["remedy"] == applied.remedy):
+        return
+    yield needs_attention(
+        rollout.key.job_id,
+        problem=applied.problem,
+        remedy=applied.remedy or "",
+        at=decision.at,
+        key=rollout.key,
+        revision=decision.revision,
+    )
 
 
 def _slowest(standing: JobSettings) -> int:

@@ -114,11 +114,16 @@ class Sweeping:
         if tell_once(name, event, ledger=self.ledger, bus=self.bus, at=sweep.at):
             sweep.alerts.append(name)
 
+    def _clear(self, name: str) -> None:
+        """Note that something is no longer wrong: mostly it was not, and a look costs less."""
+        if self.ledger.is_alerted(name):
+            self.ledger.clear_alert(name)
+
     # the account
 
     def _see_to_events(self, sweep: _Sweep) -> None:
         if self.jobs.execution_events_enabled():
-            self.ledger.clear_alert(_EVENTS_OFF)
+            self._clear(_EVENTS_OFF)
             return
         self.jobs.enable_events()
         self._alert(sweep, _EVENTS_OFF, _events_off(sweep.at))
@@ -129,7 +134,7 @@ class Sweeping:
             if depth:
                 self._alert(sweep, name, _dead_letters(queue, depth, sweep.at))
             else:
-                self.ledger.clear_alert(name)
+                self._clear(name)
 
     def _see_to_rollouts(self, sweep: _Sweep) -> None:
         active = self.ledger.active()

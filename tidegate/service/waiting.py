@@ -6,7 +6,7 @@ workflow would sleep until its review is due. Answering twice is harmless.
 """
 
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.rollout import Counts, Park, Rollout, RolloutKey
+from tidegate.domain.rollout import Park, Rollout, RolloutKey
 from tidegate.errors import Superseded
 from tidegate.ports import Ledger, Workflow
 from tidegate.service.seen import totals_seen
@@ -51,7 +51,7 @@ def wake_if_due(key: RolloutKey, *, ledger: Ledger, workflow: Workflow) -> str |
     rollout = ledger.rollout(key)
     if rollout.park is None:
         return None
-    cause = _cause(rollout, rollout.park, totals_seen(rollout, ledger=ledger))
+    cause = _cause(rollout, rollout.park, ledger)
     if cause:
         _answer(rollout.park, key, cause, ledger=ledger, workflow=workflow)
     return cause
@@ -81,11 +81,14 @@ def owned(ledger: Ledger, key: RolloutKey, generation: int) -> Rollout:
     return rollout
 
 
-def _cause(rollout: Rollout, waiting: Park, totals: Counts) -> str | None:
+def _cause(rollout: Rollout, waiting: Park, ledger: Ledger) -> str | None:
     if rollout.signals > waiting.signals:
         return "a signal arrived"
-    harmed = totals.of(*rollout.policy.harm.statuses)
     wires = waiting.tripwires
+    if wires.harmed is None and wires.succeeded is None:
+        return None
+    totals = totals_seen(rollout, ledger=ledger)
+    harmed = totals.of(*rollout.policy.harm.statuses)
     if wires.harmed is not None and harmed >= wires.harmed:
         return f"{harmed} harmed crossed the tripwire at {wires.harmed}"
     succeeded = totals.of(ExecutionStatus.SUCCEEDED)

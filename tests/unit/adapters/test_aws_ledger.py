@@ -221,7 +221,7 @@ def test_counters_are_summed_over_shards_and_pages(ledger: DynamoLedger, dynamod
         {"Items": [counter(count_sk(4, 1), FAILED=5, SUCCEEDED=1)]},
     )
 
-    assert ledger.counts(KEY).by_bucket == {
+    assert ledger.counted(KEY).counts.by_bucket == {
         (UNPLACED, ExecutionStatus.QUEUED): 3,
         (4, ExecutionStatus.FAILED): 7,
     }
@@ -237,7 +237,7 @@ def test_endless_pages_end(
         dynamodb.answer("query", None, {"Items": [], "LastEvaluatedKey": last})
 
     with pytest.raises(Refused, match="2 pages"):
-        ledger.counts(KEY)
+        ledger.counted(KEY)
 
 
 def test_reads_are_consistent(ledger: DynamoLedger, dynamodb: Script) -> None:

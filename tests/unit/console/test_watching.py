@@ -10,7 +10,7 @@ from tests.contract.samples import FRESH, KEY, NOW, decision
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.console.view import DECISIONS_MAX, detail
-from tidegate.console.watching import APPLIED_MAX, GLANCES_SECONDS, KEPT_MAX, Watching
+from tidegate.console.watching import GLANCES_SECONDS, KEPT_MAX, Watching
 from tidegate.domain.rollout import RolloutKey
 from tidegate.errors import NotFound
 
@@ -24,11 +24,11 @@ class CountingLedger(MemoryLedger):
         self.asked: Counter[str] = Counter()
         self.limits: list[int] = []
 
-    def decisions(self, key: RolloutKey, *, limit: int) -> Any:  # noqa: ANN401 - as in the ledger
+    def entries(self, key: RolloutKey, *, limit: int) -> Any:  # noqa: ANN401 - as in the ledger
         """Count, and answer."""
-        self.asked["decisions"] += 1
+        self.asked["entries"] += 1
         self.limits.append(limit)
-        return super().decisions(key, limit=limit)
+        return super().entries(key, limit=limit)
 
     def points(self, key: RolloutKey, *, limit: int) -> Any:  # noqa: ANN401 - as in the ledger
         """Count, and answer."""
@@ -80,6 +80,26 @@ def test_it_sees_what_anybody_sees(ledger: CountingLedger) -> None:
         assert seen.applied == whole.applied
 
 
+def test_a_look_reads_decisions_with_their_notes(ledger: CountingLedger) -> None:
+    """However many there are, one query tells what applying them came to."""
+    decide(ledger, 1, DECISIONS_MAX)
+    seen = detail(KEY.job_id, ledger=ledger, records=ledger)
+
+    assert len(seen.applied) == DECISIONS_MAX
+    assert (ledger.asked["entries"], ledger.asked["applied"]) == (1, 0)
+
+
+def test_what_applying_the_newest_came_to_is_read_again(ledger: CountingLedger) -> None:
+    """Seen before it was applied, a decision is seen applied later, also behind newer ones."""
+    ledger.store_decision(KEY, decision(1), generation=1)
+    watched = watching(ledger)
+    assert watched.detail(KEY.job_id).applied == {}
+    ledger.mark_applied(KEY, 1, at=NOW, result={"outcome": "applied"})
+    ledger.store_decision(KEY, decision(2), generation=1)
+
+    assert watched.detail(KEY.job_id).applied == {1: {"outcome": "applied"}}
+
+
 def test_nothing_new_is_nothing_read(ledger: CountingLedger) -> None:
     """While nothing is decided, no decision is read again."""
     decide(ledger, 1, 50)
@@ -90,7 +110,7 @@ def test_nothing_new_is_nothing_read(ledger: CountingLedger) -> None:
     for _ in range(5):
         watched.detail(KEY.job_id)
 
-    assert ledger.asked["decisions"] == ledger.asked["points"] == 0
+    assert ledger.asked["entries"] == ledger.asked["points"] == 0
     # What applying the last one came to may still change.
     assert ledger.asked["applied"] == 5
 
@@ -137,7 +157,7 @@ def test_a_long_absence_leaves_no_gap(ledger: CountingLedger) -> None:
 
     assert [each.revision for each in seen.points] == list(range(1, 6 + 2 * DECISIONS_MAX))
     assert len(seen.decisions) == DECISIONS_MAX
-    assert len(seen.applied) == APPLIED_MAX
+    assert len(seen.applied) == DECISIONS_MAX
 
 
 def test_a_job_created_anew_is_another_rollout(ledger: CountingLedger) -> None:

@@ -207,7 +207,7 @@ class Stage:
 
     def has(self, status: ExecutionStatus) -> int:
         """Return how many things the ledger has in a status."""
-        return self.ledger.counts(self.key).of(status)
+        return self.ledger.counted(self.key).counts.of(status)
 
 
 def outcome(

@@ -405,7 +405,7 @@ def test_who_is_gone_longer_than_is_its_habit_has_gone_dark(stage: Stage) -> Non
     assert (attended.done["dark"], attended.done["present"]) == (1, 1)
     assert record_of(stage, 1).vouched is Vouched.DARK
     assert record_of(stage, 2).vouched is Vouched.PRESENT
-    assert dict(stage.ledger.vouched(stage.key)) == {
+    assert dict(stage.ledger.counted(stage.key).vouched) == {
         (UNPLACED, Vouched.DARK, UNJOINED): 1,
         (UNPLACED, Vouched.PRESENT, UNJOINED): 1,
     }
@@ -548,7 +548,7 @@ def test_a_device_that_failed_meanwhile_is_not_vouched_for(stage: Stage) -> None
 
     assert record_of(stage, 1).status is FAILED
     assert record_of(stage, 1).vouched is None
-    assert dict(stage.ledger.vouched(stage.key)) == {}
+    assert dict(stage.ledger.counted(stage.key).vouched) == {}
 
 
 # who is kept apart

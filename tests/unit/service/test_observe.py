@@ -64,10 +64,10 @@ def test_outcomes_get_their_start_from_the_list(stage: ListingStage) -> None:
     stage.clock.advance(200)
     stage.report(FAILED, 1)
     stage.record(outcome(1, FAILED, after=350))
-    assert stage.ledger.counts(stage.key).by_bucket == {(UNPLACED, FAILED): 1}
+    assert stage.ledger.counted(stage.key).counts.by_bucket == {(UNPLACED, FAILED): 1}
     observed = stage.observe()
 
-    assert stage.ledger.counts(stage.key).by_bucket == {(2, FAILED): 1}
+    assert stage.ledger.counted(stage.key).counts.by_bucket == {(2, FAILED): 1}
     assert observed == Observation(Readiness.COMPLETE)
 
 
@@ -108,7 +108,7 @@ def test_devices_that_have_not_started_are_left_out(stage: ListingStage) -> None
     stage.report(ExecutionStatus.QUEUED, 1, 2)
     stage.observe()
 
-    assert stage.ledger.counts(stage.key).by_bucket == {}
+    assert stage.ledger.counted(stage.key).counts.by_bucket == {}
 
 
 def test_reading_stops_where_the_last_one_began(stage: ListingStage) -> None:
@@ -134,6 +134,19 @@ def test_changes_of_the_second_of_the_last_reading_are_not_missed(stage: Listing
     stage.observe()
 
     assert stage.has(SUCCEEDED) == 2
+
+
+def test_where_nothing_changes_nothing_is_noted(stage: ListingStage) -> None:
+    """Nor is anything counted again: how far the list was read stays as it is."""
+    stage.report(SUCCEEDED, 1, 2)
+    stage.observe()
+    listing = stage.rollout.listing
+    stage.ledger.faults.before("note_listing", AssertionError("written"))
+    stage.clock.advance(300)
+    stage.observe()
+
+    assert stage.rollout.listing == listing
+    assert listing.ended == 2
 
 
 def test_a_list_out_of_order_is_read_on(stage: ListingStage) -> None:
@@ -351,7 +364,7 @@ def test_a_faster_minute_scales_the_buckets() -> None:
         minute_seconds=1.0,
     )
 
-    assert stage.ledger.counts(stage.key).by_bucket == {(5, SUCCEEDED): 1}
+    assert stage.ledger.counted(stage.key).counts.by_bucket == {(5, SUCCEEDED): 1}
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_an_outcome_is_counted(stage: Stage) -> None:
     recorded = stage.record(outcome(1), outcome(2, FAILED))
 
     assert (recorded.changed, recorded.ignored, recorded.failed) == (2, 0, ())
-    assert stage.ledger.counts(stage.key).by_bucket == {
+    assert stage.ledger.counted(stage.key).counts.by_bucket == {
         (UNPLACED, SUCCEEDED): 1,
         (UNPLACED, FAILED): 1,
     }
@@ -166,7 +166,7 @@ def test_a_rollout_that_fails_does_not_hold_up_the_others(stage: Stage) -> None:
     assert recorded.ignored == 1
     assert recorded.changed == 1
     assert stage.has(SUCCEEDED) == 0
-    assert stage.ledger.counts(other).of(SUCCEEDED) == 1
+    assert stage.ledger.counted(other).counts.of(SUCCEEDED) == 1
 
 
 def test_a_ledger_that_throttles_at_once_fails_the_whole_batch(stage: Stage) -> None:
@@ -268,7 +268,7 @@ def test_a_rollout_that_is_refused_does_not_hold_up_the_others(stage: Stage) -> 
     recorded = stage.record(outcome(1), outcome(1, job_id="other"))
 
     assert recorded.failed == (0,)
-    assert stage.ledger.counts(other).of(SUCCEEDED) == 1
+    assert stage.ledger.counted(other).counts.of(SUCCEEDED) == 1
 
 
 # why devices fail, and what they are
@@ -426,7 +426,7 @@ def test_somebody_else_s_outcome_meanwhile_does_not_lose_the_cell(stage: Stage) 
 
     assert record_of(stage, 1).status is SUCCEEDED
     assert record_of(stage, 1).cell != UNJOINED
-    assert dict(stage.ledger.cell_counts(stage.key)) == {
+    assert dict(stage.ledger.counted(stage.key).cells) == {
         (UNPLACED, SUCCEEDED, record_of(stage, 1).cell): 1
     }
 

@@ -73,7 +73,7 @@ def test_only_the_owner_decides(stage: Stage) -> None:
 
 def test_a_hold_that_comes_during_a_review_is_not_taken_for_known(stage: Stage) -> None:
     """Seen or not, it is newer than the signals that the decision has taken into account."""
-    for after in ("rollout", "counts", "holds"):
+    for after in ("rollout", "counted", "holds"):
         stage.between_ledger_calls.following(after, lambda: stage.ask("Hold Rollout"))
         assert stage.review().signals < stage.rollout.signals
 

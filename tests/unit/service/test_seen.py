@@ -46,18 +46,18 @@ def take_up(stage: Stage, *numbers: int) -> None:
 
 def see(stage: Stage) -> Seen:
     """Return what there is to see."""
-    counts = stage.ledger.counts(stage.key)
-    return seen_of(stage.rollout, counts, ledger=stage.ledger, now=stage.clock.now())
+    counted = stage.ledger.counted(stage.key)
+    return seen_of(stage.rollout, counted, ledger=stage.ledger, now=stage.clock.now())
 
 
 def test_where_the_policy_asks_for_nothing_nothing_else_is_read(stage: Stage) -> None:
     """The counts go on as they are; no further query is paid for."""
     take_up(stage, 0, 1)
     stage.record(outcome(0))
-    for operation in ("cells", "cell_counts", "vouched", "reasons", "unjoined", "soaking"):
+    for operation in ("cells", "released", "reasons", "unjoined", "soaking"):
         stage.ledger.faults.before(operation, AssertionError(operation))
 
-    assert see(stage) == Seen(counts=stage.ledger.counts(stage.key))
+    assert see(stage) == Seen(counts=stage.ledger.counted(stage.key).counts)
 
 
 def test_cohorts_are_tallied_by_key(stage: Stage) -> None:
@@ -154,11 +154,11 @@ def test_who_soaks_is_at_work_and_who_went_dark_is_harmed(stage: Stage) -> None:
 def test_without_a_soak_totals_are_as_they_are(stage: Stage) -> None:
     """And nothing else is read for them, as they are looked at with each batch."""
     stage.record(outcome(0), outcome(1, FAILED))
-    for operation in ("vouched", "vouched_totals"):
-        stage.ledger.faults.before(operation, AssertionError("read"))
+    counts = stage.ledger.counted(stage.key).counts
+    stage.ledger.faults.before("counted", AssertionError("read"))
 
-    assert totals_seen(stage.rollout, ledger=stage.ledger) == stage.ledger.totals(stage.key)
-    assert (UNPLACED, SUCCEEDED) in stage.ledger.counts(stage.key).by_bucket
+    assert totals_seen(stage.rollout, ledger=stage.ledger) == stage.ledger.totals(stage.key).counts
+    assert (UNPLACED, SUCCEEDED) in counts.by_bucket
 
 
 def test_devices_to_be_looked_at_are_seen(stage: Stage) -> None:

@@ -92,6 +92,13 @@ def test_where_all_is_well_nothing_happens(watch: Watch) -> None:
     assert watch.tags_read == []
 
 
+def test_where_all_is_well_nothing_is_written(watch: Watch) -> None:
+    """Each minute of a year, a look tells that no alert is to be cleared."""
+    watch.stage.ledger.faults.before("clear_alert", AssertionError("written"))
+
+    assert watch.sweep() == Swept()
+
+
 # tagged jobs
 
 

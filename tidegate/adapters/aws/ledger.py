@@ -35,6 +35,7 @@ from tidegate.adapters.aws.ledger_items import (
     answer_members,
     answer_of,
     answer_sk,
+    applied_of,
     bookmark_members,
     bucket_of_sk,
     cell_counter,
@@ -43,11 +44,11 @@ from tidegate.adapters.aws.ledger_items import (
     connected_members,
     count_sk,
     decision_members,
-    decision_of,
     decision_sk,
     decoded,
     decoded_members,
     ended_sk,
+    entry_of,
     hold_members,
     hold_of,
     hold_sk,
@@ -99,7 +100,7 @@ from tidegate.domain.progress import (
     is_unheard,
     reviewed,
 )
-from tidegate.domain.rollout import Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
+from tidegate.domain.rollout import Counted, Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
 
@@ -125,10 +126,10 @@ if TYPE_CHECKING:
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import AbortRequest, Active, Bookmark, Ending, Listing, Park, Step
     from tidegate.domain.things import Connected
-    from tidegate.ports import Clock, CommandResult, Soaking, Tagged
+    from tidegate.ports import Clock, CommandResult, Entry, Soaking, Tagged
 
 #: Shards of each counter. A shard takes one transaction at a time, some ten milliseconds long, so
-#: eight take hundreds of commits a second; each one more makes ``counts`` read more items.
+#: eight take hundreds of commits a second; each one more makes ``counted`` read more items.
 SHARDS = 8
 
 #: Thing records go some time after their last write. AWS keeps a job's executions for 730 days:
@@ -355,15 +356,23 @@ class DynamoLedger:
 
     def decision(self, key: RolloutKey, revision: int) -> Decision:
         """Return a decision; raises NotFound."""
-        item = self._table.get(rollout_pk(key), decision_sk(revision))
-        if item is None:
-            raise _no_decision(key, revision)
-        return decision_of(item)
+        return self.entry(key, revision).decision
 
     def decisions(self, key: RolloutKey, *, limit: int) -> Sequence[Decision]:
         """Return the newest decisions, newest first."""
+        return [each.decision for each in self.entries(key, limit=limit)]
+
+    def entry(self, key: RolloutKey, revision: int) -> Entry:
+        """Return a decision with what applying it came to; raises NotFound."""
+        item = self._table.get(rollout_pk(key), decision_sk(revision))
+        if item is None:
+            raise _no_decision(key, revision)
+        return entry_of(item)
+
+    def entries(self, key: RolloutKey, *, limit: int) -> Sequence[Entry]:
+        """Return the newest decisions likewise, newest first."""
         items = self._table.query(rollout_pk(key), DECISIONS, newest=limit)
-        return [decision_of(item) for item in items]
+        return [entry_of(item) for item in items]
 
     def mark_applied(
         self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
@@ -379,10 +388,7 @@ class DynamoLedger:
     def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
         """Return what applying a decision came to, None if it was not applied."""
         item = self._table.get(rollout_pk(key), decision_sk(revision))
-        if item is None or "applied" not in item:
-            return None
-        result: dict[str, Any] = json.loads(decoded(item["applied"]))
-        return result
+        return None if item is None else applied_of(item)
 
     # people's requests
 
@@ -492,24 +498,9 @@ class DynamoLedger:
             message = f"things of job {key.job_id} were reported by somebody else meanwhile"
             raise Contention(message) from error
 
-    def counts(self, key: RolloutKey) -> Counts:
-        """Return all counters of a rollout."""
-        return self._counters(key, COUNTS)
-
-    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
-        """Return the counters of each cell; those of things without one are under UNJOINED."""
-        summed: Counter[CellKey] = Counter()
-        for bucket, item in self._counter_items(key, COUNTS):
-            for status, number in _statuses_of(item):
-                summed[bucket, status, UNJOINED] += number
-            for status, cell, number in cell_counts_of(item):
-                summed[bucket, status, cell] += number
-                summed[bucket, status, UNJOINED] -= number
-        return _counting(summed)
-
-    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, per start bucket and cell."""
-        return self._vouched(key, COUNTS)
+    def counted(self, key: RolloutKey) -> Counted:
+        """Return all counters of a rollout but those of reasons."""
+        return self._counted(key, COUNTS)
 
     def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
         """Return how many failed devices gave each reason, per cell."""
@@ -581,13 +572,9 @@ class DynamoLedger:
             if self._table.get(*place) is None:
                 raise _unknown(key) from error
 
-    def totals(self, key: RolloutKey) -> Counts:
-        """Return the counters summed over start buckets."""
-        return self._counters(key, TOTALS)
-
-    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, over all start buckets and cells."""
-        return self._vouched(key, TOTALS)
+    def totals(self, key: RolloutKey) -> Counted:
+        """Return the counters summed over start buckets and cells."""
+        return self._counted(key, TOTALS)
 
     def note_bookmark(self, key: RolloutKey, status: ExecutionStatus, bookmark: Bookmark) -> None:
         """Remember where the executions in a status are read on; raises NotFound."""
@@ -718,24 +705,21 @@ class DynamoLedger:
 
     # underneath
 
-    def _counters(self, key: RolloutKey, prefix: str) -> Counts:
-        summed: Counter[CounterKey] = Counter()
-        for bucket, item in self._counter_items(key, prefix):
-            for status, number in _statuses_of(item):
-                summed[bucket, status] += number
-        return Counts(_counting(summed))
-
-    def _vouched(self, key: RolloutKey, prefix: str) -> Mapping[VouchedKey, int]:
-        summed: Counter[VouchedKey] = Counter()
-        for bucket, item in self._counter_items(key, prefix):
-            for vouched, cell, number in vouched_of(item):
-                summed[bucket, vouched, cell] += number
-        return _counting(summed)
-
-    def _counter_items(self, key: RolloutKey, prefix: str) -> Iterator[tuple[int, Item]]:
-        """Yield the items that hold counters, each with its bucket."""
+    def _counted(self, key: RolloutKey, prefix: str) -> Counted:
+        counts: Counter[CounterKey] = Counter()
+        cells: Counter[CellKey] = Counter()
+        vouched: Counter[VouchedKey] = Counter()
         for item in self._table.query(rollout_pk(key), prefix):
-            yield bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET, item
+            bucket = bucket_of_sk(item["sk"]["S"]) if prefix == COUNTS else TOTALS_BUCKET
+            for status, number in _statuses_of(item):
+                counts[bucket, status] += number
+                cells[bucket, status, UNJOINED] += number
+            for status, cell, number in cell_counts_of(item):
+                cells[bucket, status, cell] += number
+                cells[bucket, status, UNJOINED] -= number
+            for what, cell, number in vouched_of(item):
+                vouched[bucket, what, cell] += number
+        return Counted(Counts(_counting(counts)), _counting(cells), _counting(vouched))
 
     def _owned(self, key: RolloutKey, generation: int) -> Rollout:
         rollout = self.rollout(key)

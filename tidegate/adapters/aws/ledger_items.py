@@ -69,7 +69,7 @@ from tidegate.domain.rollout import (
     Tripwires,
 )
 from tidegate.domain.things import Connected
-from tidegate.ports import CommandResult, Soaking, Tagged
+from tidegate.ports import CommandResult, Entry, Soaking, Tagged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -435,6 +435,19 @@ def decision_members(decision: Decision) -> dict[str, Any]:
 def decision_of(item: Item) -> Decision:
     """Read what ``decision_members`` wrote."""
     return Decision.from_document(json.loads(decoded(item["document"])))
+
+
+def applied_of(item: Item) -> dict[str, Any] | None:
+    """Return what applying the decision came to, None if it was not applied."""
+    if "applied" not in item:
+        return None
+    result: dict[str, Any] = json.loads(decoded(item["applied"]))
+    return result
+
+
+def entry_of(item: Item) -> Entry:
+    """Return a decision with what applying it came to."""
+    return Entry(decision_of(item), applied_of(item))
 
 
 def point_members(point: Point) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from tidegate.domain.rollout import (
     AbortRequest,
     Active,
     Bookmark,
+    Counted,
     Counts,
     Ending,
     Hold,
@@ -56,6 +57,7 @@ from tidegate.ports import (
     TOTALS_BUCKET,
     UNJOINED_MAX,
     CommandResult,
+    Entry,
     Soaking,
     Tagged,
 )
@@ -228,6 +230,17 @@ class MemoryLedger:
             revisions = sorted(self._decisions.get(key, {}), reverse=True)
             return [self._decision(key, each) for each in revisions[:limit]]
 
+    def entry(self, key: RolloutKey, revision: int) -> Entry:
+        """Return a decision with what applying it came to; raises NotFound."""
+        with self.faults.around("entry"), self._lock:
+            return self._entry(key, revision)
+
+    def entries(self, key: RolloutKey, *, limit: int) -> Sequence[Entry]:
+        """Return the newest decisions likewise, newest first."""
+        with self.faults.around("entries"), self._lock:
+            revisions = sorted(self._decisions.get(key, {}), reverse=True)
+            return [self._entry(key, each) for each in revisions[:limit]]
+
     def mark_applied(
         self, key: RolloutKey, revision: int, *, at: float, result: Mapping[str, Any]
     ) -> None:
@@ -240,9 +253,7 @@ class MemoryLedger:
     def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
         """Return what applying a decision came to, None if it was not applied."""
         with self.faults.around("applied"), self._lock:
-            note = self._applied.get((key, revision))
-            result: dict[str, Any] | None = None if note is None else json.loads(note)
-            return result
+            return self._note(key, revision)
 
     # people's requests
 
@@ -346,25 +357,17 @@ class MemoryLedger:
             _move(self._vouched.setdefault(key, Counter()), moved.vouched)
             _move(self._reasons.setdefault(key, Counter()), moved.reasons)
 
-    def counts(self, key: RolloutKey) -> Counts:
-        """Return all counters of a rollout."""
-        with self.faults.around("counts"), self._lock:
-            return Counts(_counting(self._counters.get(key, {})))
-
-    def cell_counts(self, key: RolloutKey) -> Mapping[CellKey, int]:
-        """Return the counters of each cell; those of things without one are under UNJOINED."""
-        with self.faults.around("cell_counts"), self._lock:
-            summed = Counter(self._cell_counters.get(key, {}))
+    def counted(self, key: RolloutKey) -> Counted:
+        """Return all counters of a rollout but those of reasons."""
+        with self.faults.around("counted"), self._lock:
+            counts = self._counters.get(key, Counter())
+            cells = Counter(self._cell_counters.get(key, {}))
             for (bucket, status, _), number in self._cell_counters.get(key, {}).items():
-                summed[bucket, status, UNJOINED] -= number
-            for (bucket, status), number in self._counters.get(key, {}).items():
-                summed[bucket, status, UNJOINED] += number
-            return _counting(summed)
-
-    def vouched(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, per start bucket and cell."""
-        with self.faults.around("vouched"), self._lock:
-            return _counting(self._vouched.get(key, {}))
+                cells[bucket, status, UNJOINED] -= number
+            for (bucket, status), number in counts.items():
+                cells[bucket, status, UNJOINED] += number
+            vouched = self._vouched.get(key, Counter())
+            return Counted(Counts(_counting(counts)), _counting(cells), _counting(vouched))
 
     def reasons(self, key: RolloutKey) -> Mapping[ReasonKey, int]:
         """Return how many failed devices gave each reason, per cell."""
@@ -450,21 +453,17 @@ class MemoryLedger:
                 released.add(cohort)
                 self._signal(key)
 
-    def totals(self, key: RolloutKey) -> Counts:
-        """Return the counters summed over start buckets."""
+    def totals(self, key: RolloutKey) -> Counted:
+        """Return the counters summed over start buckets and cells."""
         with self.faults.around("totals"), self._lock:
-            summed: Counter[CounterKey] = Counter()
-            for (_, status), number in self._counters.get(key, Counter()).items():
-                summed[TOTALS_BUCKET, status] += number
-            return Counts(_counting(summed))
-
-    def vouched_totals(self, key: RolloutKey) -> Mapping[VouchedKey, int]:
-        """Return what became of devices after their success, over all start buckets and cells."""
-        with self.faults.around("vouched_totals"), self._lock:
-            summed: Counter[VouchedKey] = Counter()
-            for (_, vouched, _), number in self._vouched.get(key, {}).items():
-                summed[TOTALS_BUCKET, vouched, UNJOINED] += number
-            return _counting(summed)
+            counts: Counter[CounterKey] = Counter()
+            for (_, status), number in self._counters.get(key, {}).items():
+                counts[TOTALS_BUCKET, status] += number
+            vouched: Counter[VouchedKey] = Counter()
+            for (_, what, _), number in self._vouched.get(key, {}).items():
+                vouched[TOTALS_BUCKET, what, UNJOINED] += number
+            cells = {(*place, UNJOINED): number for place, number in counts.items()}
+            return Counted(Counts(_counting(counts)), _counting(cells), _counting(vouched))
 
     def note_bookmark(self, key: RolloutKey, status: ExecutionStatus, bookmark: Bookmark) -> None:
         """Remember where the executions in a status are read on; raises NotFound."""
@@ -620,6 +619,14 @@ class MemoryLedger:
             message = f"job {key.job_id} has no decision {revision}"
             raise NotFound(message)
         return Decision.from_document(json.loads(self._decisions[key][revision]))
+
+    def _entry(self, key: RolloutKey, revision: int) -> Entry:
+        return Entry(self._decision(key, revision), self._note(key, revision))
+
+    def _note(self, key: RolloutKey, revision: int) -> dict[str, Any] | None:
+        note = self._applied.get((key, revision))
+        result: dict[str, Any] | None = None if note is None else json.loads(note)
+        return result
 
     def _in_force(self, key: RolloutKey) -> list[Hold]:
         lifts = self._lifts.get(key, {})
