@@ -7,6 +7,7 @@ What can be chosen when Tidegate is deployed: the CDK context keys, all of them 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Self, TypeVar
 
@@ -14,6 +15,22 @@ from aws_cdk.aws_logs import RetentionDays
 from constructs import Construct
 
 from infra.errors import SynthesisError
+
+KEYS = (
+    "environment",
+    "target",
+    "minuteSeconds",
+    "logRetentionDays",
+    "alarmEmail",
+    "approvalEmail",
+    "accountHarmBudget",
+    "presignRoleArns",
+    "tracing",
+)
+
+#: How alike an unknown key and one of ours are if the one is a slip of the other. The context is
+#: full of keys that are not ours, of the CDK and of whoever deploys.
+LIKENESS_MIN = 0.8
 
 MINUTE_SECONDS = 60.0
 
@@ -110,8 +127,10 @@ class Settings:
             scope: Any construct; usually the app.
 
         Raises:
-            SynthesisError: A value makes no sense; the message names key, value and remedy.
+            SynthesisError: A value makes no sense, or a key is nearly one of ours; the message
+                names key, value and remedy.
         """
+        refuse_slips(scope)
         target = read(scope, "target", Target, Target.AWS, f"give {' or '.join(Target)}")
         return cls(
             environment=read(
@@ -160,6 +179,19 @@ class Settings:
             ),
             tracing=read(scope, "tracing", parse_switch, default=True, remedy="give true or false"),
         )
+
+
+def refuse_slips(scope: Construct) -> None:
+    """
+    Refuse a key that is misspelt: its value would be ignored, and another stack deployed.
+
+    Raises:
+        SynthesisError: There is one.
+    """
+    for key in sorted({*scope.node.get_all_context()} - {*KEYS}):
+        if meant := get_close_matches(key, KEYS, n=1, cutoff=LIKENESS_MIN):
+            message = f"context key {key!r} is unknown: is {meant[0]} meant?"
+            raise SynthesisError(message)
 
 
 def read(

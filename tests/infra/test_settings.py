@@ -8,7 +8,7 @@ from aws_cdk import App
 from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import SynthesisError
-from infra.settings import RETENTION, Settings, Target
+from infra.settings import KEYS, RETENTION, Settings, Target
 from tests.infra.synthesized import REPOSITORY
 
 ROLE = "arn:aws:iam::111122223333:role/iot/presign"
@@ -29,10 +29,24 @@ def test_the_defaults_are_in_cdk_json() -> None:
 def test_what_can_be_chosen_is_documented() -> None:
     """Whoever deploys finds each key, and no other, in a table with its default."""
     context = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
-    chosen = {key for key in context if not key.startswith("@")} - {"cli-telemetry"}
     table = (REPOSITORY / "docs" / "deploying.md").read_text()
 
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == chosen
+    assert set(KEYS) <= context.keys()
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("environmnt", "environment"), ("alarmMail", "alarmEmail")]
+)
+def test_a_key_that_is_misspelt_is_refused(slip: str, meant: str) -> None:
+    """Ignored, it would deploy over another environment."""
+    with pytest.raises(SynthesisError, match=f"{slip}' is unknown: is {meant} meant"):
+        read(**{slip: "staging"})
+
+
+def test_keys_of_others_are_nobodys_slip() -> None:
+    """What the CDK, and whoever deploys, keep in the context concerns nobody here."""
+    assert read(**{"availability-zones:account=1:region=r": ["a"], "team": "pumps"}) == Settings()
 
 
 def test_choices_are_read() -> None:
