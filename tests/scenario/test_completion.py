@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scenario.devices import Device, fleet
+from tests.scenario.machine import Execution
 from tests.scenario.world import POLICY, START, World
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
@@ -108,6 +109,8 @@ def test_a_continuous_job_goes_on_being_guarded(make_world: MakeWorld) -> None:
     continuous(world)
     (completed,) = world.announced("Rollout Completed")
     assert completed["guarded"] is True
+    assert completed["record"]["succeeded"] == 200
+    assert completed["record"]["settingsHistory"]
     assert world.last_execution.states[-1] == "Guard"
     rate = world.rate
     for _ in range(5):
@@ -122,6 +125,27 @@ def test_a_continuous_job_goes_on_being_guarded(make_world: MakeWorld) -> None:
     world.abort()
     world.run_to_the_end(1)
     assert world.end_states == ["RolloutAborted"]
+
+
+def test_a_first_rollout_is_told_as_done_though_its_workflow_died(make_world: MakeWorld) -> None:
+    """Killed between deciding to guard and saying so, people hear of it all the same, and once."""
+    world = make_world(things=60, sweeps=True)
+    died: list[str] = []
+
+    def kills(execution: Execution, state: str) -> bool:
+        is_due = state == "Steer" and not died and world.decisions[-1].starts_guarding
+        if is_due:
+            died.append(execution.arn)
+        return is_due
+
+    world.kills = kills
+    continuous(world)
+    world.run(60)
+
+    (completed,) = world.announced("Rollout Completed")
+    assert completed["guarded"] is True
+    assert len(world.executions) == 2
+    assert len(died) == 1
 
 
 def test_a_bad_wave_of_late_joiners_is_aborted(make_world: MakeWorld) -> None:

@@ -67,29 +67,35 @@ def news_of(
         sent: What UpdateJob really got.
         lift: Who lifted operators' holds last.
         answers: To the rollout's questions.
-        record: The final record, with a decision that ends the rollout.
+        record: Of the rollout, where it comes to an end, or to that of its initial part.
     """
     return [
-        *milestones(rollout, told.missed, told, answers),
+        *milestones(rollout, told.missed, told, answers, record),
         *_lifted(rollout, decision, told.last, lift),
         *_suspects(rollout, decision, told.last),
-        *milestones(rollout, (decision,), told, answers),
+        *milestones(rollout, (decision,), told, answers, record),
         *_course(rollout, decision, told.last, sent),
         *_end(rollout, decision, record),
     ]
 
 
 def milestones(
-    rollout: Rollout, decisions: Sequence[Decision], told: Told, answers: Sequence[Answer]
+    rollout: Rollout,
+    decisions: Sequence[Decision],
+    told: Told,
+    answers: Sequence[Answer],
+    record: Mapping[str, Any] | None = None,
 ) -> Iterator[BusEvent]:
     """
-    Yield gates and questions of decisions, whatever became of their settings.
+    Yield gates, questions and the begin of guarding, whatever became of decisions' settings.
 
     A question that is settled by now is not asked.
     """
     for decision in decisions:
         yield from _gates(rollout, decision, answers)
         yield from _questions(rollout, decision, told.last)
+        if decision.starts_guarding:
+            yield rollout_completed(rollout.key, decision, decision.at, guarded=True, record=record)
 
 
 def step_of(event: BusEvent, decision: Decision, sent: JobSettings, text: str) -> Step:
@@ -208,8 +214,6 @@ def _held(decision: Decision) -> set[tuple[str, str, str]]:
 def _end(
     rollout: Rollout, decision: Decision, record: Mapping[str, Any] | None
 ) -> Iterator[BusEvent]:
-    if decision.starts_guarding:
-        yield rollout_completed(rollout.key, decision, decision.at, guarded=True)
     if decision.verdict is Verdict.COMPLETE:
         yield rollout_completed(rollout.key, decision, decision.at, record=record)
     if decision.verdict is Verdict.ENDED:

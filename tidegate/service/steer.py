@@ -293,9 +293,12 @@ class Steering:
         unheard = (*told.missed, decision)
         passes = any(each.gates_passed for each in unheard)
         answers = self.ledger.answers(key) if passes else ()
+        is_end = applied.outcome is Outcome.CONCLUDED
+        is_through = is_end or any(each.starts_guarding for each in unheard)
+        record = self._record(rollout, decision) if is_through else None
         if applied.outcome is Outcome.SUPERSEDED:
             # A newer decision says what is in force; gates and questions are told by this one only.
-            news = list(milestones(rollout, unheard, told, answers))
+            news = list(milestones(rollout, unheard, told, answers, record))
         else:
             news = news_of(
                 rollout,
@@ -304,7 +307,7 @@ class Steering:
                 applied.sent,
                 lift=self._lift(key, decision, told.last),
                 answers=answers,
-                record=self._record(rollout, decision, applied),
+                record=record,
             )
         events = [*news, *_problem(rollout, decision, applied, earlier)]
         if events and self.bus.publish(events):
@@ -332,12 +335,8 @@ class Steering:
             return None
         return self.ledger.lift(key, HoldKind.OPERATOR)
 
-    def _record(
-        self, rollout: Rollout, decision: Decision, applied: Applied
-    ) -> Mapping[str, Any] | None:
-        """Return the final record of a rollout that ends by this decision."""
-        if applied.outcome is not Outcome.CONCLUDED:
-            return None
+    def _record(self, rollout: Rollout, decision: Decision) -> Mapping[str, Any]:
+        """Return the final record of a rollout that is through by this decision."""
         steps = self.ledger.steps(rollout.key, limit=TIMELINE_LENGTH_MAX)
         reasons = [(why, number) for (why, _), number in self.ledger.reasons(rollout.key).items()]
         ending = decision.ending or Ending.COMPLETED
