@@ -12,7 +12,7 @@ from tests.unit.service.stage import POLICY, Stage
 from tidegate.domain.course import Answer
 from tidegate.domain.decision import Decision
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.domain.policy import Asking, Cohorts, Gate, Policy, Soak
+from tidegate.domain.policy import Asking, Cohorts, Gate, Policy, Soak, Stuck
 from tidegate.domain.rollout import Tripwires
 from tidegate.service.steer import Outcome
 
@@ -157,3 +157,19 @@ def test_who_resumed_it_is_read_when_its_holds_are_gone(stage: QuietStage) -> No
     _, resumed = stage.taken()
 
     assert resumed["lift"] == 1
+
+
+@pytest.mark.parametrize(("stuck", "looks"), [(None, 1), (Stuck(), 2)])
+def test_attending_looks_again_only_for_what_an_outage_keeps(
+    stuck: Stuck | None, looks: int
+) -> None:
+    """Whether devices soak through an outage concerns those that seem stuck, and nobody else."""
+    stage = QuietStage(replace(POLICY, soak=Soak(30), stuck=stuck))
+    stage.review()
+    stage.taken()
+    revision = stage.rollout.revision
+    stage.taken()
+    stage.attend(revision=revision)
+    _, of_ledger = stage.taken()
+
+    assert of_ledger["rollout"] == looks
