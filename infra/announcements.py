@@ -65,7 +65,10 @@ class Announcements(Construct):
             text=f"Tidegate: {of('jobId')} asks for a yes or a no: {of('subject')}. Answer by "
             f"{of('dueAt')} with the command {of('approve.detailType')} or "
             f"{of('reject.detailType')}, correlationId {of('correlationId')}, your name and a "
-            f"comment. -- Why it asks: {of('summary')}",
+            f"comment. -- Why it asks: {of('summary')} -- So far: {of('evidence.exposed')} devices "
+            f"exposed, {of('evidence.succeeded')} succeeded, {of('evidence.harmed')} harmed, "
+            f"{of('evidence.in_flight')} in flight. -- To look on: {of('links.execution')} and "
+            f"{of('links.job')}",
             undelivered=self.undelivered,
         )
         bus.announce(

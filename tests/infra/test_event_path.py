@@ -82,6 +82,8 @@ ANY_DETAIL = {
     "ending": "fenced",
     "approve": {"detailType": "Approve Gate"},
     "reject": {"detailType": "Reject Gate"},
+    "evidence": {"exposed": 214, "succeeded": 177, "harmed": 1, "in_flight": 12},
+    "links": {"execution": "https://workflow", "job": "https://job"},
 }
 
 #: Inbox by its construct, with the Lambda that takes from it.
@@ -176,7 +178,9 @@ def test_people_are_told_in_plain_words(aws: Synthesized) -> None:
         '-- What to do: Mend it."',
         "ApprovalRequested": '"Tidegate: pump-2-8-0 asks for a yes or a no: canary. Answer by '
         "2026-11-23T12:00:00Z with the command Approve Gate or Reject Gate, correlationId "
-        'canary-approval, your name and a comment. -- Why it asks: All agrees."',
+        "canary-approval, your name and a comment. -- Why it asks: All agrees. -- So far: 214 "
+        "devices exposed, 177 succeeded, 1 harmed, 12 in flight. -- To look on: "
+        'https://workflow and https://job"',
         "CohortSuspect": '"Tidegate: pump-2-8-0: devices of thing.type=pump fail, 9 of 20. What is '
         'done: Mend it.. To have them treated like all others, send Release Cohort."',
         "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced): All agrees."',

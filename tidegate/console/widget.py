@@ -15,10 +15,10 @@ from typing import Any
 
 from tidegate.console import pictures
 from tidegate.console.figures import told
-from tidegate.console.links import Consoles
 from tidegate.console.view import Detail, Glance, detail, glances
 from tidegate.console.widget_style import STYLE
 from tidegate.console.worded import NOTHING, State, awaited, devices, share, state_of, when
+from tidegate.documents.links import Consoles
 from tidegate.documents.shapes import JOB_ID, shown
 from tidegate.domain.decision import Awaits, Decision, Verdict
 from tidegate.errors import Refused, TidegateError

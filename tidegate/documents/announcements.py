@@ -17,6 +17,7 @@ from tidegate.documents.detail_types import (
     REJECT_DECISION,
     REJECT_GATE,
 )
+from tidegate.documents.links import Consoles
 from tidegate.documents.record import fitted, moment
 from tidegate.documents.reports import SOURCE_LENGTH_MAX, DeviceReport
 from tidegate.documents.shapes import COHORT_LENGTH_MAX, JOB_ID, THING_NAME, VERSION
@@ -194,7 +195,7 @@ def gate_passed(key: RolloutKey, gate_name: str, answers: Sequence[Answer], at: 
 
 
 def approval_requested(
-    key: RolloutKey,
+    rollout: Rollout,
     question: Question,
     decision: Decision,
     at: float,
@@ -205,12 +206,13 @@ def approval_requested(
     Ask a person, with all that there is to know and the commands to answer with.
 
     Args:
-        key: The rollout.
+        rollout: The rollout.
         question: What is asked.
         decision: The one that asks.
         at: Epoch seconds.
         settings: What a yes puts in force; None: what the decision has in force meanwhile.
     """
+    key, consoles = rollout.key, Consoles.of_arn(rollout.execution_arn)
     asked = decision.settings if settings is None else settings
     named = "action" if question.about is About.DECISION else "gate"
     return _event(
@@ -225,6 +227,10 @@ def approval_requested(
         settings=asked.to_request(),
         **_grounds(decision),
         **_asking(key, question, "dueAt"),
+        links={
+            "execution": consoles.execution(rollout.execution_arn),
+            "job": consoles.job(key.job_id),
+        },
     )
 
 

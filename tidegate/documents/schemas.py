@@ -531,6 +531,7 @@ _STEERING: Mapping[str, Schema] = {
 _SAID = _text(announcements.TEXT_LENGTH_MAX)
 _SUMMARY = _SAID | {"description": "The first reason: why, in one line."}
 _NAME = _text()
+_LINK = _text(format="uri")
 _MOMENT = _text(
     pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z",
     format="date-time",
@@ -783,10 +784,12 @@ _ANNOUNCEMENTS = (
             "dueAt": _DUE,
             "summary": _SUMMARY,
             "settings": _SETTINGS,
+            "links": _object({"execution": _LINK, "job": _LINK})
+            | {"description": "Where AWS's consoles show the workflow's execution and the job."},
             **_GROUNDS,
             **_WAYS_TO_ANSWER,
         },
-        optional=(*_SELDOM, "gate", "action", "dueAt", "summary"),
+        optional=(*_SELDOM, "gate", "action", "dueAt", "summary", "links"),
     ),
     _announcement(
         announcements.DECISION_PROPOSED,

@@ -149,7 +149,7 @@ def _questions(rollout: Rollout, decision: Decision, before: Decision | None) ->
         if question.question_id not in pending:
             continue
         if question.about is About.GATE_APPROVAL:
-            yield approval_requested(rollout.key, question, decision, decision.at)
+            yield approval_requested(rollout, question, decision, decision.at)
         if question.about is About.DECISION and withheld is not None:
             yield from _proposal(rollout, decision, withheld, question)
     if withheld is not None and withheld.authority is Authority.OBSERVE:
@@ -173,7 +173,7 @@ def _proposal(
     yield decision_proposed(rollout.key, proposal, withheld.authority, decision, decision.at)
     if question.due_at is not None:
         yield approval_requested(
-            rollout.key, question, decision, decision.at, settings=withheld.settings
+            rollout, question, decision, decision.at, settings=withheld.settings
         )
 
 

@@ -13,8 +13,8 @@ from tests.contract.samples import KEY, NOW, decision, enrolled
 from tests.unit.console.rollouts import HOSTILE, history, seen, suspect
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.console import widget
-from tidegate.console.links import Consoles
 from tidegate.console.view import Detail
+from tidegate.documents.links import Consoles
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import Attention, Awaits, Verdict
 from tidegate.domain.reasons import Reason, ReasonCode

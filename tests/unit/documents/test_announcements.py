@@ -359,10 +359,10 @@ def test_a_gate_that_is_passed_says_what_was_answered() -> None:
 def test_a_question_carries_its_subject_and_what_to_decide_by(
     question: Question, told: dict[str, Any]
 ) -> None:
-    """A person who is asked sees what about, until when, the evidence, and what is in force."""
+    """A person who is asked sees what about, until when, the evidence, and where to look on."""
     decision = decided((ASKED,), Verdict.GATE)
 
-    event = approval_requested(KEY, question, decision, AT)
+    event = approval_requested(ROLLOUT, question, decision, AT)
 
     names = ("about", "subject", "gate", "action", "dueAt")
     assert {name: event.detail[name] for name in names if name in event.detail} == told
@@ -370,12 +370,18 @@ def test_a_question_carries_its_subject_and_what_to_decide_by(
     assert event.detail["summary"] == decision.summary
     assert event.detail["settings"] == EVERY_SETTING.to_request()
     assert event.detail["evidence"]["exposed"] == 128
+    home = "https://eu-west-1.console.aws.amazon.com"
+    assert event.detail["links"] == {
+        "execution": f"{home}/states/home?region=eu-west-1#/v2/executions/details/"
+        f"{ROLLOUT.execution_arn}",
+        "job": f"{home}/iot/home?region=eu-west-1#/job/fw-2",
+    }
     assert_valid(event)
 
 
 def test_a_question_about_settings_shows_those_that_a_yes_puts_in_force() -> None:
     """Who approves a change of settings sees the settings to come, not those of now."""
-    event = approval_requested(KEY, DECISION_QUESTION, decided((ASKED,)), AT, settings=SENT)
+    event = approval_requested(ROLLOUT, DECISION_QUESTION, decided((ASKED,)), AT, settings=SENT)
 
     assert event.detail["settings"] == SENT.to_request()
     assert_valid(event)
@@ -393,7 +399,7 @@ def test_the_commands_to_answer_with_are_ready_but_for_a_name_and_a_word(
     yes: bool,  # noqa: FBT001 - drawn up in a table
 ) -> None:
     """Copied and filled in, each is the command that it says; copied as it is, it is refused."""
-    event = approval_requested(KEY, question, decided((ASKED,)), AT)
+    event = approval_requested(ROLLOUT, question, decided((ASKED,)), AT)
     ready = event.detail[way]
     detail = ready["detail"] | {"by": "release-desk", "comment": "tickets are quiet"}
 
