@@ -20,16 +20,11 @@ from tidegate.cli.output import Screen
 from tidegate.cli.status import glance_of, title_of
 from tidegate.cli.wording import choices, settings_lines, waits_for
 from tidegate.console.plain import plain
-from tidegate.console.view import Glance
+from tidegate.console.view import POINTS_MAX, Glance
 from tidegate.console.worded import figure, share, when
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import NotFound
-
-#: Decisions that are searched for the one that stopped a rollout.
-DECISIONS_SEARCHED_MAX = 100
-
-_STOPPING = (Verdict.ABORT, Verdict.ROLL_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +95,13 @@ def _cause(account: Account, glance: Glance, decision: Decision) -> Decision | N
     """Return the decision that stopped the rollout before this one; None if none did."""
     if not glance.rollout.aborting:
         return None
-    newest_first = account.ledger.decisions(glance.rollout.key, limit=DECISIONS_SEARCHED_MAX)
-    aborts = [each for each in newest_first if each.verdict is Verdict.ABORT]
-    first = aborts[-1] if aborts else None
-    return first if first is not None and first.revision < decision.revision else None
+    key = glance.rollout.key
+    # A rollback goes on for long: of what came before it, figures are read, and one decision.
+    points = account.ledger.points(key, limit=POINTS_MAX)
+    first = next((each.revision for each in points if each.verdict is Verdict.ABORT), None)
+    if first is None or first >= decision.revision:
+        return None
+    return account.ledger.decision(key, first)
 
 
 def _document(glance: Glance, explained: Explained | None) -> dict[str, Any]:

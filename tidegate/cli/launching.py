@@ -156,6 +156,9 @@ def _members(path: str | None, job_id: str) -> dict[str, Any]:
     except ValueError as error:
         message = f"{path}: not readable as JSON: {error}"
         raise Refused(message) from error
+    except RecursionError:
+        message = f"{path}: not readable as JSON: it is nested too deep"
+        raise Refused(message) from None
     if not isinstance(given, dict):
         message = f"{path} holds {shown(given)}: write an object with members of CreateJob"
         raise Refused(message)

@@ -14,6 +14,7 @@ from tidegate.cli.account import (
 )
 from tidegate.cli.exits import ExitStatus, Failed
 from tidegate.cli.options import spread
+from tidegate.cli.output import complain
 from tidegate.cli.policies import PolicyNamed, policy_of
 from tidegate.cli.sending import By, Waiting, ask
 from tidegate.documents.detail_types import (
@@ -100,8 +101,9 @@ def abort(
     access: Access,
 ) -> None:
     """Stop a rollout for good: its job is canceled."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Stop {job_id} for good?", abort=True, err=True)
+    if not yes and sys.stdin.isatty() and not _means_it(job_id):
+        message = f"nothing was asked of {job_id}: it goes on as it was"
+        raise Failed(message)
     with opened(context, access) as account:
         said = f"{job_id} is to be stopped for good: its review begins now"
         ask(account, waiting, ABORT_ROLLOUT, job_id, said, by=by, reason=reason)
@@ -186,6 +188,16 @@ def release(
     with opened(context, access) as account:
         said = f"cohort {cohort} of {job_id} is treated like all others: its review begins now"
         ask(account, waiting, RELEASE_COHORT, job_id, said, by=by, cohort=cohort, reason=reason)
+
+
+def _means_it(job_id: str) -> bool:
+    """Ask whether a rollout is to be stopped; whoever leaves without an answer says no."""
+    try:
+        return typer.confirm(f"Stop {job_id} for good?", err=True)
+    except typer.Abort:
+        # Typer's own "Aborted!" would read as if the rollout was.
+        complain("")
+        return False
 
 
 def _answer(

@@ -162,8 +162,9 @@ def tell(waiting: Waiting, command: Command, outcome: str, said: str, **members:
 def _result_of(account: Account, command: Command, seconds: float) -> CommandResult:
     return _awaited(
         account,
+        command,
         lambda: account.ledger.command(command.event_id),
-        command.at + seconds,
+        seconds,
         f"{command} is on the bus as {command.event_id}, but nothing is known of it after "
         f"{seconds:g} s: look at `tidegate status {command.job_id}` later, and at the queues of "
         "signal if it stays so",
@@ -190,8 +191,9 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
 
     return _awaited(
         account,
+        command,
         rollout,
-        command.at + seconds,
+        seconds,
         f"{command} has begun, but no rollout is there after {seconds:g} s: it may wait for its "
         f"turn behind another one; look at the execution {name} in Step Functions, or at "
         f"`tidegate status {command.job_id}` later",
@@ -200,14 +202,22 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
 
 def _awaited(
     account: Account,
+    command: Command,
     look: Callable[[], _Found | None],
-    deadline: float,
+    seconds: float,
     late: str,
 ) -> _Found:
-    for _ in range(int(WAIT_SECONDS_MAX / POLL_SECONDS) + 1):
-        if (found := look()) is not None:
-            return found
-        if account.clock.now() >= deadline:
-            break
-        account.sleep(POLL_SECONDS)
+    try:
+        for _ in range(int(WAIT_SECONDS_MAX / POLL_SECONDS) + 1):
+            if (found := look()) is not None:
+                return found
+            if account.clock.now() >= command.at + seconds:
+                break
+            account.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        message = (
+            f"no longer waiting: {command} stays on the bus as {command.event_id}, and "
+            f"`tidegate status {command.job_id}` shows what comes of it"
+        )
+        raise Failed(message, ExitStatus.INTERRUPTED) from None
     raise Failed(late, ExitStatus.TIMED_OUT)

@@ -1,5 +1,7 @@
 """What the terminal says of rollouts beyond their state, and what a person can do about one."""
 
+import shlex
+
 from tidegate.console.view import Glance
 from tidegate.console.worded import awaited, devices, figure, hold_worded, when
 from tidegate.domain.course import About, Question
@@ -7,7 +9,7 @@ from tidegate.domain.decision import Awaits, Decision, Evidence
 from tidegate.domain.rollout import Hold, HoldKind, Rollout
 from tidegate.domain.settings import JobSettings
 
-#: Holds and questions that one line names; the others are counted.
+#: Holds and questions that one line names, the others being counted; cohorts with a command.
 NAMED_MAX = 3
 
 _MINUTE_SECONDS = 60
@@ -73,6 +75,9 @@ def choices(rollout: Rollout, last: Decision | None) -> list[tuple[str, str]]:
         found.append(("lift operators' holds", f"tidegate resume {job_id} --reason TEXT"))
     else:
         found.append(("hold it", f"tidegate hold {job_id} --reason TEXT"))
+    for each in (last.suspects if last else ())[:NAMED_MAX]:
+        ask = f"{job_id} --cohort {shlex.quote(each.cohort)} --reason TEXT"
+        found.append((f"treat {each.cohort} like all others", f"tidegate release {ask}"))
     found.append(("adjust it", f"tidegate adjust {job_id} --policy NAME --reason TEXT"))
     found.append(("stop it for good", f"tidegate abort {job_id} --reason TEXT"))
     return found

@@ -114,6 +114,17 @@ def test_a_stopped_rollout_is_explained_by_what_stopped_it(desk: Desk) -> None:
     assert told["choices"] == []
 
 
+def test_what_stopped_it_is_found_however_long_ago_it_was(desk: Desk) -> None:
+    """Rolling back takes many decisions; the first that aborted is still the cause."""
+    stop = going(3, verdict=Verdict.ABORT, reasons=(ABORT,))
+    undoing = [going(4 + each, verdict=Verdict.ROLL_BACK) for each in range(150)]
+    desk.decide(rollout_in(desk), stop, *undoing)
+
+    told = json.loads(desk.type_in("explain", JOB, "--json").stdout)
+
+    assert told["stopped_by"]["revision"] == 3
+
+
 def test_the_document_has_the_decision_whole(desk: Desk) -> None:
     """Scripts get what the ledger has, with what applying it came to."""
     told = json.loads(desk.type_in("explain", JOB, "--revision", "1", "--json").stdout)
@@ -151,6 +162,10 @@ def test_what_is_asked_and_withheld_and_suspected_is_told() -> None:
         "tidegate approve firmware-7 canary-approval --comment TEXT\n"
     ) in shown
     assert "hold it\ttidegate hold firmware-7 --reason TEXT\n" in shown
+    assert (
+        "treat thing.type=pump like all others\t"
+        "tidegate release firmware-7 --cohort thing.type=pump --reason TEXT\n"
+    ) in shown
 
 
 def test_a_problem_in_applying_is_told_with_its_remedy(desk: Desk) -> None:

@@ -129,6 +129,7 @@ def test_further_members_come_from_a_file(desk: Desk, tmp_path: Path) -> None:
     [
         ("[1]", "holds a list: write an object with members of CreateJob"),
         ("{", "not readable as JSON"),
+        ("[" * 100_000, "not readable as JSON: it is nested too deep"),
         ('{"jobId": "other"}', "has another jobId than firmware-8: leave it out there"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,6 +121,44 @@ def test_a_command_that_is_not_taken_up_is_waited_for_so_long(desk: Desk) -> Non
     assert result.exit_code == 5
     assert desk.clock.now() == pytest.approx(NOW + 67, abs=1)
     assert "is on the bus as event-1, but nothing is known of it after 7 s" in result.stderr
+
+
+def test_whoever_stops_waiting_learns_that_the_command_stays(desk: Desk) -> None:
+    """Ctrl-C ends the wait, not what was asked for: that is said, and is an interruption."""
+    desk.is_deaf = True
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    desk.later = [interrupt]
+    result = desk.type_in("hold", JOB, *REASON)
+
+    assert result.exit_code == 130
+    assert "Hold Rollout of job firmware-7 stays on the bus as event-1" in result.stderr
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_an_abort_that_is_not_meant_is_told_as_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Who says no, or leaves, is told that the rollout goes on; "Aborted!" would say otherwise."""
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("tidegate.cli.requests.sys", terminal)
+    result = desk.type_in("abort", JOB, *REASON, answer=answer)
+
+    assert result.exit_code == 1
+    assert "nothing was asked of firmware-7: it goes on as it was" in result.stderr
+    assert "Aborted" not in result.output
+    assert desk.sent == []
+
+
+def test_an_abort_that_is_meant_is_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A yes at the terminal is as good as --yes."""
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("tidegate.cli.requests.sys", terminal)
+
+    assert desk.type_in("abort", JOB, *REASON, answer="y\n").exit_code == 0
+    assert [kind for kind, _ in desk.sent] == ["Abort Rollout"]
 
 
 def test_nothing_is_waited_for_where_nobody_wants_to(desk: Desk) -> None:
