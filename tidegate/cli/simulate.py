@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
@@ -67,11 +67,12 @@ _HOW_TO_LIST = "tidegate simulate --list"
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What is asked about: a rule, and what its owner tolerates."""
+    """What is asked about: a rule, what its owner tolerates, and what always stands beside it."""
 
     rule: Rule
     tolerated_rate: float
     timeout_minutes: int | None = None
+    beside: tuple[Rule, ...] = ()
 
 
 def command(
@@ -157,7 +158,8 @@ def command(
         return
     subject = _subject(policy)
     devices = _fleet(fleet, scenario, failures, subject)
-    study = Study(devices, (subject.rule, *_baselines(against, subject.rule)), runs, seed, days)
+    rules = (subject.rule, *subject.beside, *_baselines(against, subject.rule))
+    study = Study(devices, rules, runs, seed, days)
     if not no_page:
         _check_page(page)
     given = {"--fleet": fleet, "--failures": failures, "--scenario": scenario}
@@ -186,13 +188,22 @@ def _subject(named: str) -> _Subject:
         known = [*RULES, *(str(path) for path in Path("policies").glob("*.yaml"))]
         raise unknown(named, known, what="neither a file nor a baseline", how_to_list=_HOW_TO_LIST)
     policy = read_policy(named).compile()
-    return _Subject(_rule(policy), policy.harm.tolerated_rate, policy.job.timeout_minutes)
+    tolerated_rate, timeout_minutes = policy.harm.tolerated_rate, policy.job.timeout_minutes
+    return _Subject(_rule(policy), tolerated_rate, timeout_minutes, tuple(_without_soak(policy)))
 
 
 def _rule(policy: Policy) -> Rule:
     """Return a policy as a rule, under a name that no baseline has."""
     name = f"policy {policy.name}" if policy.name in RULES else policy.name
     return TidegateRule(policy, name=name, title=f"Tidegate with the policy {policy.name}")
+
+
+def _without_soak(policy: Policy) -> Iterator[Rule]:
+    """Yield the policy as it would be without its soak, if it has one."""
+    if policy.soak is not None:
+        name = f"{policy.name}-without-soak"
+        title = f"Tidegate with the policy {policy.name}, without its soak"
+        yield TidegateRule(replace(policy, soak=None), name=name, title=title)
 
 
 def _fleet(named: str, scenario: str, failures: str, subject: _Subject) -> Fleet:

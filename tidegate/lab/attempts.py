@@ -18,10 +18,13 @@ class Ended(NamedTuple):
     Attributes:
         places: Devices that have an outcome, as indices of ``Known.ended``, flattened.
         retried: Failed attempts after which another one has begun, by outcome.
+        dark: Of the devices, those that succeeded and go dark, as indices of ``Known.dark``,
+            flattened.
     """
 
     places: Counts
     retried: Counts
+    dark: Counts
 
 
 class Attempts:
@@ -32,7 +35,7 @@ class Attempts:
     those in an array with such axes.
 
     Attributes:
-        harmed: Devices that started and end in failure, be it later, by part.
+        harmed: Devices that started and end in failure, or go dark, be it later, by part.
         failing: Devices whose attempt fails, though a later one would succeed, by part.
     """
 
@@ -46,13 +49,16 @@ class Attempts:
         self.failing = zeros(PARTS)
         self._last = Calendar()
         self._others = Calendar()
+        self._dark = Calendar()
 
     def begin(self, devices: Counts, minute: int) -> None:
         """Take in devices, [part, cohort, stratum, fate], that start in a minute."""
         codes = self._firsts + minute
         for index, fate in enumerate(self._fates.fates):
             alike = devices[..., index]
-            if fate.failures:
+            if fate.goes_dark:
+                self.harmed += alike.sum(axis=(1, 2))
+            elif fate.failures:
                 bearing = self.failing if fate.ends_well else self.harmed
                 bearing += alike.sum(axis=(1, 2))
             self._attempt(index, 0, np.repeat(codes, alike.ravel()), minute)
@@ -72,7 +78,7 @@ class Attempts:
         places = self._last.take(minute)
         if not retries and len(self._others):
             places = np.concatenate([places, self._give_up(minute)])
-        return Ended(places, retried)
+        return Ended(places, retried, self._dark.take(minute))
 
     def _attempt(self, index: int, number: int, codes: Counts, minute: int) -> None:
         """Draw when the attempts end that devices with a fate begin in a minute."""
@@ -83,6 +89,8 @@ class Attempts:
         due = minute + draw_minutes(self._rng, ending.minutes, len(codes))
         if number == fate.last_attempt:
             self._last.put(due, ending.outcome * self._size + codes % self._size)
+            if fate.goes_dark:
+                self._dark.put(due, codes % self._size)
         else:
             mark = number * len(self._fates.fates) + index
             self._others.put(due, mark * PARTS * self._size + codes)
@@ -96,7 +104,7 @@ class Attempts:
             alike = codes[marks == mark]
             fate = self._fates.fates[index]
             retried[fate.failing.outcome] += len(alike)
-            if fate.ends_well and number + 1 == fate.failures:
+            if fate.ends_well and not fate.goes_dark and number + 1 == fate.failures:
                 self.failing -= np.bincount(alike // self._size, minlength=PARTS)
             self._attempt(index, number + 1, alike, minute)
         return retried

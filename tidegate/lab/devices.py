@@ -178,8 +178,8 @@ class _Crowd:
 
     def _fails(self, place: int, *, is_stopped: bool) -> bool:
         device = self._devices[place]
-        if not is_stopped:
-            return not device.ends_well
+        if device.goes_dark or not is_stopped:
+            return device.goes_dark or not device.ends_well
         return device.attempts[self._attempt[place]].reports is not _SUCCEEDED
 
     def _hear(self, notice: Notice) -> None:

@@ -6,7 +6,7 @@ the device is offline, and on how far the rollout has come.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -50,11 +50,13 @@ class Fate:
         failing: How each of its failed attempts ends.
         failures: How many of them there are.
         ends_well: Whether an attempt succeeds after them.
+        goes_dark: Whether it is never heard of again after that.
     """
 
     failing: Ending
     failures: int
     ends_well: bool
+    goes_dark: bool = False
 
     @property
     def last_attempt(self) -> int:
@@ -125,7 +127,14 @@ def fates_of(fleet: Fleet, behaviours: Behaviours) -> Fates:
             of_failing.append(share * weight)
             of_slow.append(weight if ending is timed_out else 0.0)
     nothing = [0.0] * len(rejecting)
-    mix = _Mix(in_time, np.array([*of_failing, *rejected]), np.array([*of_slow, *nothing]))
+    well = [index for index, fate in enumerate(fates) if fate.ends_well] if fleet.dark else []
+    mix = _Mix(
+        in_time,
+        np.array([*of_failing, *rejected]),
+        np.array([*of_slow, *nothing]),
+        _Dark(fleet.dark, tuple(well), len(fates)),
+    )
+    fates += [replace(fates[index], goes_dark=True) for index in well]
     online, offline = _starts(fleet, even=behaviours.rollout_spacing is Spacing.EVEN)
     return Fates(
         success=success,
@@ -160,18 +169,35 @@ def _with_retries(ending: Ending, retries: int, mended: float) -> list[tuple[Fat
 
 
 @dataclass(frozen=True, slots=True)
+class _Dark:
+    """The share of devices that go dark, the fates of which they have one, and all fates."""
+
+    share: float
+    well: tuple[int, ...]
+    fates: int
+
+    def split(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return weights with those of devices that go dark behind those of all fates."""
+        dark = self.share * weights[list(self.well)]
+        staying = weights.copy()
+        staying[list(self.well)] -= dark
+        return np.concatenate([staying[: self.fates], dark, staying[self.fates :]])
+
+
+@dataclass(frozen=True, slots=True)
 class _Mix:
     """Fates of those that fail, and of those whose success is too slow; ``in_time`` is not."""
 
     in_time: float
     of_failing: NDArray[np.float64]
     of_slow: NDArray[np.float64]
+    dark: _Dark
 
     def weights(self, rate: float) -> NDArray[np.float64]:
         """Return the probability of each fate at a failure rate."""
         weights = rate * self.of_failing + (1 - rate) * (1 - self.in_time) * self.of_slow
         weights[0] = max(1.0 - weights.sum(), 0.0)
-        return weights
+        return self.dark.split(weights)
 
 
 def _starts(fleet: Fleet, *, even: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -158,6 +158,7 @@ class Fleet:
         drift: Changes of the failure rate, in order of their shares.
         baseline: What the previous release did.
         retries: How often AWS runs a failed or timed-out execution again.
+        dark: Share of the devices that report success and are never heard of again.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Fleet:
     drift: tuple[Drift, ...] = ()
     baseline: Baseline = Baseline(0, 0)
     retries: int = 0
+    dark: float = 0.0
 
     @property
     def parts(self) -> tuple[Cohort, ...]:
@@ -468,6 +470,7 @@ class _FleetSection(_Section):
     size: _Size
     timeout: TimeoutMinutes
     retries: _Retries = 0
+    dark: Share = 0.0
     start: _DelaySection
     success: _DelaySection
     failures: _FailuresSection
@@ -516,6 +519,7 @@ class _FleetSection(_Section):
             drift=tuple(Drift(drift.after, drift.failure_rate) for drift in self.drift),
             baseline=Baseline(baseline.harmed, baseline.started) if baseline else Baseline(0, 0),
             retries=self.retries,
+            dark=self.dark,
         )
 
 

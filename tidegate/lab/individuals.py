@@ -50,11 +50,13 @@ class Device:
         acts_after_minutes: From its notification until it starts, or rejects; None if never.
         attempts: In their order, as far as AWS lets it try; none if it rejects.
         is_bad: Whether it is of a part of the fleet that fails at a higher rate.
+        goes_dark: Whether it is never heard of again once it has reported success.
     """
 
     acts_after_minutes: float | None
     attempts: tuple[Attempt, ...]
     is_bad: bool
+    goes_dark: bool = False
 
     @property
     def ends_well(self) -> bool:
@@ -83,11 +85,13 @@ def draw_devices(fleet: Fleet, rng: Generator) -> list[Device]:
         elif kind.status is _FAILED:
             _report(failing, chosen, kind, fleet, rng)
     acts[acts >= START_HORIZON_MINUTES] = np.inf
+    dark = rng.random(size) < fleet.dark
     return [
         Device(
             acts_after_minutes=float(acts[i]) if np.isfinite(acts[i]) else None,
             attempts=() if rejects[i] else _attempts(failing[i], int(failures[i]), lasting[:, i]),
             is_bad=bool(is_bad[i]),
+            goes_dark=bool(dark[i] and not rejects[i] and failures[i] <= fleet.retries),
         )
         for i in range(size)
     ]

@@ -21,6 +21,7 @@ class Known:
         notified: Devices notified, [c, t].
         started: Devices that started, by when they did, [c, s, t].
         ended: SUCCEEDED, FAILED and TIMED_OUT by when the device *started*, [3, c, s, t].
+        dark: Of the SUCCEEDED, those that are gone, by when the device *started*, [c, s, t].
         rejected: Rejections by when the device was notified, [c, t].
         arrived: Executions by when their outcome arrived, failed attempts included, [4, t].
         canceled: Executions canceled, [c].
@@ -32,6 +33,7 @@ class Known:
         self.notified = zeros(cohorts, minutes)
         self.started = zeros(cohorts, STRATA, minutes)
         self.ended = zeros(REJECTED, cohorts, STRATA, minutes)
+        self.dark = zeros(cohorts, STRATA, minutes)
         self.rejected = zeros(cohorts, minutes)
         self.arrived = zeros(OUTCOMES, minutes)
         self.canceled = zeros(cohorts)
@@ -45,6 +47,7 @@ class Known:
             succeeded=succeeded,
             failed=failed,
             timed_out=timed_out,
+            dark=_read_only(self.dark),
             rejected=_read_only(self.rejected),
             arrived=_read_only(self.arrived),
             canceled=_read_only(self.canceled),
@@ -72,6 +75,7 @@ class Known:
             succeeded=whole.succeeded[..., :minute],
             failed=whole.failed[..., :minute],
             timed_out=whole.timed_out[..., :minute],
+            dark=whole.dark[..., :minute],
             rejected=whole.rejected[:, :minute],
             arrived=whole.arrived[:, :minute],
             canceled=whole.canceled,
@@ -107,6 +111,10 @@ class Known:
         devices = np.bincount(by_cohort, minlength=self.outcomes.size).reshape(self.outcomes.shape)
         self.outcomes += devices
         self.attempts += devices.sum(axis=1)
+
+    def go_dark(self, places: Counts) -> None:
+        """Take in devices that succeeded and are gone, as indices of ``dark``, flattened."""
+        np.add.at(self.dark.reshape(-1), places, 1)
 
     def reject(self, places: Counts) -> None:
         """Take in rejections, as indices of ``rejected``, flattened."""

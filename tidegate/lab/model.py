@@ -135,6 +135,7 @@ class CountedJob(PlayedJob):
         ended = self._attempts.end(minute, retries=0 if self.is_stopped else self._retries)
         known.attempts += ended.retried
         known.end(ended.places)
+        known.go_dark(ended.dark)
         self._reject(minute)
         known.arrived[:, minute] = known.attempts - before
 

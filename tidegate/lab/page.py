@@ -170,6 +170,8 @@ def fleet_facts(fleet: Fleet) -> Iterator[str]:
         rate = fleet.offline.failure_rate
         failing = "" if rate is None else f", and {share_worded(rate)} of them fail"
         yield f"{share_worded(fleet.offline.share)} are offline at first{failing}."
+    if fleet.dark:
+        yield f"{share_worded(fleet.dark)} of those that succeed go dark, and count as harmed."
     for cohort in fleet.cohorts:
         if cohort.failure_rate is not None:
             yield (

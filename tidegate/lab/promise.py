@@ -152,7 +152,7 @@ def promise(
 
     Args:
         policy: Compiled.
-        fleet: The devices; their failure rate is replaced by those that are tried.
+        fleet: The devices; how many fail or go dark is replaced by what is tried.
         runs: Trials of each failure rate.
         days: Of virtual time after which a rollout is given up.
         seed: Of all chance.
@@ -167,6 +167,7 @@ def promise(
         *_of_harm(policy, fleet.size),
         *_of_worst(policy, fleet.size, rows),
         *_of_time(policy, fleet.size, rows[0]),
+        *_of_soak(policy, rows[0], lab),
         *_of_showing(policy, fleet.size, rows),
         *_of_holds(policy),
         *_of_being_gone(policy, lab),
@@ -251,27 +252,49 @@ class _Lab:
     def __init__(self, policy: Policy, fleet: Fleet, runs: int, days: int, seed: int) -> None:
         # Whoever is asked says yes at once there, so that authority makes no difference.
         self._rule = TidegateRule.unasked(policy)
-        self._fleet = fleet
+        self._unsoaked = TidegateRule.unasked(replace(policy, soak=None))
+        self._fleet = replace(fleet, dark=0.0)
         self._minutes_max = days * DAY_MINUTES
         self._seeds = range(seed * RUNS_MAX, seed * RUNS_MAX + runs)
 
-    def tried(self, rate: float) -> Tried:
-        """Try releases that fail at a rate; one that comes to no end takes long, and is enough."""
+    def tried(self, rate: float, *, dark: float = 0.0) -> Tried:
+        """
+        Try releases that fail at a rate; one that comes to no end takes long, and is enough.
+
+        Args:
+            rate: Share of devices that fail.
+            dark: Share of those that succeed and go dark.
+        """
+        return self._tried(rate, self._rule, replace(self._fleet, dark=dark))
+
+    def without_soak(self, rate: float) -> Tried:
+        """Try the same under the policy without its soak."""
+        return self._tried(rate, self._unsoaked, self._fleet)
+
+    def _tried(self, rate: float, rule: TidegateRule, fleet: Fleet) -> Tried:
         trials: list[Trial] = []
         for seed in self._seeds:
-            trials.append(self._trial(rate, seed))
+            trials.append(self._trial(rate, seed, rule, fleet))
             if not trials[-1].stopped and not trials[-1].finished:
                 break
         return Tried(rate, summarise(trials))
 
     def abandoned(self, rate: float) -> Trial:
         """Try a release of which Tidegate is gone after its first decision."""
-        return self._trial(rate, self._seeds[0], stops_at=1)
+        return self._trial(rate, self._seeds[0], self._rule, self._fleet, stops_at=1)
 
-    def _trial(self, rate: float, seed: int, *, stops_at: int | None = None) -> Trial:
+    def _trial(
+        self,
+        rate: float,
+        seed: int,
+        rule: TidegateRule,
+        fleet: Fleet,
+        *,
+        stops_at: int | None = None,
+    ) -> Trial:
         return run(
-            self._fleet.with_failures(rate),
-            self._rule,
+            fleet.with_failures(rate),
+            rule,
             seed,
             orchestrator_stops_at=stops_at,
             with_trace=stops_at is not None,
@@ -361,9 +384,45 @@ def _of_time(policy: Policy, devices: int, good: Tried) -> Iterator[Statement]:
         text += f"{brake}."
     if asked:
         text += f" Whoever is asked answers at once there: add what {asked} answers really take."
-    if policy.soak:
-        text += f" Each look at outcomes comes later by the soak, {_time(policy.soak.minutes)}."
     yield Statement("time", text, figures)
+
+
+def _of_soak(policy: Policy, good: Tried, lab: "_Lab") -> Iterator[Statement]:
+    """Say what waiting after each success costs a good release, and what it finds."""
+    if policy.soak is None:
+        return
+    minutes, dark_share = policy.soak.minutes, policy.harm.turned
+    without = lab.without_soak(good.rate)
+    yield Statement(
+        "soak",
+        f"A device counts as good {_time(minutes)} after its success, and each look at outcomes "
+        f"comes later by so much: a good release {_through(good)}; without the soak it "
+        f"{_through(without)}.",
+        {
+            "soak_minutes": minutes,
+            "minutes_to_finish": good.summary.minutes_to_finish,
+            "minutes_to_finish_without": without.summary.minutes_to_finish,
+        },
+    )
+    dark = lab.tried(good.rate, dark=dark_share)
+    stopped = share_worded(dark.summary.stopped.value)
+    after = dark.summary.minutes_to_stop
+    when = "" if after is None else f", after {time_worded(after)}"
+    yield Statement(
+        "soak",
+        f"It finds what no report tells: a release of which {share_worded(dark_share)} of the "
+        f"devices report success and are never heard of again is stopped in {stopped} of the runs"
+        f"{when}, with {devices_worded(round(dark.summary.harmed.value))} devices harmed on "
+        "average; without the soak it goes on as a good one.",
+        {**dark.figures, "dark_share": dark_share},
+    )
+
+
+def _through(tried: Tried) -> str:
+    finished = tried.summary.minutes_to_finish
+    if finished is None:
+        return "is not through in the time that was tried"
+    return f"has notified all devices after {time_worded(finished)}"
 
 
 def _of_showing(policy: Policy, devices: int, rows: Sequence[Tried]) -> Iterator[Statement]:

@@ -58,6 +58,8 @@ class Sight:
         succeeded: Of those, by the minute in which they *started*, known to have succeeded.
         failed: The same for FAILED.
         timed_out: The same for TIMED_OUT.
+        dark: Of ``succeeded``, those that went dark at once. AWS does not tell: it is for who waits
+            for a while after a success and looks then.
         rejected: Devices known to have rejected, by the minute of their notification, [c, t].
         arrived: Outcomes by the minute in which they *arrived*, [4, t]: SUCCEEDED, FAILED,
             TIMED_OUT, REJECTED.
@@ -70,6 +72,7 @@ class Sight:
     succeeded: Counts
     failed: Counts
     timed_out: Counts
+    dark: Counts
     rejected: Counts
     arrived: Counts
     canceled: Counts

@@ -63,6 +63,7 @@ SCENARIOS = {
         _failing("late-20", 0.20, _NONE_REPORTS),
         replace(_GOOD, name="cohort", cohorts=_BAD_REVISION),
         replace(_GOOD, name="drift", drift=(Drift(0.2, 0.20),)),
+        replace(_GOOD, name="dark", dark=0.10),
     )
 }
 
@@ -78,4 +79,5 @@ TITLES = {
     "late-20": "bad: 20 % go silent",
     "cohort": "one revision of ten, 2 % of the fleet, fails at 90 %",
     "drift": "good, but from a fifth of the fleet on 20 % fail",
+    "dark": "good by all reports, but 10 % of what succeeds goes dark",
 }

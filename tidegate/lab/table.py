@@ -63,9 +63,11 @@ def columns(*, is_bad: bool, summaries: Sequence[Summary]) -> tuple[Column, ...]
 
 
 def worst_rate(fleet: Fleet) -> float:
-    """Return the highest failure rate that devices of the fleet are known to come to."""
+    """Return the highest rate at which devices of a part of the fleet fail or go dark."""
     of_cohorts = [each.failure_rate for each in fleet.cohorts if each.failure_rate is not None]
-    return max(fleet.failures.rate, *of_cohorts, *(each.failure_rate for each in fleet.drift), 0.0)
+    drifted = [each.failure_rate for each in fleet.drift]
+    failing = max(fleet.failures.rate, *of_cohorts, *drifted, 0.0)
+    return failing + (1 - failing) * fleet.dark
 
 
 def is_bad(fleet: Fleet, tolerated_rate: float) -> bool:

@@ -121,6 +121,20 @@ def test_the_number_of_processes_changes_nothing(in_a_folder_of_its_own: Path) -
     assert pages[0] == pages[1]
 
 
+def test_a_policy_that_soaks_stands_beside_itself_without(in_a_folder_of_its_own: Path) -> None:
+    """What a soak costs and finds is seen at once: the same policy, the same luck, none of it."""
+    soaking = in_a_folder_of_its_own / "soaking.yaml"
+    soaking.write_text(Path(FIRMWARE).read_text().replace("# soak: 1h", "soak: 1h"))
+    printed = figures(str(soaking), "--scenario", "dark", "--against", "rings")
+    looking, trusting, _ = printed["policies"]
+
+    assert [looking["name"], trusting["name"]] == ["firmware", "firmware-without-soak"]
+    assert printed["is_bad"]
+    assert looking["exposed_mean"] <= trusting["exposed_mean"]
+    told = type_in(str(soaking), "--scenario", "dark", "--against", "none", *QUICK).stdout
+    assert "10% of those that succeed go dark, and count as harmed." in told
+
+
 def test_a_baseline_can_be_asked_about() -> None:
     """Instead of a policy's file a baseline's name will do; it is not compared with itself."""
     printed = figures("rings", "--against", "rings,aws-slow")

@@ -75,6 +75,7 @@ class Log:
             succeeded=succeeded,
             failed=failed,
             timed_out=timed_out,
+            dark=np.zeros_like(succeeded),
             rejected=self.rejected[:, :minute],
             arrived=self.arrived[:, :minute],
             canceled=np.zeros(2, dtype=np.int64),

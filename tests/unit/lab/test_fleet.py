@@ -84,7 +84,7 @@ def test_the_reference_fleet_is_the_good_release() -> None:
 
 
 def test_the_least_fleet_needs_six_keys() -> None:
-    """Offline devices, cohorts, drift, baseline and retries may be left out."""
+    """Offline and dark devices, cohorts, drift, baseline and retries may be left out."""
     fleet = read_fleet(LEAST, "fleet.yaml")
 
     assert fleet == Fleet(
@@ -104,6 +104,7 @@ name: all-of-it
 size: 1000
 timeout: 1h
 retries: 2
+dark: 4%
 start: {uniform: {low: 30s, high: 2.5m}}
 success: {quantiles: {50%: 8m, 0.9: 20m, 99%: 1h}}
 failures:
@@ -124,7 +125,7 @@ baseline: {started: 2000, harmed: 40}
 """
     fleet = read_fleet(text, "fleet.yaml")
 
-    assert fleet.retries == 2
+    assert (fleet.retries, fleet.dark) == (2, 0.04)
     assert fleet.start == Uniform(0.5, 2.5)
     assert fleet.success == QuantileTable((0.0, 0.5, 0.9, 0.99), (0.0, 8.0, 20.0, 60.0))
     assert fleet.failures.mended == 0.5

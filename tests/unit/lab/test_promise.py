@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tidegate.documents.policy import parse_policy_yaml
-from tidegate.domain.policy import Authority, Policy
+from tidegate.domain.policy import Authority, Policy, Soak
 from tidegate.lab.fleet import Fleet
 from tidegate.lab.promise import (
     Promise,
@@ -46,6 +46,12 @@ def of_firmware() -> Promise:
 def of_stages() -> Promise:
     """Try the policy with gates, once."""
     return promise(policy("staged"), fleet(), runs=1)
+
+
+@pytest.fixture(scope="module")
+def of_soak() -> Promise:
+    """Try the policy for firmware with a soak of an hour, once."""
+    return promise(replace(policy("firmware"), soak=Soak(60.0)), fleet(), runs=1)
 
 
 def about(promised: Promise, topic: str) -> list[Statement]:
@@ -170,3 +176,29 @@ def test_it_is_plain_json(of_firmware: Promise) -> None:
 
     assert printed["devices"] == DEVICES
     assert len(printed["releases"]) == len(of_firmware.rows)
+
+
+def test_what_a_soak_costs_is_said_in_time(of_firmware: Promise, of_soak: Promise) -> None:
+    """Evidence that comes an hour later makes a good release slower by more than an hour."""
+    cost = about(of_soak, "soak")[0]
+
+    assert about(of_firmware, "soak") == []
+    assert "A device counts as good 60 min after its success" in cost.text
+    assert "without the soak it has notified all devices after" in cost.text
+    assert cost.figures["minutes_to_finish"] > cost.figures["minutes_to_finish_without"] + 60
+
+
+def test_what_a_soak_finds_is_said_in_devices(of_soak: Promise) -> None:
+    """A release that looks good by its reports and makes devices vanish is stopped by it alone."""
+    found = about(of_soak, "soak")[1]
+
+    assert found.figures["dark_share"] == 0.2
+    assert found.figures["fate"] == "stopped"
+    assert found.figures["harmed_mean"] < 100
+    assert "never heard of again is stopped in 100% of the runs" in found.text
+
+
+def test_releases_without_dark_devices_stay_as_they_were_tried(of_soak: Promise) -> None:
+    """The rows are of releases that fail: none goes dark there, soak or not."""
+    assert [each.rate for each in of_soak.rows] == sorted(each.rate for each in of_soak.rows)
+    assert of_soak.rows[0].fate == "through"

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tests.unit.lab.bench import FAILED, SUCCEEDED, Log, plan_of
 from tidegate.documents.policy import parse_policy_yaml
-from tidegate.domain.policy import Policy
+from tidegate.domain.jobs import ExecutionStatus
+from tidegate.domain.policy import Policy, Soak
 from tidegate.lab.rule import Order, Sight
-from tidegate.lab.rules.tidegate import TidegateRule
+from tidegate.lab.rules.tidegate import TidegateRule, _Soaking
 from tidegate.lab.scenarios import SCENARIOS
 from tidegate.lab.trial import run
 
@@ -69,6 +72,66 @@ def test_failures_wake_it() -> None:
 
     assert not any(order.cancel for order in orders[:27])
     assert orders[27].cancel
+
+
+def soaked(minutes: float = 60.0) -> Policy:
+    """Return the policy with a soak."""
+    return replace(policy(), soak=Soak(minutes))
+
+
+def figures_of(sight: Sight) -> tuple[int, int, int]:
+    """Return how many have succeeded, failed and timed out."""
+    return int(sight.succeeded.sum()), int(sight.failed.sum()), int(sight.timed_out.sum())
+
+
+def test_a_success_counts_once_its_soak_is_over() -> None:
+    """Until then a device is in progress, and what was dark by then is harmed."""
+    log = all_notified()
+    gone = np.zeros_like(log.by_start[0])
+    gone[0, 0, 0] = 30
+
+    def sight_at(minute: int) -> Sight:
+        sight = log.sight(minute)
+        came = minute > 8
+        dark = gone[..., :minute] * came
+        return replace(sight, succeeded=sight.succeeded * came, dark=dark)
+
+    soaking = _Soaking(60.0, policy().harm)
+    seen = [figures_of(soaking.seen(sight_at(minute))) for minute in range(80)]
+
+    assert set(seen[:69]) == {(0, 0, 0)}
+    assert set(seen[69:]) == {(DEVICES - 230, 30, 0)}
+    assert soaking.dark == 30
+
+
+def test_a_dark_device_counts_as_what_the_policy_harms_by() -> None:
+    """A policy that only minds time-outs sees devices that went dark as timed out."""
+    only = replace(policy().harm, statuses=frozenset({ExecutionStatus.TIMED_OUT}))
+    log = all_notified()
+    seen = _Soaking(0.0, only).seen(replace(log.sight(10), dark=log.sight(10).succeeded))
+
+    assert figures_of(seen) == (0, 0, DEVICES - 200)
+
+
+def test_a_release_that_makes_devices_vanish_is_stopped_where_they_soak() -> None:
+    """By all reports it is good: only whoever looks again some time later stops it."""
+    fleet = SCENARIOS["dark"].with_size(DEVICES)
+    looking, trusting = (run(fleet, TidegateRule(each), 1) for each in (soaked(), policy()))
+
+    assert looking.stopped_by == "rule"
+    assert not trusting.stopped
+    assert looking.harmed < trusting.harmed / 2
+
+
+def test_a_soak_stops_no_good_release() -> None:
+    """It costs a good release time, and nothing else."""
+    fleet = SCENARIOS["good"].with_size(DEVICES)
+    looking, trusting = (run(fleet, TidegateRule(each), 1) for each in (soaked(), policy()))
+
+    assert not looking.stopped
+    assert looking.minutes_to_finish is not None
+    assert trusting.minutes_to_finish is not None
+    assert looking.minutes_to_finish > trusting.minutes_to_finish
 
 
 def test_a_bad_release_is_stopped_by_evidence() -> None:

@@ -27,6 +27,7 @@ def test_every_scenario_has_a_title() -> None:
         ("late-20", 0.2),
         ("cohort", 0.98 * 0.005 + 0.02 * 0.9),
         ("drift", 0.2 * 0.005 + 0.8 * 0.2),
+        ("dark", 0.005 + 0.995 * 0.1),
     ],
 )
 def test_scenarios_fail_as_often_as_they_say(name: str, rate: float) -> None:

@@ -2,11 +2,14 @@
 Tidegate itself: the very review that runs in AWS, on counts per start bucket.
 
 Whoever is asked says yes at once, alarms are OK and calendars open: of a gate, the time that it
-watches for is left. The lab knows devices, and nothing of people.
+watches for is left. The lab knows devices, and nothing of people. Where devices soak, each is
+looked at once its time is over, and nobody is offline then who has not gone dark.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +20,16 @@ from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.jobs import ExecutionStatus, Job, JobCounts, JobStatus
 from tidegate.domain.memory import OPEN_BUCKETS, Memory
 from tidegate.domain.outcomes import LATE, CounterKey, bucket_of
-from tidegate.domain.policy import Authorities, Policy
+from tidegate.domain.policy import Authorities, Harm, Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Counts, Tripwires
 from tidegate.domain.settings import JobSettings, RolloutRate
 from tidegate.domain.situation import Readiness, Situation
+from tidegate.domain.soak import dark_status
 from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading, Standing
 from tidegate.lab.rule import LATE as LATE_STRATUM
 from tidegate.lab.rule import PROMPT as PROMPT_STRATUM
+from tidegate.lab.rule import Counts as Devices
 from tidegate.lab.rule import Decide, Order, Plan, Sight
 
 _MINUTE_SECONDS = 60.0
@@ -98,9 +103,12 @@ class _Rollout:
         self._order_standing: Order | None = None
         self._due_seconds = 0.0
         self._tripwires = Tripwires()
+        soak = rule.policy.soak
+        self._soaking = None if soak is None else _Soaking(soak.minutes, rule.policy.harm)
 
     def decide(self, sight: Sight) -> Order:
         """Order what the last review said, after a new one if it is time for that."""
+        sight = sight if self._soaking is None else self._soaking.seen(sight)
         if self._order_standing is None or self._is_time(sight):
             self._order_standing = self._review(sight)
         return self._order_standing
@@ -111,7 +119,8 @@ class _Rollout:
             return True
         by_status = dict(zip(_ARRIVED, sight.arrived.sum(axis=1).tolist(), strict=True))
         harmed = sum(by_status[status] for status in self._rule.policy.harm.statuses)
-        succeeded = by_status[ExecutionStatus.SUCCEEDED]
+        harmed += self._soaking.dark if self._soaking else 0
+        succeeded = int(sight.succeeded.sum())
         return _is_crossed(self._tripwires.harmed, harmed) or _is_crossed(
             self._tripwires.succeeded, succeeded
         )
@@ -217,6 +226,60 @@ class _Rollout:
             name: _tally(started[index], harmed[index])
             for index, name in enumerate(self._plan.cohorts)
         }
+
+
+class _Soaking:
+    """
+    Successes that do not count yet, and those that turned out to be none.
+
+    Attributes:
+        dark: Devices that were found to be gone.
+    """
+
+    def __init__(self, minutes: float, harm: Harm) -> None:
+        self.dark = 0
+        self._minutes = minutes
+        self._counts_as = (
+            "timed_out" if dark_status(harm) is ExecutionStatus.TIMED_OUT else "failed"
+        )
+        # Since when, where, how many, and how many of these are dark.
+        self._under_way: deque[_Successes] = deque()
+        # All that were ever seen, and those whose soak is over: succeeded and dark, [2, c, s, t].
+        self._known: Devices | None = None
+        self._over: Devices | None = None
+
+    def seen(self, sight: Sight) -> Sight:
+        """Return what is to be seen while devices soak: in progress first, then good or harmed."""
+        now = np.stack([sight.succeeded, sight.dark])
+        known, over = (_widened(each, now) for each in (self._known, self._over))
+        came = now - known
+        where = np.nonzero(came)
+        if len(where[0]):
+            self._under_way.append(_Successes(sight.minute, where, came[where]))
+        while self._under_way and self._under_way[0].minute + self._minutes <= sight.minute:
+            past = self._under_way.popleft()
+            over[past.where] += past.devices
+        self._known, self._over = now, over
+        succeeded, dark = over
+        self.dark = int(dark.sum())
+        harmed = {self._counts_as: getattr(sight, self._counts_as) + dark}
+        return replace(sight, succeeded=succeeded - dark, **harmed)
+
+
+class _Successes(NamedTuple):
+    """Successes of one minute, as entries of an array [2, c, s, t]."""
+
+    minute: int
+    where: tuple[NDArray[np.intp], ...]
+    devices: Devices
+
+
+def _widened(counts: Devices | None, like: Devices) -> Devices:
+    """Return counts with as many minutes as others have; what is new holds nothing."""
+    wide = np.zeros_like(like)
+    if counts is not None:
+        wide[..., : counts.shape[-1]] = counts
+    return wide
 
 
 def _agreeable(policy: Policy) -> Standing:
