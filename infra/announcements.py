@@ -81,6 +81,13 @@ class Announcements(Construct):
             undelivered=self.undelivered,
         )
         bus.announce(
+            "Launches",
+            self.news,
+            detail_types=["Launch Waiting", "Launch Given Up"],
+            text=f"Tidegate: {of('summary')}",
+            undelivered=self.undelivered,
+        )
+        bus.announce(
             "Ended",
             self.news,
             detail_types=["Rollout Aborted", "Rollout Completed"],

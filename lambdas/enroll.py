@@ -11,10 +11,15 @@ from lambdas._metrics import counting_throttles
 from tidegate.adapters.aws import environment as aws
 from tidegate.documents.commands import REVIEWS_DEFAULT
 from tidegate.errors import Refused, Superseded
-from tidegate.service.enroll import Enrolling, NotYet
+from tidegate.service.enroll import Enrolling
+from tidegate.service.turns import GivenUp, NotYet
 
 logger = Logger()
 metrics = Metrics()
+
+#: Members that the workflow looks for, whatever came of it.
+_NOTHING: dict[str, Any] = dict.fromkeys(("enrolled", "waits", "superseded", "givenUp"), False)
+_NOTHING |= {"waitSeconds": 0, "rollout": {}, "reviews": 0, "problem": ""}
 
 
 @logger.inject_lambda_context
@@ -37,6 +42,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     except NotYet as turn:
         logger.info("not enrolled yet", why=str(turn))
         return _not_enrolled(turn, waits=True, waitSeconds=turn.wait_seconds)
+    except GivenUp as error:
+        logger.info("given up", why=str(error))
+        return _not_enrolled(error, givenUp=True)
     except Superseded as error:
         logger.info("nothing to take over", why=str(error))
         return _not_enrolled(error, superseded=True)
@@ -44,11 +52,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         logger.warning("not enrolled", problem=str(error))
         return _not_enrolled(error)
     key, reviews = rollout.key, event["input"].get("reviews", REVIEWS_DEFAULT)
-    return {
+    return _NOTHING | {
         "enrolled": True,
-        "waits": False,
-        "waitSeconds": 0,
-        "superseded": False,
         "rollout": {
             "jobId": key.job_id,
             "createdAt": key.created_at,
@@ -57,10 +62,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
             "reviews": reviews,
         },
         "reviews": reviews,
-        "problem": "",
     }
 
 
 def _not_enrolled(error: Exception, **members: object) -> dict[str, Any]:
-    nothing = {"enrolled": False, "waits": False, "waitSeconds": 0, "superseded": False}
-    return nothing | {"rollout": {}, "reviews": 0, "problem": str(error)} | members
+    return _NOTHING | {"problem": str(error)} | members

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidegate.domain.settings import JobSettings
     from tidegate.domain.standing import AlarmReading, CalendarReading
     from tidegate.domain.things import Connected, Presence, Traits
+    from tidegate.domain.turn import Turn
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
 #: that carry it.
@@ -454,6 +455,23 @@ class Ledger(Protocol):
     def applied(self, key: RolloutKey, revision: int) -> Mapping[str, Any] | None:
         """Return what applying a decision came to, None if it was not applied."""
 
+    # launches that wait for their turn
+
+    def turns(self) -> Sequence[Turn]:
+        """Return all launches that had to wait and are not over, in no order."""
+
+    def write_turn(self, turn: Turn, *, previous: Turn | None) -> None:
+        """
+        Keep, for some days, how a launch stands.
+
+        Args:
+            turn: As it shall be stored.
+            previous: As it was read; None if it was not there, or over.
+
+        Raises:
+            Contention: Somebody else wrote first; nothing is changed.
+        """
+
     # people's requests; each counts as one signal
 
     def holds(self, key: RolloutKey) -> Sequence[Hold]:
@@ -660,6 +678,9 @@ class Records(Protocol):
 
     def active(self) -> Sequence[Active]:
         """Return all rollouts that have not ended, in no order."""
+
+    def turns(self) -> Sequence[Turn]:
+        """Return all launches that had to wait and are not over, in no order."""
 
     def ended(self, *, limit: int) -> Sequence[RolloutKey]:
         """Return the rollouts that ended last, newest first."""

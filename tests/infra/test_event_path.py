@@ -183,6 +183,7 @@ def test_people_are_told_in_plain_words(aws: Synthesized) -> None:
         'https://workflow and https://job"',
         "CohortSuspect": '"Tidegate: pump-2-8-0: devices of thing.type=pump fail, 9 of 20. What is '
         'done: Mend it.. To have them treated like all others, send Release Cohort."',
+        "Launches": '"Tidegate: All agrees."',
         "Ended": '"Tidegate: Rollout Aborted: pump-2-8-0 (fenced): All agrees."',
     }
 
@@ -371,6 +372,7 @@ def test_only_rules_of_ours_may_send_to_a_queue(aws: Synthesized) -> None:
         "CommandRefused",
         "ApprovalRequested",
         "CohortSuspect",
+        "Launches",
         "Ended",
     )
 

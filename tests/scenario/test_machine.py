@@ -12,8 +12,8 @@ from tests.scenario.machine import DEFINITION
 from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.rollout import Ending
 from tidegate.local.cloud import CLOUD_PYTHON
-from tidegate.service.enroll import WAIT_FOR_TURN_DAYS_MAX, WAIT_FOR_TURN_SECONDS
 from tidegate.service.steer import Outcome
+from tidegate.service.turns import WAIT_FOR_TURN_DAYS_MAX, WAIT_FOR_TURN_SECONDS
 
 #: Evaluates expressions with the very library that the embedded cloud uses.
 JSONATA = """
@@ -64,6 +64,7 @@ def names(verdict: str, awaits: str, ending: str, outcome: str, left: int) -> di
                 "waits": left == 0,
                 "waitSeconds": 300,
                 "superseded": left < 0,
+                "givenUp": left < 0,
                 "outcome": outcome,
                 "problem": "none",
                 "remedy": "nothing",

@@ -124,6 +124,96 @@ def test_an_abort_lets_the_next_in(make_world: MakeWorld) -> None:
     assert world.is_enrolled(NEXT)
 
 
+def test_a_launch_that_waits_is_told_and_given_up(make_world: MakeWorld) -> None:
+    """Its job is never created, its execution ends by that name, and the other one goes on."""
+    world = under_way(make_world, "wait", things=600)
+    world.launch(NEXT)
+    world.run(12)
+    (told,) = world.announced("Launch Waiting")
+    assert (told["jobId"], told["behind"]) == (NEXT, [JOB])
+    ready = told["giveUp"]
+    world.tell(ready["detailType"], NEXT, by="release-desk", reason="2.6 comes instead")
+    world.run(0.1)
+
+    (given_up,) = world.announced("Launch Given Up")
+    assert (given_up["jobId"], given_up["by"]) == (NEXT, "release-desk")
+    assert world.rollout.abort_request is None
+    world.run_to_the_end()
+    assert sorted(filter(None, world.end_states)) == ["LaunchGivenUp", "RolloutCompleted"]
+    world.run(1)
+    assert world.last_execution.cause is not None
+    assert "2.6 comes instead" in world.last_execution.cause
+    assert NEXT not in {each.job_id for each in world.jobs.calls}
+    assert len(world.announced("Launch Given Up")) == 1
+    assert world.refusals() == []
+    assert world.problems() == []
+    assert list(world.ledger.turns()) == []
+
+
+def test_what_else_is_asked_of_a_launch_that_waits_is_refused(make_world: MakeWorld) -> None:
+    """There is nothing yet to hold or to adjust, and whoever asks hears what there is to do."""
+    world = under_way(make_world, "wait", things=600)
+    world.launch(NEXT)
+    world.run(1)
+    world.hold(job_id=NEXT)
+    world.resume(job_id=NEXT)
+    world.adjust(POLICY, job_id=NEXT)
+    world.answer("canary-approval", job_id=NEXT)
+    world.run(0.1)
+
+    assert len(world.refusals()) == 4
+    assert all(f"waits for its turn behind {JOB}" in each["problem"] for each in world.refusals())
+    (turn,) = world.ledger.turns()
+    assert turn.is_waiting
+
+
+def test_a_launch_that_waits_and_is_stopped_by_hand_is_forgotten(make_world: MakeWorld) -> None:
+    """Stopped in the console, it is shown as waiting no more, and asking for its end is refused."""
+    world = under_way(make_world, "wait", things=600)
+    world.launch(NEXT)
+    world.run(1)
+    world.stop(world.last_execution)
+    world.run(0.1)
+    assert list(world.ledger.turns()) == []
+    world.abort(job_id=NEXT)
+    world.run(0.1)
+
+    (refusal,) = world.refusals()
+    assert "never enrolled" in refusal["problem"]
+
+
+def test_a_launch_that_is_given_up_while_its_job_is_created_is_aborted(
+    make_world: MakeWorld,
+) -> None:
+    """Its turn has come in this very moment: what was asked for is done by its first review."""
+    world = under_way(make_world, "wait", things=200)
+    world.launch(NEXT)
+    world.run(1)
+    body = world.command("Abort Rollout", NEXT, by="release-desk", reason="wrong image")
+    world.between_jobs_calls.following("create", lambda: world.deliver_now(body))
+    world.run_to_the_end()
+
+    assert world.rollout_of(NEXT).ending is Ending.ABORTED
+    assert world.outcomes(NEXT).total() <= 1
+    assert world.refusals() == []
+    assert world.announced("Launch Given Up") == []
+
+
+def test_an_enrolled_job_that_waits_is_aborted_like_any_other(make_world: MakeWorld) -> None:
+    """It is there, so it is a rollout that holds: people are told for whom, and may stop it."""
+    world = under_way(make_world, "wait", things=600)
+    world.existing_job(NEXT, rate=200)
+    world.enroll(NEXT)
+    world.run(1)
+    held = world.announced("Rollout Held", NEXT)[0]
+    assert JOB in held["reasons"][0]["text"]
+    world.abort(job_id=NEXT)
+    world.run(2)
+
+    assert world.rollout_of(NEXT).ending is Ending.ABORTED
+    assert world.rollout.ending is None
+
+
 def test_a_launch_that_waits_for_days_is_given_up_and_told(make_world: MakeWorld) -> None:
     """After a week of waiting it is refused, within what Step Functions keeps of a history."""
     world = make_world(things=50, policy=overlapping("wait"), devices=fleet(silent_rate=1.0))

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from tidegate.documents.detail_types import (
+    ABORT_ROLLOUT,
     APPROVE_DECISION,
     APPROVE_GATE,
     OPERATOR_SOURCE,
@@ -30,10 +31,13 @@ from tidegate.domain.policy import Authority, Rescue
 from tidegate.domain.reasons import Reason, Value
 from tidegate.domain.rollout import Ending, Hold, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
+from tidegate.domain.turn import Turn
 from tidegate.ports import BusEvent
 
 _Item = TypeVar("_Item")
 
+LAUNCH_WAITING = "Launch Waiting"
+LAUNCH_GIVEN_UP = "Launch Given Up"
 ROLLOUT_STARTED = "Rollout Started"
 ROLLOUT_STEERED = "Rollout Steered"
 ROLLOUT_HELD = "Rollout Held"
@@ -63,6 +67,9 @@ SUSPECTS_MAX = 16
 #: Lifted holds told of one resumption; ``liftedOmitted`` says how many there were beyond.
 HOLDS_MAX = 16
 
+#: Jobs told that a launch waits for; ``behindOmitted`` says how many there were beyond.
+JOBS_MAX = 16
+
 #: Things told of one pass over stuck executions; ``thingsOmitted`` says how many there were beyond.
 THINGS_MAX = 50
 
@@ -86,6 +93,48 @@ LABEL_LENGTH_MAX = 128
 
 #: Of an event's detail as JSON, so that the entry stays below EventBridge's 256 KB.
 DETAIL_BYTES_MAX = 250_000
+
+
+def launch_waiting(turn: Turn, at: float) -> BusEvent:
+    """Say that a launch waits for others to be over, and how to give it up."""
+    told, more = ", ".join(turn.behind[:JOBS_MAX]), len(turn.behind) - JOBS_MAX
+    others = f"{told} and {more} more" if more > 0 else told
+    summary = (
+        f"job {turn.job_id} waits for its turn since {moment(turn.since)}: jobs that have some of "
+        f"the same things go on: {others}; it begins by itself when they are over, and is given "
+        f"up by {ABORT_ROLLOUT}"
+    )
+    detail = {"version": VERSION, "jobId": turn.job_id, "by": "", "reason": ""}
+    return BusEvent(
+        LAUNCH_WAITING,
+        {
+            **_of_turn(turn, at),
+            **_first("behind", turn.behind, JOBS_MAX, str),
+            "summary": _cut(summary, PROBLEM_LENGTH_MAX),
+            "giveUp": {"source": OPERATOR_SOURCE, "detailType": ABORT_ROLLOUT, "detail": detail},
+        },
+    )
+
+
+def launch_given_up(turn: Turn, at: float) -> BusEvent:
+    """Say that a launch that waited was given up, so that its job is not created."""
+    request = turn.given_up
+    if request is None:
+        message = f"the launch of job {turn.job_id} was not given up"
+        raise ValueError(message)
+    summary = (
+        f"{request.by} gave up the launch of job {turn.job_id}, which waited for its turn: "
+        f"{request.reason}; its job is not created"
+    )
+    return BusEvent(
+        LAUNCH_GIVEN_UP,
+        {
+            **_of_turn(turn, at),
+            "by": _cut(request.by),
+            "reason": _cut(request.reason),
+            "summary": _cut(summary, PROBLEM_LENGTH_MAX),
+        },
+    )
 
 
 def rollout_started(rollout: Rollout, at: float) -> BusEvent:
@@ -464,6 +513,15 @@ def _detail(job_id: str | None, key: RolloutKey | None, at: float) -> dict[str, 
         detail["rolloutId"] = f"{key.job_id}#{key.created_at}"
     detail["at"] = moment(at)
     return detail
+
+
+def _of_turn(turn: Turn, at: float) -> dict[str, Any]:
+    return {
+        **_detail(turn.job_id, None, at),
+        "policy": turn.policy_name,
+        "executionArn": turn.execution_arn,
+        "since": moment(turn.since),
+    }
 
 
 def _of_report(

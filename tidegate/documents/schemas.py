@@ -608,23 +608,21 @@ _HOLD = _object(
 )
 
 
-def _way_to_answer(*detail_types: str) -> Schema:
+def _way(detail_types: Sequence[str], given: Mapping[str, Schema], left: Sequence[str]) -> Schema:
+    """Return the schema of a command that is ready to be sent but for some members."""
     blank: Schema = {"const": "", "description": "To be filled in."}
     return _object(
         {
             "source": {"const": commands.OPERATOR_SOURCE},
             "detailType": {"enum": list(detail_types)},
-            "detail": _object(
-                {
-                    "version": _VERSION,
-                    "jobId": _JOB_ID,
-                    "correlationId": _CORRELATION_ID,
-                    "by": blank,
-                    "comment": blank,
-                }
-            ),
+            "detail": _object({**given, **dict.fromkeys(left, blank)}),
         }
     )
+
+
+def _way_to_answer(*detail_types: str) -> Schema:
+    given = {"version": _VERSION, "jobId": _JOB_ID, "correlationId": _CORRELATION_ID}
+    return _way(detail_types, given, ["by", "comment"])
 
 
 _YES = _way_to_answer(commands.APPROVE_GATE, commands.APPROVE_DECISION)
@@ -683,7 +681,38 @@ def _announcement(
     return _event(SOURCE, detail_type, description, _object(detail, optional=optional))
 
 
+def _of_launch(detail_type: str, description: str, **members: Schema) -> Schema:
+    detail = {
+        "version": _VERSION,
+        "jobId": _JOB_ID,
+        "at": _MOMENT,
+        "policy": _text(pattern=POLICY_NAME.pattern),
+        "executionArn": _text(),
+        "since": _MOMENT | {"description": "Since when it waited."},
+        **members,
+        "summary": _PROBLEM,
+    }
+    return _event(SOURCE, detail_type, description, _object(detail, optional=["behindOmitted"]))
+
+
 _ANNOUNCEMENTS = (
+    _of_launch(
+        announcements.LAUNCH_WAITING,
+        "A launch waits until jobs that have some of the same things are over.",
+        behind=_list(_JOB_ID, announcements.JOBS_MAX)
+        | {"description": "The jobs that it waits for, the oldest first."},
+        behindOmitted=_whole(1, description="How many jobs there were beyond these."),
+        giveUp=_way(
+            [commands.ABORT_ROLLOUT], {"version": _VERSION, "jobId": _JOB_ID}, ["by", "reason"]
+        )
+        | {"description": "The command that gives it up, but for who does so and why."},
+    ),
+    _of_launch(
+        announcements.LAUNCH_GIVEN_UP,
+        "A launch that waited was given up: its job is not created.",
+        by=_SAID,
+        reason=_SAID,
+    ),
     _announcement(
         announcements.ROLLOUT_STARTED,
         "A rollout is steered from now on; again with each generation of its workflow.",

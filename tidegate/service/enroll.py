@@ -19,7 +19,8 @@ from tidegate.domain.policy import Overlap, Policy
 from tidegate.domain.review import first_settings
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import NotFound, Refused, RetryLater, Superseded
+from tidegate.domain.turn import Phase, Turn
+from tidegate.errors import NotFound, Refused, Superseded
 from tidegate.ports import (
     POLICY_TAG,
     ROLLS_BACK_TAG,
@@ -34,27 +35,9 @@ from tidegate.ports import (
 from tidegate.service.named_policy import read_policy
 from tidegate.service.overlap import Overlapping, Overlaps, came_first, overlap_warnings
 from tidegate.service.telling import tell
+from tidegate.service.turns import GivenUp, Turns
 
-#: How long a launch waits for others that have some of the same things; then it is refused.
-WAIT_FOR_TURN_DAYS_MAX = 7
-#: Between two looks whether they are over.
-WAIT_FOR_TURN_SECONDS = 300
-
-_DAY_SECONDS = 86_400
 _OVER = (JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DELETION_IN_PROGRESS)
-
-
-class NotYet(RetryLater):
-    """
-    Other rollouts have some of the same things and come first; nothing was changed.
-
-    try:
-        enrolling.enroll(workflow_input, execution_arn)
-    except NotYet as turn:
-        sleep(turn.wait_seconds)   # and enroll again
-    """
-
-    wait_seconds = WAIT_FOR_TURN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +73,8 @@ class Enrolling:
         Raises:
             Superseded: There is nothing left to take over; that is nobody's concern.
             Refused: It cannot be done as asked; nothing is left half-done, people are told.
-            NotYet: Others come first; try again when they may be over.
+            NotYet: Others come first; try again when they may be over. People are told, once.
+            GivenUp: Somebody does not want the launch any more; people are told.
             RetryLater: AWS or the ledger throttles, or somebody else was faster; try again.
         """
         told: list[BusEvent] = []
@@ -101,7 +85,7 @@ class Enrolling:
             else:
                 rollout, overlaps = self._begin(enrolment, execution_arn, started_at)
                 told = overlap_warnings(rollout, overlaps, self.clock.now())
-        except Superseded:
+        except (GivenUp, Superseded):
             raise
         except Refused as error:
             self._tell(workflow_input, str(error))
@@ -118,7 +102,7 @@ class Enrolling:
         job_id = enrolment.job_id
         if enrolment.launch is not None:
             policy = _in_namespace(policy, enrolment.launch)
-            self._check_turn(enrolment, enrolment.launch, policy, started_at)
+            self._take_turn(enrolment, policy, execution_arn, started_at)
             # Refused later, the job would be there already, and run with nobody to steer it.
             fleet_size = self._fleet_size(job_id, enrolment.launch.targets, policy)
             self._launch(enrolment, enrolment.launch, policy, fleet_size)
@@ -134,7 +118,10 @@ class Enrolling:
             raise
         if bound_to not in (None, rollout.policy.name):
             self.jobs.tag(arn, {POLICY_TAG: rollout.policy.name})
-        return self._settled(rollout, overlapping)
+        settled = self._settled(rollout, overlapping)
+        if enrolment.launch is not None:
+            self._turns.hand_on(execution_arn, rollout.key)
+        return settled
 
     def _as_launched(self, enrolment: Enrolment) -> Enrolment:
         """Return what a launch that died knew besides: of the job it left, its tags tell."""
@@ -174,31 +161,44 @@ class Enrolling:
             self.jobs, self.ledger, enrolment.job_id, tuple(targets), frozenset(undone)
         )
 
-    def _check_turn(
-        self, enrolment: Enrolment, launch: Launch, policy: Policy, started_at: float | None
+    @property
+    def _turns(self) -> Turns:
+        return Turns(self.ledger, self.bus, self.clock)
+
+    def _take_turn(
+        self,
+        enrolment: Enrolment,
+        policy: Policy,
+        execution_arn: str,
+        started_at: float | None,
     ) -> None:
-        """Raise NotYet, or after some days Refused, if others come before this launch."""
-        if policy.overlap is not Overlap.WAIT:
+        """Let the launch begin; raise NotYet, or after some days Refused, if others come before."""
+        job_id, turn = enrolment.job_id, self._turns.of(execution_arn)
+        if turn is not None and turn.given_up is not None and not self._has_begun(turn):
+            raise self._turns.refusal(turn)
+        behind = self._ahead(enrolment, policy)
+        if not behind:
+            self._turns.begin(turn)
             return
-        found = self._overlapping(enrolment, launch.targets).find().found
+        since = self.clock.now() if started_at is None else started_at
+        waiting = Turn(job_id, execution_arn, policy.name, behind, since)
+        if turn is not None:
+            waiting = replace(waiting, since=turn.since)
+        raise self._turns.wait(turn, waiting)
+
+    def _has_begun(self, turn: Turn) -> bool:
+        """Whether a call that died created the job: it is for its rollout to stop it then."""
+        return turn.phase is Phase.BEGINNING and self._exists(turn.job_id)
+
+    def _ahead(self, enrolment: Enrolment, policy: Policy) -> tuple[str, ...]:
+        """Return the ids of jobs that come before this launch."""
+        if policy.overlap is not Overlap.WAIT or enrolment.launch is None:
+            return ()
+        found = self._overlapping(enrolment, enrolment.launch.targets).find().found
         # Created by a call that died, the job runs already: steered, it holds where it is.
         if not found or self._exists(enrolment.job_id):
-            return
-        ids = ", ".join(key.job_id for key in found)
-        if started_at is not None:
-            waited_days = (self.clock.now() - started_at) / _DAY_SECONDS
-            if waited_days >= WAIT_FOR_TURN_DAYS_MAX:
-                message = (
-                    f"job {enrolment.job_id} waited {WAIT_FOR_TURN_DAYS_MAX} days for its turn, "
-                    f"but jobs that have some of the same things go on still: {ids}; launch it "
-                    "again when they are over, or under a policy whose overlap is warn or go"
-                )
-                raise Refused(message)
-        message = (
-            f"job {enrolment.job_id} waits for its turn: jobs that have some of the same things "
-            f"go on: {ids}"
-        )
-        raise NotYet(message)
+            return ()
+        return tuple(key.job_id for key in found)
 
     def _exists(self, job_id: str) -> bool:
         """Whether a launch has created the job before; of others nothing but tags is read."""

@@ -15,6 +15,7 @@ from tidegate.documents.record import moment
 from tidegate.domain.course import About, Answer, Question
 from tidegate.domain.policy import Action
 from tidegate.domain.rollout import Rollout
+from tidegate.domain.turn import Turn
 
 Request = HoldRollout | ResumeRollout | AbortRollout | GiveAnswer | AdjustPolicy | ReleaseCohort
 
@@ -117,6 +118,25 @@ def no_rollout(command: Request, state: str) -> CommandError:
     """Return the refusal of what is asked of no rollout that goes on; ``state`` says why not."""
     problem = f"{asked(command)}, but no rollout of it is running ({state})"
     return CommandError(problem, _ENROLL_FIRST)
+
+
+def not_launched(command: Request, turn: Turn) -> CommandError:
+    """Return the refusal of what is asked of a job that is not there yet."""
+    if turn.given_up is not None:
+        return no_rollout(command, given_up_before(turn))
+    problem = (
+        f"{asked(command)}, but its launch waits for its turn behind {', '.join(turn.behind)}: the "
+        "job is not created yet"
+    )
+    remedy = "To give the launch up, abort it; ask for anything else once its job is there."
+    return CommandError(problem, remedy)
+
+
+def given_up_before(turn: Turn) -> str:
+    """Return why there is no rollout of a launch that had to wait."""
+    if turn.given_up is None:
+        return "asked before the launch that waits now"
+    return f"{turn.given_up.by} gave up its launch"
 
 
 def asked(command: Request) -> str:

@@ -6,6 +6,7 @@ nothing, and one that was done is remembered, since it may well be impossible by
 delivered again.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 from tidegate.documents.announcements import (
     cohort_released,
+    launch_given_up,
     needs_attention,
     policy_adjusted,
     refusal_of,
@@ -49,6 +51,7 @@ from tidegate.domain.rollout import (
     Rollout,
     RolloutKey,
 )
+from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import Refused
 from tidegate.ports import (
     POLICY_TAG,
@@ -71,7 +74,9 @@ from tidegate.service.refusing import (
     Request,
     answered,
     asked,
+    given_up_before,
     no_rollout,
+    not_launched,
     refuse_in_vain,
     refuse_while_stopping,
     require_ongoing,
@@ -79,6 +84,7 @@ from tidegate.service.refusing import (
     verb,
 )
 from tidegate.service.telling import tell, tell_once
+from tidegate.service.turns import Turns
 from tidegate.service.waiting import wake
 
 #: EventBridge's ids are UUIDs; they become part of an execution's name.
@@ -142,13 +148,13 @@ class Signaling:
             # Also where it was done before, and cannot be done again by now: that is no news.
             told = refusal.detail
             result = CommandResult(told["problem"], told["remedy"])
-            return refusal if self._answer_once(sent, refusal, result) else None
+            return refusal if self._answer_once(sent, result, refusal) else None
         return None
 
     def _note_once(self, sent: _Sent, result: CommandResult) -> bool:
         return self.ledger.note_command(sent.event_id, result, at=self.clock.now())
 
-    def _answer_once(self, sent: _Sent, event: BusEvent, result: CommandResult) -> bool:
+    def _answer_once(self, sent: _Sent, result: CommandResult, *events: BusEvent) -> bool:
         """
         Tell what became of a command and note it, unless something is noted already.
 
@@ -156,7 +162,7 @@ class Signaling:
         """
         if self.ledger.command(sent.event_id) is not None:
             return False
-        tell(event, bus=self.bus)
+        tell(*events, bus=self.bus)
         self._note_once(sent, result)
         return True
 
@@ -170,17 +176,42 @@ class Signaling:
                 self.workflow.start(name, command.enrolment().to_workflow_input())
                 self._note_once(sent, _DONE)
             case _:
-                rollout = self._note(command, sent)
+                known = self.ledger.current([command.job_id]).get(command.job_id)
+                if known is None or known.ending is not None:
+                    waiting = self._waiting(command.job_id)
+                    if waiting:
+                        self._ask_of_launches(command, waiting, sent)
+                        return
+                rollout = self._note(command, known, sent)
                 cause = f"{command.by}: {verb(command)}"
                 wake(rollout.key, cause=cause, ledger=self.ledger, workflow=self.workflow)
                 self._revive(command, rollout, sent)
 
-    def _note(self, command: Request, sent: _Sent) -> Rollout:
+    def _waiting(self, job_id: str) -> list[Turn]:
+        """Return the launches of a job that had to wait, the longest first."""
+        turns = [each for each in self.ledger.turns() if each.job_id == job_id]
+        return sorted(turns, key=lambda each: each.since)
+
+    def _ask_of_launches(self, command: Request, turns: list[Turn], sent: _Sent) -> None:
+        """Give launches up that wait, if that is asked; there is no job yet for anything else."""
+        if not isinstance(command, AbortRollout):
+            raise not_launched(command, turns[0])
+        # The bus tells whole seconds.
+        asked_of = [each for each in turns if sent.at >= math.floor(each.since)]
+        request = AbortRequest(command.by, command.reason, sent.at)
+        given_up = Turns(self.ledger, self.bus, self.clock).give_up(asked_of, request)
+        if not given_up:
+            raise no_rollout(command, given_up_before(turns[0]))
+        # Of one that begins in this moment it is not sure yet what it comes to.
+        waited = [each for each in given_up if each.phase is Phase.WAITING]
+        told = (launch_given_up(each, self.clock.now()) for each in waited)
+        self._answer_once(sent, _DONE, *told)
+
+    def _note(self, command: Request, rollout: Rollout | None, sent: _Sent) -> Rollout:
         """Write down what is asked of a rollout, and that this command did so; return it."""
-        rollout = self.ledger.current([command.job_id]).get(command.job_id)
         if rollout is None:
             raise no_rollout(command, "never enrolled")
-        told: BusEvent | None = None
+        told: tuple[BusEvent, ...] = ()
         match command:
             case HoldRollout() | ResumeRollout():
                 self._hold_or_resume(command, rollout, sent.at)
@@ -189,13 +220,11 @@ class Signaling:
             case GiveAnswer():
                 self._answer(command, rollout, sent.at)
             case AdjustPolicy():
-                told = self._adjust(command, rollout, sent.at)
+                told = (self._adjust(command, rollout, sent.at),)
             case ReleaseCohort():
-                told = self._release(command, rollout, sent.at)
+                told = (self._release(command, rollout, sent.at),)
         self._require_heard(command, rollout.key)
-        if told is not None:
-            self._answer_once(sent, told, _DONE)
-        self._note_once(sent, _DONE)
+        self._answer_once(sent, _DONE, *told)
         return rollout
 
     def _require_heard(self, command: Request, key: RolloutKey) -> None:
@@ -364,6 +393,7 @@ class Signaling:
             case JobCreated(job_id):
                 self._enroll_if_tagged(job_id)
             case ExecutionEnded(execution_arn, status) if status != SUCCEEDED:
+                self._forget(execution_arn)
                 self._succeed(execution_arn)
             case _:
                 pass
@@ -379,6 +409,12 @@ class Signaling:
         for active, rollout in self._ongoing():
             if rollout.execution_arn == execution_arn:
                 self._heal(active)
+
+    def _forget(self, execution_arn: str) -> None:
+        """Be done with a launch whose execution ended: given up, refused, or stopped by hand."""
+        turns = Turns(self.ledger, self.bus, self.clock)
+        if (turn := turns.of(execution_arn)) is not None:
+            turns.close(turn)
 
     def _ongoing(self) -> Iterator[tuple[Active, Rollout]]:
         """Yield all rollouts that have not ended."""

@@ -24,6 +24,8 @@ from tidegate.documents.announcements import (
     execution_reaped,
     gate_passed,
     gate_reached,
+    launch_given_up,
+    launch_waiting,
     needs_attention,
     policy_adjusted,
     refusal_of,
@@ -37,7 +39,13 @@ from tidegate.documents.announcements import (
     rollout_started,
     rollout_steered,
 )
-from tidegate.documents.commands import CommandError, GiveAnswer, ReleaseCohort, parse_command
+from tidegate.documents.commands import (
+    AbortRollout,
+    CommandError,
+    GiveAnswer,
+    ReleaseCohort,
+    parse_command,
+)
 from tidegate.documents.record import LINES_MAX, REASONS_TOLD_MAX, final_record
 from tidegate.documents.reports import DeviceReport
 from tidegate.documents.schemas import EVENT_SCHEMAS
@@ -50,6 +58,7 @@ from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Action, Authority, Harm, Pace, PaceMode, Policy, Rescue
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import (
+    AbortRequest,
     Ending,
     Hold,
     HoldKind,
@@ -68,6 +77,7 @@ from tidegate.domain.settings import (
     RetryCriterion,
     RolloutRate,
 )
+from tidegate.domain.turn import Turn
 from tidegate.ports import BusEvent
 
 #: What EventBridge takes in one entry.
@@ -906,3 +916,43 @@ def test_the_final_record_names_the_rollouts_that_it_is_linked_with() -> None:
         {name: each[name] for name in ("rollsBack", "rolledBackBy") if name in each}
         for each in records
     ] == [{"rolledBackBy": "release-7-rollback"}, {"rollsBack": "release-7"}, {}]
+
+
+TURN = Turn("fw-3", ROLLOUT.execution_arn, "firmware", ("fw-1", "fw-2"), AT - 60)
+
+
+def test_a_launch_that_waits_says_for_whom_and_how_to_give_it_up() -> None:
+    """There is no rollout yet to name; the command needs but a name and a reason."""
+    event = launch_waiting(TURN, AT)
+
+    assert "rolloutId" not in event.detail
+    assert (event.detail["jobId"], event.detail["behind"]) == ("fw-3", ["fw-1", "fw-2"])
+    assert event.detail["since"] == "2025-11-24T16:07:31.250Z"
+    assert "fw-1, fw-2" in event.detail["summary"]
+    assert_valid(event)
+    ready = event.detail["giveUp"]
+    filled = {**ready["detail"], "by": "release-desk", "reason": "2.6 comes instead"}
+    sent = {"source": ready["source"], "detail-type": ready["detailType"], "detail": filled}
+    assert parse_command(sent) == AbortRollout("fw-3", "release-desk", "2.6 comes instead")
+
+
+def test_a_launch_that_waits_for_many_names_some() -> None:
+    """The event stays short, and says how many there are beyond."""
+    event = launch_waiting(replace(TURN, behind=tuple(f"job-{n}" for n in range(20))), AT)
+
+    assert len(event.detail["behind"]) == 16
+    assert event.detail["behindOmitted"] == 4
+    assert "job-15 and 4 more;" in event.detail["summary"]
+    assert_valid(event)
+
+
+def test_a_launch_that_was_given_up_says_by_whom() -> None:
+    """It is never created: that is all that there is to know."""
+    given_up = replace(TURN, given_up=AbortRequest("release-desk", "wrong image", AT))
+    event = launch_given_up(given_up, AT)
+
+    assert (event.detail["by"], event.detail["reason"]) == ("release-desk", "wrong image")
+    assert "its job is not created" in event.detail["summary"]
+    assert_valid(event)
+    with pytest.raises(ValueError, match="not given up"):
+        launch_given_up(TURN, AT)

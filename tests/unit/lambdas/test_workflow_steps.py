@@ -15,7 +15,8 @@ from tidegate.adapters.aws import environment
 from tidegate.domain.decision import Awaits, Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.policy import OnAbort, Rollback, Soak, Stuck
-from tidegate.domain.rollout import Ending, Hold, HoldKind
+from tidegate.domain.rollout import AbortRequest, Ending, Hold, HoldKind
+from tidegate.domain.turn import Turn
 from tidegate.errors import RetryLater
 from tidegate.service.steer import Outcome
 
@@ -42,6 +43,7 @@ def test_enroll_answers_with_what_the_workflow_carries_along(
         "waits": False,
         "waitSeconds": 0,
         "superseded": False,
+        "givenUp": False,
         "rollout": {
             "jobId": "new",
             "createdAt": int(START),
@@ -84,6 +86,21 @@ def test_enroll_answers_that_it_waits_for_its_turn(stage: Stage, context: Lambda
     assert JOB in answer["problem"]
     stage.clock.advance(7 * 86_400)
     assert enroll.handler(event, context)["waits"] is False
+
+
+def test_enroll_answers_that_it_was_given_up(stage: Stage, context: LambdaContext) -> None:
+    """The execution ends by a name of its own, and says who did not want it any more."""
+    arn = stage.workflow.start("mine", {})
+    request = AbortRequest("release-desk", "wrong image", START)
+    turn = Turn("new", arn, "firmware", (JOB,), START, given_up=request)
+    stage.ledger.write_turn(turn, previous=None)
+    launch = {"targets": ["arn:aws:iot:eu-central-1:111122223333:thing/thing-1"], "document": {}}
+    given = {"jobId": "new", "policy": "firmware", "launch": launch}
+    answer = enroll.handler({"input": given, "executionArn": arn}, context)
+
+    assert (answer["enrolled"], answer["waits"], answer["givenUp"]) == (False, False, True)
+    assert "release-desk" in answer["problem"]
+    assert stage.problems == []
 
 
 def test_enroll_answers_that_nothing_is_left_to_take_over(

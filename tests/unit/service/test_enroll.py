@@ -16,15 +16,17 @@ from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.adapters.memory.policies import MemoryPolicies
 from tidegate.adapters.memory.workflow import MemoryWorkflow
 from tidegate.documents.announcements import ROLLOUT_NEEDS_ATTENTION
+from tidegate.documents.record import moment
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.policy import Harm, OnAbort, Pace, PaceMode, Policy, Rollback
 from tidegate.domain.review import first_settings
-from tidegate.domain.rollout import Ending, Rollout, RolloutKey
+from tidegate.domain.rollout import AbortRequest, Ending, Rollout, RolloutKey
 from tidegate.errors import Contention, NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import POLICY_TAG, ROLLS_BACK_TAG
 from tidegate.service import overlap
-from tidegate.service.enroll import WAIT_FOR_TURN_DAYS_MAX, Enrolling, NotYet
+from tidegate.service.enroll import Enrolling
 from tidegate.service.sweep import Sweeping
+from tidegate.service.turns import WAIT_FOR_TURN_DAYS_MAX, GivenUp, NotYet
 
 JOB = "release-7"
 START = 1_790_000_000.0
@@ -486,6 +488,7 @@ def test_a_rollback_does_not_wait_for_what_it_undoes(stage: Stage) -> None:
 
 
 WAITING = {**LAUNCH, "jobId": "new"}
+REQUEST = AbortRequest("release-desk", "wrong image", START)
 
 
 def test_a_launch_waits_for_its_turn(stage: Stage) -> None:
@@ -515,6 +518,103 @@ def test_a_launch_does_not_wait_for_ever(stage: Stage) -> None:
 
     assert stage.operations() == []
     assert len(stage.problems) == 1
+
+
+def test_a_launch_that_waits_says_so_once(stage: Stage) -> None:
+    """For whom, since when, and what gives it up; a later look finds whom it waits for by then."""
+    stage.policy(overlap="wait")
+    first = stage.other("first", TARGET)
+    stage.clock.advance(1)
+    for _ in range(2):
+        with pytest.raises(NotYet):
+            stage.enroll(given=WAITING, started_at=START)
+    stage.other("second", TARGET)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    with pytest.raises(NotYet):
+        stage.enroll(given=WAITING, started_at=START)
+
+    told: Any
+    (told,) = stage.bus.details("Launch Waiting")
+    assert (told["jobId"], told["behind"], told["policy"]) == ("new", ["first"], "firmware")
+    assert told["since"] == moment(START)
+    assert told["giveUp"]["detailType"] == "Abort Rollout"
+    (turn,) = stage.ledger.turns()
+    assert (turn.behind, turn.since, turn.is_waiting) == (("second",), START, True)
+
+
+def give_up(stage: Stage) -> None:
+    """Let somebody not want the launch any more that waits."""
+    (turn,) = stage.ledger.turns()
+    stage.ledger.write_turn(replace(turn, given_up=REQUEST), previous=turn)
+
+
+def waiting(stage: Stage) -> Rollout:
+    """Let a launch wait for another rollout; return that."""
+    stage.policy(overlap="wait")
+    first = stage.other("first", TARGET)
+    with pytest.raises(NotYet):
+        stage.enroll(given=WAITING, started_at=START)
+    return first
+
+
+def test_a_launch_that_was_given_up_creates_nothing(stage: Stage) -> None:
+    """Also when its turn has come meanwhile; whoever gave it up has told so."""
+    first = waiting(stage)
+    give_up(stage)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    with pytest.raises(GivenUp, match=r"release-desk gave up .* wrong image"):
+        stage.enroll(given=WAITING, started_at=START)
+
+    assert stage.operations() == []
+    assert stage.bus.details("Launch Given Up") == []
+    assert stage.problems == []
+
+
+def test_a_launch_that_is_given_up_as_it_begins_creates_nothing(stage: Stage) -> None:
+    """Of the two, one writes over what the other has not read."""
+    first = waiting(stage)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    stage.ledger.faults = calls = Interference()
+    calls.during("write_turn", lambda: give_up(stage))
+    with pytest.raises(Contention):
+        stage.enroll(given=WAITING, started_at=START)
+    with pytest.raises(GivenUp):
+        stage.enroll(given=WAITING, started_at=START)
+
+    assert stage.operations() == []
+
+
+def test_a_launch_that_is_given_up_once_its_job_is_there_is_stopped(stage: Stage) -> None:
+    """The job cannot be undone, but its rollout begins with the request to stop it."""
+    first = waiting(stage)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    stage.between_jobs_calls.following("create", lambda: give_up(stage))
+    rollout = stage.enroll(given=WAITING, started_at=START)
+
+    assert stage.ledger.rollout(rollout.key).abort_request == REQUEST
+    assert list(stage.ledger.turns()) == []
+
+
+@pytest.mark.parametrize("is_created", [True, False])
+def test_a_launch_that_died_as_it_began_is_given_up_or_stopped(
+    stage: Stage,
+    is_created: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Only now is it known what came of it, and that is told."""
+    first = waiting(stage)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+    faults = stage.jobs.faults.after if is_created else stage.jobs.faults.before
+    faults("create", RuntimeError("died"))
+    with pytest.raises(RuntimeError):
+        stage.enroll(given=WAITING, started_at=START)
+    give_up(stage)
+    if is_created:
+        rollout = stage.enroll(given=WAITING, started_at=START)
+        assert stage.ledger.rollout(rollout.key).abort_request == REQUEST
+    else:
+        with pytest.raises(GivenUp):
+            stage.enroll(given=WAITING, started_at=START)
+    assert len(stage.bus.details("Launch Given Up")) == (not is_created)
 
 
 def test_a_job_that_was_created_does_not_wait(stage: Stage) -> None:

@@ -29,6 +29,7 @@ from tidegate.adapters.aws.ledger_items import (
     STATE,
     STEPS,
     TOTALS,
+    TURNS,
     abort_request_members,
     active_members,
     active_of,
@@ -83,6 +84,9 @@ from tidegate.adapters.aws.ledger_items import (
     tags_sk,
     thing_sk,
     total_sk,
+    turn_members,
+    turn_of,
+    turn_sk,
     vouched_of,
 )
 from tidegate.adapters.aws.ledger_records import Records
@@ -101,6 +105,7 @@ from tidegate.domain.progress import (
     reviewed,
 )
 from tidegate.domain.rollout import Counted, Counts, Hold, HoldKind, Lift, Rollout, RolloutKey
+from tidegate.domain.turn import Phase
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import CHANGES_MAX, TOTALS_BUCKET
 
@@ -126,6 +131,7 @@ if TYPE_CHECKING:
     from tidegate.domain.policy import Policy
     from tidegate.domain.rollout import AbortRequest, Active, Bookmark, Ending, Listing, Park, Step
     from tidegate.domain.things import Connected
+    from tidegate.domain.turn import Turn
     from tidegate.ports import Clock, CommandResult, Entry, Soaking, Tagged
 
 #: Shards of each counter. A shard takes one transaction at a time, some ten milliseconds long, so
@@ -145,6 +151,9 @@ ENDED_DAYS = 1
 #: the bus keeps events to replay, so that no command is answered twice.
 ALERT_DAYS = 100
 TAGS_DAYS = 7
+
+#: A launch waits for a week at most; what is known of it goes some days later.
+TURN_DAYS = 10
 
 #: What became of a command is kept so long for the same reason.
 COMMAND_DAYS = 100
@@ -389,6 +398,30 @@ class DynamoLedger:
         """Return what applying a decision came to, None if it was not applied."""
         item = self._table.get(rollout_pk(key), decision_sk(revision))
         return None if item is None else applied_of(item)
+
+    # launches that wait for their turn
+
+    def turns(self) -> Sequence[Turn]:
+        """Return all launches that had to wait and are not over, in no order."""
+        found = map(turn_of, self._table.query(TURNS))
+        return [each for each in found if each.phase is not Phase.OVER]
+
+    def write_turn(self, turn: Turn, *, previous: Turn | None) -> None:
+        """Keep how a launch stands; raises Contention."""
+        if previous is None:
+            condition, values = f"{IS_NEW} OR phase = :over", {"over": Phase.OVER.value}
+        else:
+            condition, values = "content = :content AND phase = :phase", turn_members(previous)
+        put = self._table.put(
+            TURNS,
+            turn_sk(turn),
+            {**turn_members(turn), "expires_at": self._expiry(TURN_DAYS)},
+            condition=condition,
+            values=values,
+        )
+        if not self._noted(f"write the turn of job {turn.job_id}", put):
+            message = f"the launch of job {turn.job_id} changed meanwhile"
+            raise Contention(message)
 
     # people's requests
 

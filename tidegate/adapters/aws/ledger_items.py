@@ -27,6 +27,7 @@ same                     ``soaked``                       how far that was looke
 same                     ``released#CHECK``               a cohort treated like all others again
 ``active``               ``rollout#JOB#CREATED``          a rollout that goes on
 ``ended``                ``MS#JOB#CREATED``               a rollout that ended then
+``turns``                ``EXECUTION``                    a launch that had to wait
 ``alerts``               ``NAME``                         since when something is wrong
 ``command#ID``           ``result``                       what became of a command
 ``report#ID``            ``settled``                      that a report for a device is done with
@@ -69,6 +70,7 @@ from tidegate.domain.rollout import (
     Tripwires,
 )
 from tidegate.domain.things import Connected
+from tidegate.domain.turn import Phase, Turn
 from tidegate.ports import CommandResult, Entry, Soaking, Tagged
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ ROLLOUTS = "rollout#"
 ACTIVE = "active"
 ENDED = "ended"
 ALERTS = "alerts"
+TURNS = "turns"
 
 
 def job_pk(job_id: str) -> str:
@@ -214,6 +217,40 @@ def release_sk(cohort: str) -> str:
 def ended_sk(key: RolloutKey, ended_at: float) -> str:
     """Return where a rollout lies among those that ended; they sort by time."""
     return f"{round(ended_at * 1000):015d}#{key.job_id}#{key.created_at}"
+
+
+def turn_sk(turn: Turn) -> str:
+    """Return where a launch that had to wait lies: one of each execution, by its name."""
+    return turn.execution_arn.rpartition(":")[2]
+
+
+def turn_members(turn: Turn) -> dict[str, Any]:
+    """Return such a launch as plain JSON; ``turn_of`` reads it back."""
+    request = turn.given_up
+    content = {
+        "job_id": turn.job_id,
+        "execution_arn": turn.execution_arn,
+        "policy_name": turn.policy_name,
+        "behind": turn.behind,
+        "since": turn.since,
+        "given_up": None if request is None else abort_request_members(request),
+    }
+    return {"content": json.dumps(content), "phase": turn.phase.value}
+
+
+def turn_of(item: Item) -> Turn:
+    """Return the launch that an item holds."""
+    content, request = json.loads(decoded(item["content"])), None
+    if content["given_up"] is not None:
+        request = AbortRequest(**content["given_up"])
+    return Turn(
+        **{
+            **content,
+            "behind": tuple(content["behind"]),
+            "phase": Phase(decoded(item["phase"])),
+            "given_up": request,
+        }
+    )
 
 
 def command_pk(event_id: str) -> str:

@@ -50,6 +50,7 @@ from tidegate.domain.rollout import (
     Step,
 )
 from tidegate.domain.things import Connected
+from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import Contention, NotFound, Refused, Superseded
 from tidegate.ports import (
     CELLS_MAX,
@@ -103,6 +104,7 @@ class MemoryLedger:
         self._tagged: dict[RolloutKey, Tagged] = {}
         self._alerts: set[str] = set()
         self._commands: dict[str, CommandResult] = {}
+        self._turns: dict[str, Turn] = {}
 
     # rollouts
 
@@ -254,6 +256,23 @@ class MemoryLedger:
         """Return what applying a decision came to, None if it was not applied."""
         with self.faults.around("applied"), self._lock:
             return self._note(key, revision)
+
+    # launches that wait for their turn
+
+    def turns(self) -> Sequence[Turn]:
+        """Return all launches that had to wait and are not over, in no order."""
+        with self.faults.around("turns"), self._lock:
+            return [each for each in self._turns.values() if each.phase is not Phase.OVER]
+
+    def write_turn(self, turn: Turn, *, previous: Turn | None) -> None:
+        """Keep how a launch stands; raises Contention."""
+        with self.faults.around("write_turn"), self._lock:
+            standing = self._turns.get(turn.execution_arn)
+            is_over = standing is not None and standing.phase is Phase.OVER
+            if standing != previous and not (is_over and previous is None):
+                message = f"the launch of job {turn.job_id} changed meanwhile"
+                raise Contention(message)
+            self._turns[turn.execution_arn] = turn
 
     # people's requests
 
