@@ -106,7 +106,9 @@ def test_a_request_to_abort_stops_the_rollout_at_once(make_world: MakeWorld) -> 
     assert world.rollout.ending is Ending.ABORTED
     job = world.jobs.describe(JOB)
     assert job.status is JobStatus.CANCELED
-    assert "release-desk asked to abort: wrong image" in (job.comment or "")
+    (aborted,) = world.announced("Rollout Aborted")
+    for told in (job.comment or "", aborted["summary"], world.last_execution.cause or ""):
+        assert "release-desk asked to abort: wrong image" in told
 
 
 def test_an_abort_overrules_a_hold(make_world: MakeWorld) -> None:

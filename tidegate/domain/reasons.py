@@ -202,7 +202,7 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",
     ReasonCode.JOB_FENCED: "AWS stopped the job by its abort criteria: {comment}",
     ReasonCode.JOB_ABORTED: (
-        "the job is CANCELED by Tidegate: {harmed} harmed of a budget of {budget:g} beyond "
+        "the job is CANCELED by {comment}; {harmed} harmed of a budget of {budget:g} beyond "
         "{acceptable:.2%} of {started} started; {in_flight} still in flight"
     ),
     ReasonCode.JOB_CANCELED_OUTSIDE: "somebody else canceled the job: {comment}",

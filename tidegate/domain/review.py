@@ -238,6 +238,8 @@ def _ending(case: Case) -> tuple[Ending, Reason]:
     if job.reason_code == ABORT_REASON_CODE:
         return Ending.ABORTED, reason(
             ReasonCode.JOB_ABORTED,
+            # As CancelJob was told: which decision it was, and why.
+            comment=job.comment or "Tidegate",
             harmed=evidence.harmed,
             budget=case.situation.budget,
             acceptable=case.policy.harm.acceptable_rate,

@@ -140,8 +140,8 @@ def test_a_completed_job_completes_the_rollout() -> None:
             "Tidegate, decision 4",
             Ending.ABORTED,
             (
-                "the job is CANCELED by Tidegate: 8 harmed of a budget of 50 beyond 2.00% of "
-                "10 started; 0 still in flight"
+                "the job is CANCELED by Tidegate, decision 4; 8 harmed of a budget of 50 beyond "
+                "2.00% of 10 started; 0 still in flight"
             ),
         ),
         (
