@@ -39,7 +39,7 @@ from tidegate.ports import Ledger, Records
 DECISIONS_MAX = POINTS_MAX
 STEPS_MAX = 5000
 
-#: Decisions whose reasons are all told on the page; of the others, the first one.
+#: Decisions whose reasons are all told, on the page and in Markdown; of the others, the first one.
 EXPLAINED_MAX = 500
 
 #: Of the report's form: within one, members are only added.
@@ -80,6 +80,11 @@ class Report:
     def oldest_first(self) -> Sequence[Decision]:
         """Its decisions in their order."""
         return self.detail.decisions[::-1]
+
+    @property
+    def settings_history(self) -> Sequence[Step]:
+        """Lines of its timeline by which its job's settings changed."""
+        return [each for each in self.detail.steps if each.sent]
 
     @property
     def decisions_before(self) -> int:
@@ -180,8 +185,7 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "settingsHistory": [
             {"at": moment(each.at), "revision": each.revision, "sent": dict(each.sent)}
-            for each in seen.steps
-            if each.sent
+            for each in report.settings_history
         ],
         "decisionsOmitted": report.decisions_before,
         "decisions": [plain(each.to_document()) for each in report.oldest_first],
@@ -230,12 +234,28 @@ def _markdown(report: Report) -> Iterator[str]:
     yield from _rows(
         ("When", "What", ""), ((worded.when(each.at), each.what, each.text) for each in seen.steps)
     )
+    if report.settings_history:
+        yield from _section("Settings that were sent")
+        yield from _rows(
+            ("When", "Decision", "UpdateJob"),
+            (
+                (worded.when(each.at), str(each.revision), _sent_worded(each))
+                for each in report.settings_history
+            ),
+        )
     yield from _section("Decisions")
     if report.decisions_before:
         yield f"{report.decisions_before} before these are left out."
         yield ""
     heads = ("No.", "When", "Decision", "Exposed", "Harmed", "Evidence", "Rate", "Why")
-    yield from _rows(heads, (_decision_row(each) for each in report.oldest_first))
+    unexplained = len(seen.decisions) - EXPLAINED_MAX
+    yield from _rows(
+        heads,
+        (
+            _decision_row(each, is_explained=index >= unexplained)
+            for index, each in enumerate(report.oldest_first)
+        ),
+    )
 
 
 def _section(title: str) -> Iterator[str]:
@@ -249,7 +269,7 @@ def _rows(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(_plain(cell) for cell in row)} |"
 
 
-def _decision_row(decision: Decision) -> Sequence[str]:
+def _decision_row(decision: Decision, *, is_explained: bool) -> Sequence[str]:
     found, rate = decision.evidence, decision.settings.rollout
     return (
         str(decision.revision),
@@ -259,7 +279,7 @@ def _decision_row(decision: Decision) -> Sequence[str]:
         worded.devices(found.harmed),
         f"{worded.figure(found.log_e)} of {worded.figure(found.abort_at)}",
         worded.devices(rate.maximum_per_minute if rate else None),
-        decision.summary,
+        "; ".join(each.text for each in decision.reasons) if is_explained else decision.summary,
     )
 
 
@@ -286,7 +306,7 @@ def to_html(report: Report) -> str:
         style_hash=base64.b64encode(sha256(style.encode()).digest()).decode(),
         summary=list(summary(report)),
         agreement=agreement_worded(report),
-        settings_history=[each for each in seen.steps if each.sent],
+        settings_history=report.settings_history,
         pictures=pictures_of(seen, width=WIDTH),
         explained_max=EXPLAINED_MAX,
         settings_lines=settings_lines,

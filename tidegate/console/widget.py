@@ -17,7 +17,16 @@ from tidegate.console import pictures
 from tidegate.console.figures import told
 from tidegate.console.view import Detail, Glance, detail, glances
 from tidegate.console.widget_style import STYLE
-from tidegate.console.worded import NOTHING, State, awaited, devices, share, state_of, when
+from tidegate.console.worded import (
+    NOTHING,
+    State,
+    awaited,
+    devices,
+    share,
+    standing,
+    state_of,
+    when,
+)
 from tidegate.documents.links import Consoles
 from tidegate.documents.shapes import JOB_ID, shown
 from tidegate.domain.decision import Awaits, Decision, Verdict
@@ -397,7 +406,7 @@ def _sign(state: State) -> str:
 
 
 def _state(glance: Glance) -> str:
-    return f'<span class="state">{_sign(state_of(glance.state))}</span>'
+    return f'<span class="state">{_sign(standing(glance))}</span>'
 
 
 def _exposed(glance: Glance) -> str:

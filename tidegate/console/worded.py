@@ -65,6 +65,7 @@ _HOLDS = {
     HoldKind.CALENDAR: "calendar",
     HoldKind.OVERLAP: "another rollout",
     HoldKind.ACCOUNT: "the account's budget",
+    HoldKind.EVIDENCE: "stale evidence",
     HoldKind.OUTAGE: "outage",
 }
 
@@ -121,7 +122,8 @@ def figure(value: float | None) -> str:
         return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return f"{value:.2f}"
+    # Adding nothing makes zero of what rounds to minus zero.
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def lasting(minutes: float) -> str:

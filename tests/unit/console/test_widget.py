@@ -16,9 +16,9 @@ from tidegate.console import widget
 from tidegate.console.view import Detail
 from tidegate.documents.links import Consoles
 from tidegate.domain.course import About, Course, Question
-from tidegate.domain.decision import Attention, Awaits, Verdict
+from tidegate.domain.decision import AtGate, Attention, Awaits, Verdict
 from tidegate.domain.reasons import Reason, ReasonCode
-from tidegate.domain.rollout import Ending, RolloutKey
+from tidegate.domain.rollout import AbortRequest, Ending, RolloutKey
 from tidegate.errors import RetryLater
 
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function:tidegate-widget"
@@ -124,6 +124,18 @@ def test_those_that_wait_for_somebody_come_first(ledger: MemoryLedger) -> None:
     assert re.findall(r'"job": "(\w+)"', page) == ["ask", "going", "ended"]
     assert "2 under way" in page
     assert "1 waiting for somebody" in page
+
+
+def test_a_state_is_told_as_on_the_pages(ledger: MemoryLedger) -> None:
+    """A gate by its name, and an abort that somebody asked for before it is reviewed."""
+    gate = AtGate("canary", is_new=False, waits_for=("bake",), bake_until=NOW)
+    rollout = enrolled(ledger)
+    ledger.store_decision(KEY, replace(decision(1), verdict=GATE, gate=gate), generation=1)
+    at_gate = ask(ledger, context())
+    ledger.request_abort(rollout.key, AbortRequest("night-shift", "wrong image", NOW))
+
+    assert "at gate canary" in at_gate
+    assert "stopping" in ask(ledger, context())
 
 
 def test_a_click_leads_to_the_rollout_and_back(ledger: MemoryLedger) -> None:

@@ -147,6 +147,7 @@ def test_figures_are_told_with_the_digits_that_count() -> None:
     assert share(1e-12) == "0%"
     assert share(float("inf")) == "-"
     assert figure(5.2983) == "5.30"
+    assert figure(-0.004) == "0.00"
     assert figure(float("-inf")) == "-∞"
     assert figure(float("nan")) == "-"
     assert lasting(0) == "0 min"
