@@ -41,6 +41,7 @@ class Handler(Construct):
 
     Attributes:
         name: Its name within the environment.
+        policy_tag: The key of the tag that binds a job to a policy of the environment.
         timeout: How long one invocation may take.
         log_group: Where it logs.
         function: The function itself.
@@ -60,6 +61,7 @@ class Handler(Construct):
         super().__init__(scope, construct_id)
         settings = common.settings
         self.name = name.replace("_", "-")
+        self.policy_tag = settings.policy_tag
         self._service = name
         # Of the environment: two of them in one account would else be added up.
         self._namespace = settings.stack_name

@@ -5,16 +5,10 @@ from constructs import Construct
 
 from infra.acknowledgement import acknowledge
 from infra.handler import Handler
-
-#: A job is Tidegate's own if it carries the tag that enrolls it, whatever its policy.
-ENROLLED = {"StringLike": {"aws:ResourceTag/tidegate:policy": "*"}}
+from infra.role import Conditions
 
 #: Every tag key in the request begins so.
 OWN_TAGS = {"ForAllValues:StringLike": {"aws:TagKeys": "tidegate:*"}}
-
-#: The request binds a job to a policy, whatever else it tags it with. To create a job with tags
-#: takes leave to tag it with all of them, a launch's own too.
-BINDING = {"StringLike": {"aws:RequestTag/tidegate:policy": "*"}}
 
 #: What the names of Tidegate's own thing groups begin with.
 OWN_GROUPS = "tidegate-*"
@@ -26,6 +20,20 @@ ANY_JOB = "Job ids are not known beforehand"
 ONLY_ENROLLED = f"{ANY_JOB}; the condition lets only enrolled jobs through."
 
 
+def enrolled(handler: Handler) -> Conditions:
+    """Return the condition that a job is Tidegate's own: that it carries the tag, of any policy."""
+    return {"StringLike": {f"aws:ResourceTag/{handler.policy_tag}": "*"}}
+
+
+def binding(handler: Handler) -> Conditions:
+    """
+    Return the condition that a request binds a job to a policy, whatever else it tags it with.
+
+    To create a job with tags takes leave to tag it with all of them, a launch's own too.
+    """
+    return {"StringLike": {f"aws:RequestTag/{handler.policy_tag}": "*"}}
+
+
 def any_of_iot(scope: Construct, kind: str, name: str = "*") -> str:
     """Return the pattern of all of AWS IoT's resources of a kind, or of those of such names."""
     return Stack.of(scope).format_arn(service="iot", resource=kind, resource_name=name)
@@ -33,7 +41,11 @@ def any_of_iot(scope: Construct, kind: str, name: str = "*") -> str:
 
 def let_read_tags(handler: Handler) -> None:
     """Let a Lambda read the tags of any job, and tell it what it takes to name one."""
-    handler.knows(TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID, TIDEGATE_PARTITION=Aws.PARTITION)
+    handler.knows(
+        TIDEGATE_ACCOUNT_ID=Aws.ACCOUNT_ID,
+        TIDEGATE_PARTITION=Aws.PARTITION,
+        TIDEGATE_POLICY_TAG=handler.policy_tag,
+    )
     handler.may(
         "iot:ListTagsForResource",
         on=[any_of_iot(handler, "job")],
@@ -54,7 +66,7 @@ def let_find_out(handler: Handler) -> None:
 def let_describe_enrolled(handler: Handler) -> None:
     """Let a Lambda read jobs that are enrolled."""
     jobs = any_of_iot(handler, "job")
-    handler.may("iot:DescribeJob", on=[jobs], when=ENROLLED, wildcard=ONLY_ENROLLED)
+    handler.may("iot:DescribeJob", on=[jobs], when=enrolled(handler), wildcard=ONLY_ENROLLED)
 
 
 def let_count_things(handler: Handler) -> None:

@@ -105,6 +105,11 @@ class Settings:
         return "-".join(filter(None, ("Tidegate", self.environment)))
 
     @property
+    def policy_tag(self) -> str:
+        """The key of the tag that binds a job to a policy, and so to this environment."""
+        return ":".join(filter(None, ("tidegate", self.environment, "policy")))
+
+    @property
     def policy_prefix(self) -> str:
         """What the names of the policies' parameters begin with."""
         return "/".join(filter(None, ("/tidegate", self.environment, "policies/")))

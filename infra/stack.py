@@ -148,6 +148,7 @@ class TidegateStack(Stack):
             "EventsQueueUrl": intake.inbox.queue.queue_url,
             "NewsTopicArn": announcements.news.topic_arn,
             "PolicyPrefix": policies.prefix,
+            "PolicyTag": settings.policy_tag,
             "RecordDeadLettersUrl": record.inbox.dead_letters.queue_url,
             "RelayDeadLettersUrl": relay.inbox.dead_letters.queue_url,
             "ReporterPrefix": settings.reporter_prefix,

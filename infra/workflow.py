@@ -18,12 +18,12 @@ from infra.bus import Bus
 from infra.handler import Common, Handler
 from infra.jobs import (
     ANY_JOB,
-    BINDING,
-    ENROLLED,
     ONLY_ENROLLED,
     OWN_GROUPS,
     OWN_TAGS,
     any_of_iot,
+    binding,
+    enrolled,
     let_count_things,
     let_describe_enrolled,
     let_find_out,
@@ -190,7 +190,7 @@ class Steps(Construct):
         enroll.may(
             "iot:TagResource",
             on=[jobs],
-            when=BINDING,
+            when=binding(enroll),
             wildcard=f"{ANY_JOB}; the condition lets it tag only what it binds to a policy.",
         )
         enroll.may(
@@ -234,7 +234,7 @@ class Steps(Construct):
             "iot:DescribeJob",
             "iot:UpdateJob",
             on=[self._iot("job")],
-            when=ENROLLED,
+            when=enrolled(self.steer),
             wildcard=ONLY_ENROLLED,
         )
         let_find_out(self.steer)
@@ -245,6 +245,7 @@ class Steps(Construct):
         attend.knows(TIDEGATE_MINUTE_SECONDS=f"{self._settings.minute_seconds:g}")
         let_describe_enrolled(attend)
         let_find_out(attend)
+        let_count_things(attend)
         let_read_things(attend)
         let_update_executions(attend)
         attend.may(

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tidegate.domain.turn import Turn
 
 #: The tag that enrolls a job; its value is the policy's name. IAM lets Tidegate touch only jobs
-#: that carry it.
+#: that carry it. One of several Tidegates in an account has a tag of its own: ``Jobs.policy_tag``.
 POLICY_TAG = "tidegate:policy"
 
 #: The tag of a job that undoes an aborted release; its value is the id of the aborted job.
@@ -83,6 +83,10 @@ class Jobs(Protocol):
 
     Every method raises RetryLater when AWS still throttles or is away after bounded retries.
     """
+
+    @property
+    def policy_tag(self) -> str:
+        """The key of the tag that enrolls a job here; its value is the policy's name."""
 
     def describe(self, job_id: str) -> Job:
         """Return the job; raises NotFound."""

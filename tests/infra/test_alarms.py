@@ -152,6 +152,7 @@ def test_outputs_name_what_people_and_tools_look_for(aws: Synthesized) -> None:
         "EventsQueueUrl": "<Intake/Events/Queue>",
         "NewsTopicArn": "<Announcements/News>",
         "PolicyPrefix": "/tidegate/policies/",
+        "PolicyTag": "tidegate:policy",
         "RecordDeadLettersUrl": "<Record/Inbox/DeadLetters>",
         "RelayDeadLettersUrl": "<Relay/Inbox/DeadLetters>",
         "ReporterPrefix": "/tidegate/reporters/",

@@ -144,6 +144,7 @@ ROLES = {
     | BUS
     | FINDING_OUT
     | READING_ENROLLED
+    | COUNTING_THINGS
     | READING_THINGS
     | ACTING_FOR_DEVICES
     | each(f"{IOT}:job/*", "iot:CancelJobExecution")
@@ -249,7 +250,7 @@ CLIENTS = {
     "data": "iotjobsdata",
     "self._client": None,
     "self._control": "iot",
-    'client("iot")': None,
+    " iot": None,
 }
 CALL = re.compile(rf"({'|'.join(map(re.escape, CLIENTS))})\.(\w+)\(")
 IN_TRANSACTIONS = re.compile(r'"(Put|Update|Delete|ConditionCheck)": ?')
@@ -355,6 +356,18 @@ def test_a_job_that_is_not_enrolled_is_out_of_reach(aws: Synthesized) -> None:
     }
 
     assert conditions == {ENROLLED}
+
+
+def test_jobs_of_another_environment_are_out_of_reach(local: Synthesized) -> None:
+    """Two Tidegates in one account never steer the same job: each has a tag of its own."""
+    conditions = {
+        grant.condition
+        for of_role in grants(local).values()
+        for grant in of_role
+        if grant.action in ON_ENROLLED_JOBS_ONLY
+    }
+
+    assert conditions == {ENROLLED.replace("tidegate:policy", "tidegate:stage:policy")}
 
 
 def test_only_enroll_tags_jobs_and_only_to_bind_them(aws: Synthesized) -> None:

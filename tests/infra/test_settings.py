@@ -124,6 +124,7 @@ def test_names_are_made_of_the_environment() -> None:
     """Without an environment names are short; with one, all of them carry it."""
     plain, stage = Settings(), Settings(environment="stage")
 
+    assert (plain.policy_tag, stage.policy_tag) == ("tidegate:policy", "tidegate:stage:policy")
     assert (plain.stack_name, stage.stack_name) == ("Tidegate", "Tidegate-stage")
     assert (plain.prefix, stage.prefix) == ("tidegate", "tidegate-stage")
     assert plain.policy_prefix == "/tidegate/policies/"

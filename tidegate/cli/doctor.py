@@ -17,6 +17,7 @@ from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, complain
 from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.lab.fleet import SIZE_MAX
+from tidegate.ports import POLICY_TAG
 from tidegate.service.checkup import ASSUMED, UNPROBED, Checkup, Finding, Level, Plan, assumptions
 
 #: Rollouts that people plan at once.
@@ -88,6 +89,8 @@ def _checkup(account: Account) -> Checkup:
     from tidegate.adapters.aws.surroundings import AwsSurroundings  # noqa: PLC0415
     from tidegate.adapters.aws.variables import Variables  # noqa: PLC0415
 
+    # A stack that was deployed before has no such output.
+    tag = account.outputs.get("PolicyTag", POLICY_TAG)
     return Checkup(
         surroundings=AwsSurroundings(
             stack_name=account.stack_name,
@@ -95,8 +98,9 @@ def _checkup(account: Account) -> Checkup:
             bus_name=account.outputs["BusName"],
             job_arn=account.arn("iot", "job/any"),
             client=account.client,
+            policy_tag=tag,
         ),
-        jobs=IotJobs(account.client("iot"), Variables({})),
+        jobs=IotJobs(account.client("iot"), Variables({"TIDEGATE_POLICY_TAG": tag})),
         ledger=account.ledger,
         clock=account.clock,
     )

@@ -17,7 +17,7 @@ from tidegate.domain.jobs import JobListing
 from tidegate.domain.settings import RATE_PER_MINUTE_MAX
 from tidegate.domain.situation import REVIEW_MINUTES
 from tidegate.errors import Refused, TidegateError
-from tidegate.ports import POLICY_TAG, Clock, Jobs, Ledger, Quota, Surroundings
+from tidegate.ports import Clock, Jobs, Ledger, Quota, Surroundings
 
 #: Active jobs that are looked at, and of those without a rollout, those whose tags are read.
 JOB_PAGES_MAX = 20
@@ -270,13 +270,13 @@ class Checkup:
         for job in self._unknown(active):
             seen += 1
             tags = self.jobs.tags(job.arn)
-            if POLICY_TAG in tags and not self._has_had(job):
+            if self.jobs.policy_tag in tags and not self._has_had(job):
                 unsteered.append(job.job_id)
         if unsteered:
             yield Finding(
                 "tagged jobs",
                 Level.WARN,
-                f"tagged {POLICY_TAG} and not steered: {_named(unsteered)}",
+                f"tagged {self.jobs.policy_tag} and not steered: {_named(unsteered)}",
                 "sweep enrolls such jobs within minutes; otherwise its log and "
                 "`tidegate policy validate` say why not",
             )

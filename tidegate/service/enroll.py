@@ -22,7 +22,6 @@ from tidegate.domain.settings import JobSettings
 from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import NotFound, Refused, Superseded
 from tidegate.ports import (
-    POLICY_TAG,
     ROLLS_BACK_TAG,
     Bus,
     BusEvent,
@@ -114,10 +113,10 @@ class Enrolling:
             rollout = self._claim(enrolment, job, policy, execution_arn, overlapping)
         except Refused:
             if bound_to is None and not self._is_steered(job_id):
-                self.jobs.untag(arn, [POLICY_TAG])
+                self.jobs.untag(arn, [self.jobs.policy_tag])
             raise
         if bound_to not in (None, rollout.policy.name):
-            self.jobs.tag(arn, {POLICY_TAG: rollout.policy.name})
+            self.jobs.tag(arn, {self.jobs.policy_tag: rollout.policy.name})
         settled = self._settled(rollout, overlapping)
         if enrolment.launch is not None:
             self._turns.hand_on(execution_arn, rollout.key)
@@ -203,7 +202,7 @@ class Enrolling:
     def _exists(self, job_id: str) -> bool:
         """Whether a launch has created the job before; of others nothing but tags is read."""
         try:
-            return POLICY_TAG in self.jobs.tags(self.jobs.arn(job_id))
+            return self.jobs.policy_tag in self.jobs.tags(self.jobs.arn(job_id))
         except NotFound:
             return False
 
@@ -239,7 +238,7 @@ class Enrolling:
         Launched before, as a rollout that goes on, it has the settings of its last decision.
         """
         settings = self._steered_settings(enrolment.job_id)
-        own_tags = {POLICY_TAG: policy.name}
+        own_tags = {self.jobs.policy_tag: policy.name}
         if enrolment.rolls_back is not None:
             own_tags[ROLLS_BACK_TAG] = enrolment.rolls_back
         self.jobs.create(
@@ -271,9 +270,9 @@ class Enrolling:
             The policy that it was bound to before.
         """
         try:
-            bound_to = self.jobs.tags(arn).get(POLICY_TAG)
+            bound_to = self.jobs.tags(arn).get(self.jobs.policy_tag)
             if bound_to is None:
-                self.jobs.tag(arn, {POLICY_TAG: policy.name})
+                self.jobs.tag(arn, {self.jobs.policy_tag: policy.name})
         except NotFound as error:
             message = (
                 f"job {job_id} does not exist in this account and region: "

@@ -54,7 +54,6 @@ from tidegate.domain.rollout import (
 from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import Refused
 from tidegate.ports import (
-    POLICY_TAG,
     Bus,
     BusEvent,
     Clock,
@@ -430,7 +429,7 @@ class Signaling:
         Told of at once, it is left to the sweep: it may be a launch that is about to claim it.
         """
         try:
-            policy = self.jobs.tags(self.jobs.arn(job_id)).get(POLICY_TAG)
+            policy = self.jobs.tags(self.jobs.arn(job_id)).get(self.jobs.policy_tag)
             if policy is None:
                 return
             job = self.jobs.describe(job_id)

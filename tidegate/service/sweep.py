@@ -14,7 +14,6 @@ from tidegate.domain.jobs import JobListing
 from tidegate.domain.rollout import Active, RolloutKey
 from tidegate.errors import NotFound, Refused, TidegateError
 from tidegate.ports import (
-    POLICY_TAG,
     Bus,
     BusEvent,
     Clock,
@@ -174,7 +173,7 @@ class Sweeping:
             return False
         return enroll_by_tag(
             key,
-            Tagged(tags.get(POLICY_TAG), at),
+            Tagged(tags.get(self.jobs.policy_tag), at),
             before=before,
             ledger=self.ledger,
             workflow=self.workflow,

@@ -142,6 +142,24 @@ def test_permissions_are_simulated_for_enrolled_jobs() -> None:
     assert "aws:ResourceTag/tidegate:policy" in [each["ContextKeyName"] for each in entries]
 
 
+def test_permissions_are_simulated_for_the_tag_of_the_environment() -> None:
+    """Roles of one of several Tidegates reach no jobs but those with a tag of its own."""
+    allowed = {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+    _, told = around(
+        get_function_configuration={"Role": "arn:role"}, simulate_principal_policy=allowed
+    )
+    tag = "tidegate:staging:policy"
+    seen = AwsSurroundings("Tidegate", "/", "tidegate", JOB_ARN, told, policy_tag=tag)
+
+    assert seen.denied("steer", ["iot:UpdateJob"]) == {}
+    *conditions, keys = told.asked[-1][1]["ContextEntries"]
+    assert {each["ContextKeyName"] for each in conditions} == {
+        f"aws:ResourceTag/{tag}",
+        f"aws:RequestTag/{tag}",
+    }
+    assert keys["ContextKeyValues"] == [tag]
+
+
 def test_what_aws_denies_to_look_at_is_refused() -> None:
     """A caller with few rights gets an error that a checkup can tell of."""
     seen, _ = around(get_parameters_by_path=refusal("AccessDeniedException"))

@@ -149,7 +149,9 @@ def test_a_variable_is_read_by_its_meaning(variable: str) -> None:
 
 
 def test_some_variables_have_defaults() -> None:
-    """Outside of China and of tests, neither partition nor minute need be said."""
+    """Outside of China and of tests, neither partition nor minute need be said, nor a lone tag."""
+    assert Variables({}).policy_tag == "tidegate:policy"
+    assert Variables({"TIDEGATE_POLICY_TAG": "tidegate:x:policy"}).policy_tag == "tidegate:x:policy"
     assert Variables({}).partition == "aws"
     assert Variables({"TIDEGATE_PARTITION": "aws-cn"}).partition == "aws-cn"
     assert Variables({}).minute_seconds == 60

@@ -161,6 +161,16 @@ def test_enrolling_tags_and_changes_nothing_else(stage: Stage) -> None:
     assert (rollout.generation, rollout.policy.name) == (1, "firmware")
 
 
+def test_each_environment_tags_with_a_tag_of_its_own(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another's tag, the job would be another Tidegate's to steer as well."""
+    monkeypatch.setattr(stage.jobs, "policy_tag", "tidegate:staging:policy")
+    stage.enroll()
+
+    assert stage.tags == {"tidegate:staging:policy": "firmware"}
+
+
 def test_a_launched_job_is_slow_and_fenced_from_its_creation(stage: Stage) -> None:
     """No minute runs at AWS's default rate."""
     stage.jobs.delete(JOB)

@@ -113,6 +113,17 @@ def test_a_tagged_job_is_enrolled_once(watch: Watch) -> None:
     assert (given["jobId"], given["policy"]) == ("new", "firmware")
 
 
+def test_a_job_that_another_environment_is_to_steer_is_left_to_it(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several Tidegates in an account each heeds a tag of its own, and no other."""
+    monkeypatch.setattr(watch.stage.jobs, "policy_tag", "tidegate:staging:policy")
+    watch.stage.jobs.add("theirs", tags={POLICY_TAG: "firmware"})
+    watch.stage.jobs.add("ours", tags={"tidegate:staging:policy": "firmware"})
+
+    assert watch.sweep().found == ("ours",)
+
+
 def test_the_longest_of_ids_leaves_room_for_its_name(watch: Watch) -> None:
     """Step Functions takes 80 characters."""
     watch.stage.jobs.add("n" * 64, tags={POLICY_TAG: "firmware"})

@@ -33,7 +33,7 @@ from tidegate.domain.jobs import (
 )
 from tidegate.domain.settings import JobSettings
 from tidegate.errors import Refused, RetryLater, TidegateError
-from tidegate.ports import POLICY_TAG, ExecutionPage
+from tidegate.ports import ExecutionPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,6 +72,11 @@ class IotJobs:
         """Bind the client to the names that ARNs are made of."""
         self._client = client
         self._names = names
+
+    @property
+    def policy_tag(self) -> str:
+        """The key of the tag that enrolls a job with this Tidegate."""
+        return self._names.policy_tag
 
     def describe(self, job_id: str) -> Job:
         """Return the job; raises NotFound."""
@@ -118,7 +123,7 @@ class IotJobs:
                 yield
         except Denied as error:
             next(self.executions(job_id), None)  # raises NotFound
-            if POLICY_TAG in self.tags(self.arn(job_id)):
+            if self.policy_tag in self.tags(self.arn(job_id)):
                 hint = (
                     f"{error} (the job is tagged: either IAM does not see a new tag yet, or the "
                     "function lacks a permission; the role of a presigned URL must be among the "
@@ -126,8 +131,8 @@ class IotJobs:
                 )
                 raise denied(hint) from error
             message = (
-                f"job {job_id} does not carry the tag {POLICY_TAG} any more, without which IAM "
-                "lets Tidegate neither read nor change it: put the tag back, or look after the "
+                f"job {job_id} does not carry the tag {self.policy_tag} any more, without which "
+                "IAM lets Tidegate neither read nor change it: put the tag back, or look after the "
                 "job yourself; its rate and abort criteria stand as they are"
             )
             raise Refused(message) from error

@@ -9,7 +9,7 @@ from tidegate.adapters.aws.dead_letters import DEPTH, queue_name
 from tidegate.adapters.aws.errors import translated
 from tidegate.adapters.aws.jobs import EVENT_TYPES
 from tidegate.errors import NotFound
-from tidegate.ports import Queue
+from tidegate.ports import POLICY_TAG, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,20 +25,6 @@ _IOT_RULE, _BUS_RULE = "AWS::IoT::TopicRule", "AWS::Events::Rule"
 #: Where Service Quotas has those of AWS IoT Jobs.
 _QUOTA_SERVICES = ("iotdevicemanagement", "iotcore")
 
-#: What IAM's simulation is asked about: jobs that carry the tag, whatever their names.
-_ENROLLED = [
-    {
-        "ContextKeyName": f"aws:{where}/tidegate:policy",
-        "ContextKeyValues": ["any"],
-        "ContextKeyType": "string",
-    }
-    for where in ("ResourceTag", "RequestTag")
-]
-_TAG_KEYS = {
-    "ContextKeyName": "aws:TagKeys",
-    "ContextKeyValues": ["tidegate:policy"],
-    "ContextKeyType": "stringList",
-}
 _ALLOWED, _DENIED = "allowed", "explicitDeny"
 
 #: Actions that IAM grants on everything or on nothing.
@@ -60,6 +46,8 @@ class AwsSurroundings:
         bus_name: str,
         job_arn: str,
         client: Callable[[str], Any],
+        *,
+        policy_tag: str = POLICY_TAG,
     ) -> None:
         """
         Bind a stack to the clients of whoever looks at it.
@@ -70,12 +58,14 @@ class AwsSurroundings:
             bus_name: Of the stack's bus.
             job_arn: Of any job in the account, for simulated permissions.
             client: The caller's client for a service.
+            policy_tag: The key of the tag that enrolls jobs.
         """
         self._stack_name = stack_name
         self._policy_prefix = policy_prefix
         self._bus_name = bus_name
         self._job_arn = job_arn
         self._client = client
+        self._policy_tag = policy_tag
 
     def events_enabled(self) -> Mapping[str, bool]:
         """Return which of JOB and JOB_EXECUTION events the account publishes."""
@@ -158,7 +148,7 @@ class AwsSurroundings:
                 PolicySourceArn=role,
                 ActionNames=[action],
                 ResourceArns=["*" if action in _ON_EVERYTHING else self._job_arn],
-                ContextEntries=[*_ENROLLED, _TAG_KEYS],
+                ContextEntries=_tagged(self._policy_tag),
             )["EvaluationResults"]
         return str(told["EvalDecision"])
 
@@ -194,3 +184,21 @@ class AwsSurroundings:
             if not page.get("NextToken"):
                 return
             request["NextToken"] = page["NextToken"]
+
+
+def _tagged(policy_tag: str) -> list[Any]:
+    """Return what IAM's simulation is asked about: jobs with the tag, whatever their names."""
+    tagged = [
+        {
+            "ContextKeyName": f"aws:{where}/{policy_tag}",
+            "ContextKeyValues": ["any"],
+            "ContextKeyType": "string",
+        }
+        for where in ("ResourceTag", "RequestTag")
+    ]
+    keys = {
+        "ContextKeyName": "aws:TagKeys",
+        "ContextKeyValues": [policy_tag],
+        "ContextKeyType": "stringList",
+    }
+    return [*tagged, keys]

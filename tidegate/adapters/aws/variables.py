@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidegate.errors import Refused
+from tidegate.ports import POLICY_TAG
 
 DEFAULT_MINUTE_SECONDS = 60.0
 DEFAULT_PARTITION = "aws"
@@ -38,6 +39,11 @@ class Variables:
     def partition(self) -> str:
         """The first part of ARNs after ``arn``."""
         return self.given.get("TIDEGATE_PARTITION") or DEFAULT_PARTITION
+
+    @property
+    def policy_tag(self) -> str:
+        """The key of the tag that enrolls jobs."""
+        return self.given.get("TIDEGATE_POLICY_TAG") or POLICY_TAG
 
     @property
     def ledger_table(self) -> str:

@@ -33,7 +33,7 @@ from tidegate.domain.jobs import (
 )
 from tidegate.domain.settings import JobSettings, refusals
 from tidegate.errors import NotFound, Refused
-from tidegate.ports import Clock, ExecutionPage
+from tidegate.ports import POLICY_TAG, Clock, ExecutionPage
 
 #: As many rows as ListJobs and ListJobExecutionsForJob give at once.
 PAGE_SIZE = 250
@@ -79,7 +79,10 @@ class MemoryJobs:
         documents: Job documents by id of job.
         events: Which kinds of events the account publishes.
         faults: Which calls fail next.
+        policy_tag: The key of the tag that enrolls a job.
     """
+
+    policy_tag = POLICY_TAG
 
     def __init__(
         self,
