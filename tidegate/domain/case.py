@@ -35,6 +35,8 @@ TIMEOUT_MINUTES = 1440.0
 UNATTENDED_BUDGETS = 100
 #: Minutes between two passes over single devices, at least.
 ATTEND_MINUTES = 2.0
+#: Between two looks at which things a CONTINUOUS job has: large thing groups take long to list.
+COMPARE_MINUTES = 15.0
 _NEXT_TO_NOTHING = 1e-12
 
 
@@ -116,7 +118,16 @@ def needs_attending(case: Case) -> bool:
         situation.unsettled
         or (knows_stuck and job.counts.in_progress > 0)
         or (bool(memory.quarantined) and job.counts.queued > 0)
+        or needs_comparing(case)
     )
+
+
+def needs_comparing(case: Case) -> bool:
+    """Whether other things may have joined the job's targets since they were looked at last."""
+    job, before = case.situation.job, case.situation.course.compared_at
+    if job is None or not job.is_continuous:
+        return False
+    return before is None or case.now >= before + COMPARE_MINUTES * case.situation.minute_seconds
 
 
 def unfinished(case: Case) -> int:

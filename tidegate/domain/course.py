@@ -111,6 +111,7 @@ class Course:
         share_reached_at: When as many devices had an outcome as the policy asks for.
         is_guarding: The initial rollout of a CONTINUOUS job is done; late joiners are guarded.
         attended_at: When devices were last looked at one by one.
+        compared_at: When it was last looked whether other rollouts have some of the same things.
         timeout_minutes: The in-progress time-out that Tidegate took from the devices' delays.
     """
 
@@ -127,6 +128,7 @@ class Course:
     share_reached_at: float | None = None
     is_guarding: bool = False
     attended_at: float | None = None
+    compared_at: float | None = None
     timeout_minutes: int | None = None
 
     @property
@@ -181,5 +183,6 @@ class Course:
             share_reached_at=document["share_reached_at"],
             is_guarding=document["is_guarding"],
             attended_at=document["attended_at"],
+            compared_at=document["compared_at"],
             timeout_minutes=document["timeout_minutes"],
         )

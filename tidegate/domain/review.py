@@ -19,6 +19,7 @@ from tidegate.domain.case import (
     finished,
     guarded,
     needs_attending,
+    needs_comparing,
     reachable,
     timeout_suggested,
     unfinished,
@@ -154,7 +155,8 @@ def _attending(case: Case, decision: Decision) -> Decision:
     goes_on = decision.verdict in (Verdict.PROCEED, Verdict.HOLD, Verdict.GATE)
     if not goes_on or not needs_attending(case):
         return decision
-    course = replace(decision.course, attended_at=case.now)
+    compared_at = case.now if needs_comparing(case) else decision.course.compared_at
+    course = replace(decision.course, attended_at=case.now, compared_at=compared_at)
     return replace(decision, attends=True, course=course)
 
 

@@ -20,6 +20,7 @@ from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, Clock, Executions, Jobs, Ledger, Presences, Things
 from tidegate.service.join import Joining
 from tidegate.service.observe import described
+from tidegate.service.overlap import tell_late_overlaps
 from tidegate.service.quarantine import Quarantine
 from tidegate.service.reap import Reaping
 from tidegate.service.soak import Vouching
@@ -113,8 +114,14 @@ class Attending:
         if job.status is not JobStatus.IN_PROGRESS or rollout.aborting:
             # Nothing but CancelJob follows an abort.
             return
-        if rollout.policy.authority.only_observes:
-            return
+        if not rollout.policy.authority.only_observes:
+            yield from self._acting(rollout, job)
+        course = rollout.course
+        if course.compared_at is not None and course.compared_at == course.attended_at:
+            yield "overlap", partial(self._compare, rollout, job)
+
+    def _acting(self, rollout: Rollout, job: Job) -> Iterator[tuple[str, _Chore]]:
+        """Yield the chores that change executions."""
         reaping = Reaping(
             jobs=self.jobs,
             executions=self.executions,
@@ -136,6 +143,13 @@ class Attending:
         # In an outage devices are silent for want of a network; the first chore may have seen one.
         if self.ledger.rollout(rollout.key).connected.outage is None:
             yield "stuck", partial(reaping.reap, rollout, job)
+
+    def _compare(self, rollout: Rollout, job: Job) -> Mapping[str, int]:
+        """Tell people of rollouts that have some of the same things by now; that is no device's."""
+        tell_late_overlaps(
+            rollout, job, jobs=self.jobs, ledger=self.ledger, bus=self.bus, at=self.clock.now()
+        )
+        return {}
 
     @property
     def _joining(self) -> Joining:

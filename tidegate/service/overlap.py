@@ -4,6 +4,9 @@ Overlap: which rollouts that go on have some of a job's things.
 Two jobs have things in common if they have a target in common, or if their targets hold the same
 thing. Listing things takes time in large fleets, so how much is listed has a limit; beyond, only
 targets are compared, and the result says of which jobs that is true.
+
+What a job shares with others is found as it is enrolled. Things may join the targets of a
+CONTINUOUS job later: it is compared again now and then while it goes on.
 """
 
 from dataclasses import dataclass, field
@@ -13,8 +16,9 @@ from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.policy import Overlap
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.errors import NotFound, Refused, RetryLater
-from tidegate.ports import BusEvent, Jobs, Ledger
+from tidegate.ports import Bus, BusEvent, Jobs, Ledger
 from tidegate.service.observe import described
+from tidegate.service.telling import tell_once
 
 #: Other rollouts that a job is compared with; each takes a DescribeJob.
 OTHERS_MAX = 50
@@ -173,6 +177,74 @@ def overlap_warnings(rollout: Rollout, overlaps: Overlaps, at: float) -> list[Bu
         remedy = "If their releases must not meet on a device, look at their targets yourself."
         warnings.append(needs_attention(job_id, problem, remedy, at, key=rollout.key))
     return warnings
+
+
+def tell_late_overlaps(
+    rollout: Rollout, job: Job, *, jobs: Jobs, ledger: Ledger, bus: Bus, at: float
+) -> None:
+    """
+    Tell people, once of each pair, which rollouts have come to have some of a rollout's things.
+
+    Both are under way, so that neither can wait any more. The policy of the one that was enrolled
+    later says whether people want to know.
+
+    Args:
+        rollout: Things may have joined its targets.
+        job: Its job.
+        jobs: Whose targets are compared.
+        ledger: Where the others are, and what was told.
+        bus: Told.
+        at: Epoch seconds.
+
+    Raises:
+        RetryLater: AWS or the ledger throttles, or the bus does not take it: it is news still.
+    """
+    ids = {each.key.job_id for each in ledger.active()} - {job.job_id}
+    news = {
+        other.key: other
+        for other in ledger.current(ids).values()
+        if _may_be_news(rollout, other) and not ledger.is_alerted(_pair(rollout.key, other.key))
+    }
+    ignored = frozenset(ids - {key.job_id for key in news})
+    for key in Overlapping(jobs, ledger, job.job_id, job.targets, ignored).find().found:
+        if key in news:
+            first, second = _in_order(rollout, news[key])
+            event = _late_overlap(first.key, second.key, at)
+            tell_once(_pair(first.key, second.key), event, ledger=ledger, bus=bus, at=at)
+
+
+def _may_be_news(rollout: Rollout, other: Rollout) -> bool:
+    """Whether people may want to hear that two rollouts have things in common, and have not."""
+    if rollout.key in other.overlaps or other.key in rollout.overlaps:
+        return False
+    # A rollback and what it undoes have all things in common.
+    if rollout.key.job_id == other.rolls_back or other.key.job_id == rollout.rolls_back:
+        return False
+    _, second = _in_order(rollout, other)
+    return second.policy.overlap is not Overlap.GO
+
+
+def _in_order(rollout: Rollout, other: Rollout) -> tuple[Rollout, Rollout]:
+    """Return the one that was enrolled first, and then the other one."""
+    pair = sorted((rollout, other), key=lambda each: (each.enrolled_at, each.key))
+    return pair[0], pair[1]
+
+
+def _pair(*keys: RolloutKey) -> str:
+    """Return the name under which it is remembered that people know of a pair."""
+    return " ".join(["overlap", *(f"{key.job_id}#{key.created_at}" for key in sorted(keys))])
+
+
+def _late_overlap(first: RolloutKey, second: RolloutKey, at: float) -> BusEvent:
+    problem = (
+        f"job {second.job_id} has some of the same things as job {first.job_id} by now: things "
+        "joined the targets of a CONTINUOUS job while both were under way"
+    )
+    remedy = (
+        "If their releases must not meet on a device, hold or abort one of them: what is under way "
+        "does not wait any more, even if its policy's overlap is wait."
+    )
+    return needs_attention(second.job_id, problem, remedy, at, key=second)
 
 
 def _shortened(job_ids: tuple[str, ...]) -> str:

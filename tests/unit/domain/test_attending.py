@@ -74,6 +74,19 @@ def test_cohorts_set_apart_are_kept_out_while_executions_are_queued() -> None:
     assert not attends(replace(none_queued, memory=apart.memory))
 
 
+def test_a_job_that_things_may_join_is_compared_with_others_now_and_then() -> None:
+    """Every quarter of an hour, and with none of the looks between; a SNAPSHOT job never is."""
+    joined = with_job(GOING, is_continuous=True)
+    due = replace(joined, unsettled=True)
+    first = review(POLICY, joined, NOW)
+    between = review(POLICY, next_situation(first, due), NOW + 200)
+    later = review(POLICY, next_situation(between, joined), NOW + 900)
+
+    assert not attends(next_situation(first, joined), now=NOW + 899)
+    assert [each.attends for each in (first, between, later)] == [True] * 3
+    assert [each.course.compared_at for each in (first, between, later)] == [NOW, NOW, NOW + 900]
+
+
 def test_devices_are_looked_at_under_holds_and_at_gates() -> None:
     """Others wait for them all the same."""
     due = replace(GOING, unsettled=True)

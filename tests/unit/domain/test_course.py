@@ -43,6 +43,7 @@ COURSE = Course(
     share_reached_at=NOW - 5,
     is_guarding=True,
     attended_at=NOW - 90.5,
+    compared_at=NOW - 600,
     timeout_minutes=35,
 )
 
