@@ -112,6 +112,24 @@ def test_other_devices_are_no_overlap(make_world: MakeWorld) -> None:
     assert world.rollout_of("mixed").ending is Ending.COMPLETED
 
 
+@pytest.mark.parametrize("overlap", ["wait", "warn"])
+def test_things_that_join_later_are_told_of_once(make_world: MakeWorld, overlap: str) -> None:
+    """Found within a quarter of an hour; both are under way, and neither is held for it."""
+    world = make_world(things=100, policy=overlapping(overlap))
+    world.launch(targetSelection="CONTINUOUS")
+    world.jobs.groups["gateways"] = {f"gateway-{number}" for number in range(600)}
+    world.launch(NEXT, targets=[FLEET.replace("fleet", "gateways")], targetSelection="CONTINUOUS")
+    world.run(5)
+    assert world.problems(NEXT) == []
+    world.jobs.groups["fleet"].add("gateway-1")
+    world.run(40)
+
+    (problem,) = world.problems(NEXT)
+    assert f"same things as job {JOB}" in problem
+    assert world.problems(JOB) == []
+    assert all(not each.holds for each in world.decisions_of(NEXT))
+
+
 def test_an_abort_lets_the_next_in(make_world: MakeWorld) -> None:
     """Stopped for good, a rollout is in nobody's way any more."""
     world = under_way(make_world, "wait", things=600)
