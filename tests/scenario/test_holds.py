@@ -9,9 +9,9 @@ from tests.scenario.devices import fleet
 from tests.scenario.people import ACCOUNT, JOB, REGION
 from tests.scenario.world import POLICY, World
 from tidegate.domain.decision import Verdict
-from tidegate.domain.reasons import ReasonCode
+from tidegate.domain.rollout import HoldKind
 from tidegate.domain.standing import AlarmState, CalendarReading
-from tidegate.errors import RetryLater
+from tidegate.errors import Refused, RetryLater
 
 MakeWorld = Callable[..., World]
 
@@ -180,7 +180,7 @@ def test_an_alarm_that_nobody_asked_about_wakes_nobody(make_world: MakeWorld) ->
 
 
 def test_evidence_that_cannot_be_read_holds(make_world: MakeWorld) -> None:
-    """While AWS throttles the list of executions, what devices report is stale: not going on."""
+    """While AWS throttles the list of executions, what devices report is stale: a hold like any."""
     world = make_world(things=600, devices=fleet(minutes=4.0))
     world.launch()
     world.run_until(lambda: bool(world.jobs.updates()) and world.rate > 20)
@@ -189,10 +189,30 @@ def test_evidence_that_cannot_be_read_holds(make_world: MakeWorld) -> None:
 
     last = world.decisions[-1]
     assert last.verdict is Verdict.HOLD
-    assert last.reasons[0].code is ReasonCode.EVIDENCE_STALE
+    assert [(each.kind, each.by) for each in last.holds] == [(HoldKind.EVIDENCE, "outcomes")]
+    assert "not readable: Rate exceeded" in last.summary
     assert world.rate == 1
     world.run_to_the_end()
     assert world.end_states == ["RolloutCompleted"]
+    assert world.problems() == []
+    (resumed,) = world.announced("Rollout Resumed")
+    assert [each["kind"] for each in resumed["lifted"]] == ["evidence"]
+
+
+def test_evidence_that_stays_unreadable_is_told(make_world: MakeWorld) -> None:
+    """Where AWS refuses the list, the rollout holds under one workflow, and people hear of it."""
+    world = make_world(things=600, devices=fleet(minutes=4.0))
+    world.launch()
+    world.run(8)
+    world.jobs.faults.before("executions", *[Refused("AccessDenied")] * 1000)
+    world.run(14)
+    assert world.rate == 1
+    assert world.problems() == []
+    world.run(46)
+
+    (problem,) = world.problems()
+    assert "not readable: AccessDenied" in problem
+    assert world.end_states == [None]
 
 
 def test_a_hold_does_not_blind_the_rollout_to_bad_news(make_world: MakeWorld) -> None:

@@ -51,8 +51,6 @@ def why_wait(case: Case) -> tuple[Reason, ...]:
     """Return every reason not to go on now."""
     situation = case.situation
     waits = [on_hold(each) for each in case.holds]
-    if situation.readiness is Readiness.STALE:
-        waits.append(reason(ReasonCode.EVIDENCE_STALE))
     if situation.readiness is Readiness.INCOMPLETE:
         described = situation.job.counts.reported if situation.job else 0
         recorded = situation.counts.of(*REPORTED)

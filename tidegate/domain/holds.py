@@ -1,4 +1,4 @@
-"""Holds: every reason not to go on now that lies outside what devices report."""
+"""Holds: every reason not to go on now that is not in what devices report."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from tidegate.domain.course import Course
 from tidegate.domain.policy import Freeze, Overlap, Policy
 from tidegate.domain.rollout import Hold, HoldKind
-from tidegate.domain.situation import Situation
+from tidegate.domain.situation import Readiness, Situation
 from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading, Standing
 
 #: Characters of an alarm's own reason that are repeated.
@@ -28,6 +28,7 @@ def holds_in_force(
         *_by_what_is_unreadable(policy.freeze, standing),
         *_by_others(policy, situation),
         *_by_outage(standing),
+        *_by_stale_evidence(situation),
     ]
     timed = [_timed(each, since, now) for each in found]
     kept = {_name(each): each.since for each in timed}
@@ -110,3 +111,9 @@ def _by_others(policy: Policy, situation: Situation) -> Iterator[Hold]:
 def _by_outage(standing: Standing) -> Iterator[Hold]:
     if standing.outage is not None:
         yield Hold(HoldKind.OUTAGE, "connectivity", standing.outage[:_REASON_LENGTH_MAX], 0.0)
+
+
+def _by_stale_evidence(situation: Situation) -> Iterator[Hold]:
+    if situation.readiness is Readiness.STALE:
+        reason = f"not readable: {situation.unreadable}"[:_REASON_LENGTH_MAX]
+        yield Hold(HoldKind.EVIDENCE, "outcomes", reason, 0.0)

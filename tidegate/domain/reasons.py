@@ -27,7 +27,6 @@ class ReasonCode(StrEnum):
     HELD = "HELD"
     HOLD_LEAKS = "HOLD_LEAKS"
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
-    EVIDENCE_STALE = "EVIDENCE_STALE"
     EVENTS_OFF = "EVENTS_OFF"
     SETTINGS_DRIFTED = "SETTINGS_DRIFTED"
     GATE_REACHED = "GATE_REACHED"
@@ -103,7 +102,6 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.EVIDENCE_INCOMPLETE: (
         "the ledger knows {recorded} outcomes of the {described} that AWS counts: not going on"
     ),
-    ReasonCode.EVIDENCE_STALE: "what devices reported could not be read now: not going on",
     ReasonCode.SETTINGS_DRIFTED: (
         "somebody else changed the job's {members}; what the evidence allows is put back"
     ),

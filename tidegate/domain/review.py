@@ -65,7 +65,7 @@ from tidegate.domain.policy import (
     devices_of_share,
 )
 from tidegate.domain.reasons import Reason, ReasonCode, reason
-from tidegate.domain.rollout import Ending, Tripwires
+from tidegate.domain.rollout import Ending, HoldKind, Tripwires
 from tidegate.domain.settings import (
     JobSettings,
     RetryCriterion,
@@ -90,6 +90,8 @@ GUARD_REVIEW_MINUTES = 15.0
 #: until the first settings are in, AWS goes at the job's own rate.
 SCHEDULED_REVIEW_MINUTES = 30.0
 START_REVIEW_MINUTES = 0.1
+#: What devices report may be unreadable for so long before people hear of it.
+STALE_MINUTES = 15.0
 #: Soaks that devices are waited for once AWS is done with the job.
 SOAKS_MAX = 4
 
@@ -100,6 +102,11 @@ EVENTS_REMEDY = (
 SUSPECT_REMEDY = (
     "Look at what these devices have in common. To go on with them, release the cohort; else "
     "adjust the policy or abort the rollout."
+)
+STALE_REMEDY = (
+    "Nothing goes on until it can be read. Where AWS throttles, look at the account's quota for "
+    "ListJobExecutionsForJob; where it refuses, at what the Lambda review may do. The rollout can "
+    "be aborted meanwhile."
 )
 TOO_LATE_REMEDY = (
     "AWS had finished the job before this showed. Look at the devices; to undo the release, launch "
@@ -565,6 +572,10 @@ def _attention(case: Case) -> Attention | None:
     undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]
     if undecided:
         return Attention("suspect", on_suspect(undecided[0]).text, SUSPECT_REMEDY)
+    stale_from = case.now - case.seconds(STALE_MINUTES)
+    for hold in case.holds:
+        if hold.kind is HoldKind.EVIDENCE and hold.since <= stale_from:
+            return Attention("stale evidence", on_hold(hold).text, STALE_REMEDY)
     if not case.situation.events_enabled:
         return Attention("events", reason(ReasonCode.EVENTS_OFF).text, EVENTS_REMEDY)
     drift = on_drift(case)

@@ -52,6 +52,8 @@ class HoldKind(StrEnum):
     OVERLAP = "overlap"
     #: All rollouts of the account together have harmed as many devices as they may.
     ACCOUNT = "account"
+    #: What devices reported cannot be read.
+    EVIDENCE = "evidence"
     #: Many more things have gone than took the release: nobody can tell what it does.
     OUTAGE = "outage"
 

@@ -42,6 +42,7 @@ class Situation:
         job: DescribeJob's answer; None if the job does not exist any more.
         counts: Things per start bucket and status.
         readiness: Of the counts.
+        unreadable: Why what devices reported could not be read; empty if it could.
         events_enabled: Whether the account publishes job-execution events.
         revision: Of the decision to be made.
         signals: Requests taken into account: the rollout's count when it was read.
@@ -80,6 +81,7 @@ class Situation:
     signals: int
     budget: float
     readiness: Readiness = Readiness.COMPLETE
+    unreadable: str = ""
     events_enabled: bool = True
     fleet_size: int | None = None
     upper_bound: float = 1.0

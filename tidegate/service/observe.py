@@ -41,12 +41,14 @@ class Observation:
     know whether events are published at all has reason to look.
 
     Attributes:
+        unreadable: Why what devices reported could not be read; empty if it could.
         minutes_taken: How many executions took how many whole minutes, of all that were read.
         counted: Devices as the ledger has them now, with what was read folded in.
     """
 
     readiness: Readiness
     events_missing: bool = False
+    unreadable: str = ""
     minutes_taken: Sequence[int] = field(default=(), compare=False)
     counted: Counted = field(default_factory=Counted, compare=False)
 

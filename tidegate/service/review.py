@@ -13,7 +13,7 @@ from tidegate.domain.review import review as decide
 from tidegate.domain.rollout import HoldKind, Lift, Rollout, RolloutKey
 from tidegate.domain.settings import JobSettings
 from tidegate.domain.situation import Readiness, Situation
-from tidegate.errors import RetryLater
+from tidegate.errors import Refused, RetryLater
 from tidegate.ports import Bus, Clock, Jobs, Ledger
 from tidegate.service.observe import Observation, described, observe
 from tidegate.service.seen import seen_of
@@ -109,6 +109,7 @@ class Reviewing:
             signals=rollout.signals,
             budget=rollout.policy.harm.budget(rollout.fleet_size),
             readiness=observation.readiness,
+            unreadable=observation.unreadable,
             events_enabled=self._events_enabled(observation, last),
             fleet_size=rollout.fleet_size,
             upper_bound=rollout.upper_bound,
@@ -179,9 +180,10 @@ class Reviewing:
                 ledger=self.ledger,
                 minute_seconds=self.minute_seconds,
             )
-        except RetryLater:
+        except (Refused, RetryLater) as error:
             # What devices report is not known now: a decision to hold is better than none.
-            return Observation(Readiness.STALE, counted=self.ledger.counted(key))
+            counted = self.ledger.counted(key)
+            return Observation(Readiness.STALE, unreadable=str(error), counted=counted)
 
     def _raise_attention(self, rollout: Rollout, decision: Decision, last: _Last) -> None:
         """Tell people when something to look at appears, not at every review after it."""

@@ -19,8 +19,9 @@ from tidegate.domain.holds import holds_in_force
 from tidegate.domain.jobs import JobStatus
 from tidegate.domain.policy import Freeze, Overlap, Policy
 from tidegate.domain.reasons import ReasonCode
-from tidegate.domain.review import review
+from tidegate.domain.review import STALE_MINUTES, review
 from tidegate.domain.rollout import Hold, HoldKind
+from tidegate.domain.situation import Readiness
 from tidegate.domain.standing import AlarmReading, AlarmState, CalendarReading, Standing
 
 POLICY_FREEZING = replace(
@@ -184,6 +185,23 @@ def test_an_outage_holds_until_it_is_over() -> None:
     assert (hold.kind, hold.by, hold.since) == (HoldKind.OUTAGE, "connectivity", NOW)
     assert hold.reason == "600 things of the account are gone"
     assert held(ALL_WELL) == ()
+
+
+def test_stale_evidence_holds_and_is_told_once_it_lasts() -> None:
+    """A throttled minute is nobody's business; what stays unreadable is, with its cause."""
+    stale = replace(GOING, readiness=Readiness.STALE, unreadable="AccessDenied")
+    first = review(POLICY, stale, NOW)
+    soon = review(POLICY, next_situation(first, stale), NOW + STALE_MINUTES * 60 - 1)
+    late = review(POLICY, next_situation(first, stale), NOW + STALE_MINUTES * 60)
+
+    for decision in (first, soon, late):
+        (hold,) = decision.holds
+        assert (hold.kind, hold.by, hold.since) == (HoldKind.EVIDENCE, "outcomes", NOW)
+        assert decision.verdict is Verdict.HOLD
+        assert decision.settings.rate_per_minute == 1
+    assert first.attention is soon.attention is None
+    assert late.attention is not None
+    assert "AccessDenied" in late.attention.problem
 
 
 def test_holds_stack_and_are_lifted_one_by_one() -> None:
