@@ -53,6 +53,7 @@ def what_is_fenced(draw: st.DrawFn) -> Behind:
         minutes_in_flight=draw(st.sampled_from([1.0, 7.5, 60.0, 10_080.0, math.inf])),
         fleet_size=draw(st.none() | st.integers(1, 2_000_000)),
         attempts_per_thing=draw(st.integers(1, 10)),
+        apart=draw(st.just(0) | st.integers(0, exposed)),
     )
 
 
@@ -80,7 +81,8 @@ def test_it_cannot_fire_while_reviews_come_below_the_harm_that_it_is_made_for(
 ) -> None:
     """In whatever order things are executed, fewer harmed never reach the ratio."""
     stands = fence(behind, harm_statuses=harmful, tolerated_rate=rate, risk=risk)
-    line = behind.attempts_per_thing * harm_to_reject(behind.exposed_up_to, rate, risk)
+    others = harm_to_reject(behind.exposed_up_to, rate, risk)
+    line = behind.attempts_per_thing * (others + behind.apart)
     harmed = data.draw(st.integers(0, line - 1) | st.just(line - 1))
     executed = data.draw(st.integers(max(1, harmed), max(harmed, behind.exposed_up_to)))
 
@@ -99,7 +101,7 @@ def test_left_alone_it_cannot_fire_below_the_line_of_its_minimum(
     for criterion in stands.criteria:
         executed = criterion.min_executed_things
         started = math.ceil(min(executed + behind.in_flight_unattended, most))
-        line = behind.attempts_per_thing * harm_to_reject(started, rate, risk)
+        line = behind.attempts_per_thing * (harm_to_reject(started, rate, risk) + behind.apart)
         assert not fires(criterion, harmed=min(line - 1, executed), executed=executed)
 
 

@@ -13,7 +13,7 @@ from tidegate.domain.cohorts import Remedy, Tally, is_told
 from tidegate.domain.decision import Evidence
 from tidegate.domain.fence import Behind, Fence, fence, harmed_unattended
 from tidegate.domain.gates import Passage
-from tidegate.domain.jobs import HARMFUL, JobCounts
+from tidegate.domain.jobs import HARMFUL, REPORTED, ExecutionStatus, JobCounts
 from tidegate.domain.pace import (
     exposure_cap,
     rate_to_reach,
@@ -162,13 +162,16 @@ def _cap_beside_apart(case: Case) -> float:
     Return how many devices may be exposed before those of cohorts set apart spend the budget.
 
     AWS notifies them like all others, and whoever begins at once cannot be kept from it. So as
-    large a part of those that come is taken to be harmed as was so far; where they are kept from
-    it, that part shrinks, and this lets go.
+    large a part of those that come is taken to be harmed as was so far, or may be yet: failures
+    come last. Where they are kept from it, that part shrinks, and this lets go.
     """
+    situation, statuses = case.situation, case.policy.harm.statuses
     apart = {each.cohort for each in case.weighed.suspects if each.remedy is Remedy.QUARANTINE}
     share = math.fsum(_share_lost(cohorts, apart) for cohorts in case.weighed.tallies.values())
+    not_cleared = situation.apart.of(*statuses, ExecutionStatus.IN_PROGRESS)
+    share = max(share, not_cleared / max(1, case.evidence.started))
     beyond = share - case.policy.harm.acceptable_rate
-    return case.situation.budget / beyond if beyond > 0 else math.inf
+    return situation.budget / beyond if beyond > 0 else math.inf
 
 
 def _share_lost(tallies: Mapping[str, Tally], apart: Collection[str]) -> float:
@@ -249,7 +252,23 @@ def what_stands_before(case: Case, rate: int) -> Behind:
         minutes_in_flight=case.minutes_in_flight,
         fleet_size=case.situation.fleet_size,
         attempts_per_thing=case.standing.attempts_per_thing,
+        apart=_harmed_apart(case, rate),
     )
+
+
+def _harmed_apart(case: Case, rate: int) -> int:
+    """Return how many of cohorts set apart are harmed, or may be before the next settings."""
+    situation, apart = case.situation, case.situation.apart
+    # What became of those that this review sets apart is told by the next one.
+    new = sum(
+        each.started
+        for each in case.weighed.suspects
+        if each.remedy is Remedy.QUARANTINE and each.cohort not in situation.memory.quarantined
+    )
+    begun = new + apart.of(*REPORTED, ExecutionStatus.IN_PROGRESS)
+    share = min(1.0, begun / max(1, case.evidence.started))
+    coming = math.ceil(share * (max(case.standing.rate_per_minute, rate) + rate))
+    return new + apart.of(*HARMFUL, ExecutionStatus.IN_PROGRESS) + coming
 
 
 def fence_behind(policy: Policy, behind: Behind) -> Fence:

@@ -11,6 +11,11 @@ flight is bounded twice:
 * until the next review takes effect, by all that AWS may have notified by then, in any order;
 * if no review ever comes again, by what the rate in force keeps in flight under the delays seen.
 
+AWS counts the devices of cohorts set apart like all others, and they do not speak against those:
+as many more are let through as are harmed of them, or may be until the next review. The ratios aim
+where they did, so that it is the fewest executions that grow, and with them what is let through
+unattended, which bounds the rate.
+
 Both readings of "executed" are safe: counting CANCELED and REMOVED executions too only lowers the
 ratio. One case is not covered: AWS counts attempts, so devices that fail first and succeed on a
 retry add failures that no device outcome shows.
@@ -56,6 +61,7 @@ class Behind:
         minutes_in_flight: How long a device is in flight on average, at the most.
         fleet_size: Devices in all; None if unknown.
         attempts_per_thing: Executions one thing may need; AWS counts each failed attempt.
+        apart: Devices of cohorts set apart that are harmed, or may be until the next review.
     """
 
     exposed: int
@@ -67,6 +73,7 @@ class Behind:
     minutes_in_flight: float = math.inf
     fleet_size: int | None = None
     attempts_per_thing: int = 1
+    apart: int = 0
 
     @property
     def exposed_up_to(self) -> int:
@@ -220,7 +227,7 @@ class _Line:
         if started == math.inf:
             return math.inf
         harmed = harm_to_reject(math.ceil(started), self._tolerated_rate, self._risk)
-        return float(self._behind.attempts_per_thing * harmed)
+        return float(self._behind.attempts_per_thing * (harmed + self._behind.apart))
 
 
 #: In which order failure types take their targets: devices report FAILED at once, so few

@@ -32,7 +32,7 @@ from tidegate.domain.case import (
     harm_unattended,
     what_stands_before,
 )
-from tidegate.domain.cohorts import Tally
+from tidegate.domain.cohorts import Remedy, Tally
 from tidegate.domain.decision import Verdict
 from tidegate.domain.delays import Delays
 from tidegate.domain.evidence import harm_to_reject
@@ -42,6 +42,7 @@ from tidegate.domain.pace import spendable
 from tidegate.domain.policy import Policy
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import review
+from tidegate.domain.rollout import Counts
 from tidegate.domain.settings import AbortCriterion, FailureType, JobSettings, RolloutRate
 from tidegate.domain.situation import Situation
 from tidegate.domain.weigh import FENCE_SHARE, weigh
@@ -128,6 +129,22 @@ def test_what_cohorts_apart_may_still_harm_is_of_the_budget_too(old: Tally, cap:
     )
 
     assert cap_of(case_of(good)) == pytest.approx(cap)
+
+
+def test_devices_of_cohorts_apart_that_are_at_work_may_fail_too() -> None:
+    """Their failures come last, maybe with the time-out: until then none of them is cleared."""
+    good = replace(
+        CLEAN,
+        tallies={"revision": {"old": Tally(120, 1), "new": Tally(2880, 0)}},
+        memory=Memory(quarantined=("old",)),
+        can_quarantine=True,
+        upper_bound=0.001,
+    )
+    at_work = Counts({(0, FAILED): 1, (0, IN_PROGRESS): 119})
+    cleared = Counts({(0, FAILED): 1, (0, SUCCEEDED): 119})
+
+    assert cap_of(case_of(replace(good, apart=at_work))) == pytest.approx(50 / (0.04 - 0.02))
+    assert cap_of(case_of(replace(good, apart=cleared))) == math.inf
 
 
 def test_devices_nobody_knows_yet_hide_no_cohort() -> None:
@@ -249,6 +266,25 @@ def test_a_fence_stands_behind_what_is_known() -> None:
     assert behind.minutes_in_flight == case_of(situation).minutes_in_flight
     nobody = what_stands_before(case_of(replace(situation, job=None)), 60)
     assert (nobody.executed, nobody.others) == (0, 0)
+
+
+def test_a_fence_lets_through_what_is_harmed_of_cohorts_set_apart() -> None:
+    """Those harmed and at work, and their share of those that come before the next settings."""
+    whole = {SUCCEEDED: 150, FAILED: 30, IN_PROGRESS: 20}
+    situation = replace(
+        situation_of(whole, rate_per_minute=40),
+        memory=Memory(quarantined=("old",)),
+        tallies={"revision": {"old": Tally(40, 30), "new": Tally(160, 0)}},
+        apart=Counts({(0, SUCCEEDED): 5, (0, FAILED): 30, (0, IN_PROGRESS): 5}),
+        can_quarantine=True,
+    )
+
+    assert what_stands_before(case_of(situation), 10).apart == 35 + (40 + 10) * 40 // 200
+    alone = replace(situation, apart=Counts(), memory=Memory())
+    (found,) = case_of(alone).weighed.suspects
+    assert found.remedy is Remedy.QUARANTINE
+    assert what_stands_before(case_of(alone), 10).apart == 40 + (40 + 10) * 40 // 200
+    assert what_stands_before(case_of(situation_of(whole)), 10).apart == 0
 
 
 def test_a_fence_spends_its_share_of_the_risk() -> None:

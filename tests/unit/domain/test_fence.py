@@ -88,6 +88,26 @@ def test_rejections_are_cut_as_soon_as_failures() -> None:
     assert rejected.min_executed_things == failed.min_executed_things
 
 
+def test_what_is_harmed_of_cohorts_set_apart_is_let_through_on_top() -> None:
+    """AWS counts them too: the ratios stay where they were, the fewest executions grow."""
+    alone, beside = fence_of(), fence_of(replace(ON_ITS_WAY, apart=60))
+
+    for before, after in zip(alone.criteria, beside.criteria, strict=True):
+        assert after.min_executed_things > before.min_executed_things
+        assert after.threshold_percentage <= 1.1 * before.threshold_percentage
+        fires_at = after.threshold_percentage * after.min_executed_things / 100
+        assert fires_at >= 60 + harm_to_reject(ON_ITS_WAY.exposed_up_to, TOLERATED, RISK)
+
+
+def test_what_is_let_through_for_cohorts_set_apart_is_part_of_the_harm_unattended() -> None:
+    """So that the rate behind which nobody may be left is lowered for it."""
+    alone, beside = fence_of(), fence_of(replace(ON_ITS_WAY, apart=60))
+
+    assert harmed_unattended(beside, 100, 0.5, (30, 30)) > harmed_unattended(
+        alone, 100, 0.5, (30, 30)
+    )
+
+
 def test_the_lowest_ratio_is_named() -> None:
     """Charts show the criterion that finds the slightest excess."""
     behind = fence_of()
