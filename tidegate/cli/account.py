@@ -8,6 +8,7 @@ whatever AWS raises into an exit status.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 import typer
@@ -17,6 +18,17 @@ from tidegate.errors import NotFound, Refused, RetryLater
 from tidegate.ports import BusEvent, Clock, Ledger, Policies, Records
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+CreatedAt = Annotated[
+    datetime | None,
+    typer.Option(
+        "--created-at",
+        formats=["%Y-%m-%dT%H:%M:%SZ"],
+        metavar="TIME",
+        help="Of an older rollout, where the job's id was used again: created_at in `tidegate "
+        "status --json`.",
+        show_default="of the newest",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -102,6 +114,11 @@ class Account:
         """Return the ARN of something in this account and region."""
         _, partition, _, region, account_id, *_ = self.outputs["StateMachineArn"].split(":")
         return f"arn:{partition}:{service}:{region}:{account_id}:{rest}"
+
+
+def epoch_seconds(created_at: datetime | None) -> int | None:
+    """Return what ``CreatedAt`` took, which is in UTC, as rollouts are keyed."""
+    return None if created_at is None else int(created_at.replace(tzinfo=UTC).timestamp())
 
 
 #: What the CLI cannot do without.

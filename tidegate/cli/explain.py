@@ -10,6 +10,7 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
+    CreatedAt,
     JobId,
     opened,
 )
@@ -58,6 +59,7 @@ def command(
             show_default="the last",
         ),
     ] = None,
+    created_at: CreatedAt = None,
     as_json: AsJson = False,
     access: Access,
 ) -> None:
@@ -68,7 +70,7 @@ def command(
     """
     screen = Screen(as_json=as_json)
     with opened(context, access) as account:
-        glance = glance_of(account, job_id)
+        glance = glance_of(account, job_id, created_at)
         explained = _explained(account, glance, revision)
     if as_json:
         screen.document(_document(glance, explained))

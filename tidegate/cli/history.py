@@ -8,6 +8,7 @@ import typer
 from tidegate.cli.account import (
     Access,
     AsJson,
+    CreatedAt,
     JobId,
     opened,
 )
@@ -32,13 +33,14 @@ def command(
         int,
         typer.Option("--limit", min=1, max=STEPS_MAX, metavar="NUMBER", help="Newest lines only."),
     ] = STEPS_MAX,
+    created_at: CreatedAt = None,
     as_json: AsJson = False,
     access: Access,
 ) -> None:
     """Show a rollout's timeline and its changes of settings."""
     screen = Screen(as_json=as_json)
     with opened(context, access) as account:
-        glance = glance_of(account, job_id)
+        glance = glance_of(account, job_id, created_at)
         steps = account.ledger.steps(glance.rollout.key, limit=limit)
         answers = account.ledger.answers(glance.rollout.key)
     if as_json:

@@ -9,7 +9,9 @@ import typer
 
 from tidegate.cli.account import (
     Access,
+    CreatedAt,
     JobId,
+    epoch_seconds,
     opened,
 )
 from tidegate.cli.options import spread
@@ -33,17 +35,19 @@ def command(
             show_default="JOB.html; stdout for the others",
         ),
     ] = None,
+    created_at: CreatedAt = None,
     access: Access,
 ) -> None:
     """
     Write a rollout down: what was promised, and what happened.
 
-    The newest rollout of the job, whether it is over or not, with the evidence for every decision.
-    The report names no devices.
+    The newest rollout of the job, or that of --created-at, whether it is over or not, with the
+    evidence for every decision. The report names no devices.
     """
     with opened(context, access) as account:
         ledger, now = account.ledger, account.clock.now()
-        report = report_of(job_id, ledger=ledger, records=ledger, at=now)
+        created = epoch_seconds(created_at)
+        report = report_of(job_id, ledger=ledger, records=ledger, at=now, created_at=created)
     text = _written(report, form)
     if output is None and form is Format.HTML:
         output = Path(f"{job_id}.html")

@@ -1,6 +1,7 @@
 """``tidegate status``: all rollouts, a line each, or one of them in detail."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from tidegate.cli.account import (
     Access,
     Account,
     AsJson,
+    epoch_seconds,
     opened,
 )
 from tidegate.cli.documents import glance_document
@@ -17,9 +19,10 @@ from tidegate.cli.exits import STANDS, ExitStatus, Failed
 from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, stated
 from tidegate.cli.wording import budget_of, evidence_of, exposed_of, rate_of, waits_for
-from tidegate.console.view import Glance, glances
+from tidegate.console.view import Glance, found, glances
 from tidegate.console.worded import devices, share, standing, when
 from tidegate.domain.decision import Evidence
+from tidegate.errors import NotFound
 
 _COLUMNS = ("job", "state", "exposed", "harmed", "beyond acceptable", "rate", "waits for")
 
@@ -68,15 +71,17 @@ def command(
         raise typer.Exit(STANDS[glance.rollout.ending])
 
 
-def glance_of(account: Account, job_id: str) -> Glance:
-    """Return the newest rollout of a job in one line; raises Failed if it never had one."""
-    rollout = account.ledger.current([job_id]).get(job_id)
-    if rollout is None:
+def glance_of(account: Account, job_id: str, created_at: datetime | None = None) -> Glance:
+    """Return a rollout of a job, the newest if no other is named; raises Failed if it has none."""
+    try:
+        rollout = found(job_id, account.ledger, created_at=epoch_seconds(created_at))
+    except NotFound as error:
+        which = "no rollout" if created_at is None else f"no rollout of {created_at.isoformat()}Z"
         message = (
-            f"job {job_id} has no rollout in this account and region: `tidegate status` lists all, "
+            f"job {job_id} has {which} in this account and region: `tidegate status` lists all, "
             "and `tidegate enroll` begins one"
         )
-        raise Failed(message, ExitStatus.NOT_FOUND)
+        raise Failed(message, ExitStatus.NOT_FOUND) from error
     return Glance(rollout, account.ledger.last_decisions([rollout]).get(rollout.key))
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from tidegate.console import figures, pictures, worded
 from tidegate.console.promised import promised
-from tidegate.console.view import Detail, Glance
+from tidegate.console.view import ENDED_MAX, Detail, Glance
 from tidegate.documents.commands import BY_LENGTH_MAX, REASON_LENGTH_MAX
 from tidegate.domain.course import About, Question
 from tidegate.domain.decision import Decision
@@ -238,6 +238,7 @@ def _environment() -> Environment:
         "awaited": worded.awaited,
         "hold_worded": worded.hold_worded,
         "NOTHING": worded.NOTHING,
+        "ENDED_MAX": ENDED_MAX,
         "REASON_SHOWN": REASON_SHOWN,
         "LINE_SHOWN": LINE_SHOWN,
         "BY_LENGTH_MAX": BY_LENGTH_MAX,

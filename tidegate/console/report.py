@@ -92,15 +92,22 @@ class Report:
         return max(0, self.detail.glance.rollout.revision - len(self.detail.decisions))
 
 
-def report_of(job_id: str, *, ledger: Ledger, records: Records, at: float) -> Report:
+def report_of(
+    job_id: str, *, ledger: Ledger, records: Records, at: float, created_at: int | None = None
+) -> Report:
     """
-    Return the report on a job's newest rollout.
+    Return the report on a rollout of a job: the newest, unless its job's creation is given.
 
     Raises:
-        NotFound: It never had one.
+        NotFound: There is none.
     """
     seen = detail(
-        job_id, ledger=ledger, records=records, decisions_max=DECISIONS_MAX, steps_max=STEPS_MAX
+        job_id,
+        ledger=ledger,
+        records=records,
+        created_at=created_at,
+        decisions_max=DECISIONS_MAX,
+        steps_max=STEPS_MAX,
     )
     return Report(seen, at)
 

@@ -31,6 +31,7 @@ from tidegate.console.pages import (
     rollouts_parts,
     trouble_page,
 )
+from tidegate.console.view import Detail, created_of
 from tidegate.console.watching import Watching
 from tidegate.documents.commands import CommandError
 from tidegate.documents.shapes import EVENT_ID, JOB_ID
@@ -53,6 +54,9 @@ _FIELDS_MAX = 20
 
 #: Which command a page was sent from, and under which id it is on the bus.
 _TOLD, _KIND = "told", "kind"
+
+#: When the job was created that a page is of, in epoch seconds; without it, of the newest.
+_CREATED = "created"
 
 _HEADLINES = {
     HTTPStatus.NOT_FOUND: "Not found",
@@ -95,7 +99,7 @@ class Console:
         if job_id is None:
             return self._trouble(HTTPStatus.NOT_FOUND, "No such page", "A job's id is expected.")
         return self._answered(
-            lambda: rollout_page(self.watching.detail(job_id), self.viewer, self._sent(request))
+            lambda: rollout_page(self._detail(job_id, request), self.viewer, self._sent(request))
         )
 
     def rollout_live(self, request: Request) -> Response:
@@ -105,7 +109,7 @@ class Console:
             return PlainTextResponse("no job's id", HTTPStatus.NOT_FOUND)
         return _unless_known(
             request,
-            lambda: rollout_parts(self.watching.detail(job_id), self.viewer, self._sent(request)),
+            lambda: rollout_parts(self._detail(job_id, request), self.viewer, self._sent(request)),
         )
 
     async def command(self, request: Request) -> Response:
@@ -138,6 +142,11 @@ class Console:
             lambda: rollout_page(self.watching.detail(job_id), self.viewer, sent),
             HTTPStatus.UNPROCESSABLE_ENTITY,
         )
+
+    def _detail(self, job_id: str, request: Request) -> Detail:
+        """Return the rollout that the address names."""
+        created = request.query_params.get(_CREATED, "")
+        return self.watching.detail(job_id, created_at=created_of(created) if created else None)
 
     def _sent(self, request: Request) -> Sent | None:
         """Return what became of the command that the address names, if it names one."""

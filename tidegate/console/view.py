@@ -7,6 +7,7 @@ Everything comes from the ledger. A glance is a line of a table, a detail a page
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tidegate.documents.shapes import EPOCH_SECONDS, shown
 from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
@@ -121,23 +122,39 @@ def glances(records: Records) -> list[Glance]:
     active = sorted(each.key for each in records.active())[:ACTIVE_MAX]
     keys = [*active, *(key for key in records.ended(limit=ENDED_MAX) if key not in set(active))]
     rollouts = records.rollouts(keys)
-    found = [rollouts[key] for key in keys if key in rollouts]
-    last = records.last_decisions(found)
-    return [Glance(rollout, last.get(rollout.key)) for rollout in found]
+    known = [rollouts[key] for key in keys if key in rollouts]
+    last = records.last_decisions(known)
+    return [Glance(rollout, last.get(rollout.key)) for rollout in known]
 
 
-def newest(job_id: str, ledger: Ledger) -> Rollout:
+def found(job_id: str, ledger: Ledger, *, created_at: int | None = None) -> Rollout:
     """
-    Return the newest rollout of a job.
+    Return a rollout of a job.
+
+    Args:
+        job_id: The job's.
+        ledger: Where it is read.
+        created_at: When its job was created, in epoch seconds: job ids can be used again. None: the
+            newest.
 
     Raises:
-        NotFound: It never had one.
+        NotFound: There is none.
     """
+    if created_at is not None:
+        return ledger.rollout(RolloutKey(job_id, created_at))
     rollout = ledger.current([job_id]).get(job_id)
     if rollout is None:
         message = f"job {job_id} has no rollout in this account and region: check its id"
         raise NotFound(message)
     return rollout
+
+
+def created_of(written: str) -> int:
+    """Return when a job was created, in epoch seconds; raises NotFound if no job can have been."""
+    if not EPOCH_SECONDS.fullmatch(written):
+        message = f"{shown(written)} is no time at which a job was created: give epoch seconds"
+        raise NotFound(message)
+    return int(written)
 
 
 def failure_reasons(key: RolloutKey, ledger: Ledger) -> list[tuple[str, int]]:
@@ -158,23 +175,25 @@ def detail(
     *,
     ledger: Ledger,
     records: Records,
+    created_at: int | None = None,
     decisions_max: int = DECISIONS_MAX,
     steps_max: int = STEPS_MAX,
 ) -> Detail:
     """
-    Return all there is to see of the newest rollout of a job.
+    Return all there is to see of a rollout of a job.
 
     Args:
         job_id: The job's.
         ledger: Where it is read.
         records: Where its figures are.
+        created_at: When its job was created, in epoch seconds; None: the newest.
         decisions_max: Newest decisions that are read.
         steps_max: Lines of the timeline.
 
     Raises:
-        NotFound: It never had one.
+        NotFound: There is none.
     """
-    rollout = newest(job_id, ledger)
+    rollout = found(job_id, ledger, created_at=created_at)
     key = rollout.key
     entries = ledger.entries(key, limit=decisions_max)
     decisions = [each.decision for each in entries]

@@ -17,8 +17,8 @@ from tidegate.console.view import (
     Detail,
     Glance,
     failure_reasons,
+    found,
     glances,
-    newest,
     notes_of,
 )
 from tidegate.domain.points import Point, point_of
@@ -71,17 +71,17 @@ class Watching:
         """Return what became of a command; None if nothing has yet."""
         return self._records.command(event_id)
 
-    def detail(self, job_id: str) -> Detail:
+    def detail(self, job_id: str, *, created_at: int | None = None) -> Detail:
         """
-        Return the newest rollout of a job.
+        Return a rollout of a job: the newest, unless its job's creation is given (epoch seconds).
 
         The first time, its figures go back only as far as its newest decisions, so that there is
         something to see at once; from then on they are whole.
 
         Raises:
-            NotFound: It never had one.
+            NotFound: There is none.
         """
-        rollout = newest(job_id, self._ledger)
+        rollout = found(job_id, self._ledger, created_at=created_at)
         key = rollout.key
         with self._reading:
             kept = self._caught_up(rollout)
@@ -121,8 +121,8 @@ class Watching:
             kept.entries[0] = Entry(newest_one, self._ledger.applied(rollout.key, last))
         missing = rollout.revision - last
         if missing > 0:
-            found = self._ledger.entries(rollout.key, limit=min(missing, DECISIONS_MAX))
-            fresh = [each for each in found if each.decision.revision > last]
+            entries = self._ledger.entries(rollout.key, limit=min(missing, DECISIONS_MAX))
+            fresh = [each for each in entries if each.decision.revision > last]
             kept.entries = [*fresh, *kept.entries][:DECISIONS_MAX]
             kept.points += [point_of(each.decision) for each in reversed(fresh)]
             del kept.points[:-POINTS_MAX]

@@ -15,7 +15,7 @@ from typing import Any
 
 from tidegate.console import pictures
 from tidegate.console.figures import told
-from tidegate.console.view import Detail, Glance, detail, glances
+from tidegate.console.view import Detail, Glance, created_of, detail, glances
 from tidegate.console.widget_style import STYLE
 from tidegate.console.worded import (
     NOTHING,
@@ -64,6 +64,7 @@ It only reads the ledger; nothing is steered from here.
 | name | |
 | --- | --- |
 | **job** | id of an AWS IoT job: shows its newest rollout; all rollouts without it |
+| **created** | with **job**: when it was created, in epoch seconds; for an older rollout |
 | **limit** | lines of the list, 1 to 500; 50 without it |
 
 ### Example
@@ -141,8 +142,14 @@ def _body(event: Mapping[str, Any], place: Place, *, ledger: Ledger, records: Re
     if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
         message = f"the parameter job is {shown(job_id)}, which is no id of a job: correct it"
         raise Refused(message)
-    seen = detail(job_id, ledger=ledger, records=records)
+    seen = detail(job_id, ledger=ledger, records=records, created_at=_created(event))
     return _page(seen, place)
+
+
+def _created(event: Mapping[str, Any]) -> int | None:
+    """Return when the job was created whose rollout is asked for; None: the newest."""
+    given = event.get("created")
+    return None if given in (None, "") else created_of(str(given))
 
 
 def _limit(given: object) -> int:
@@ -228,7 +235,7 @@ def _summary(ranked: Sequence[Glance]) -> str:
 
 def _row(glance: Glance, place: Place) -> str:
     cells = [
-        _job_button(glance.rollout.key.job_id, place),
+        _job_button(glance, place),
         _state(glance),
         _exposed(glance),
         _budget(glance),
@@ -250,8 +257,11 @@ def _kept(cells: Sequence[str], place: Place) -> list[str]:
     return list(cells[:4] if place.is_narrow else cells)
 
 
-def _job_button(job_id: str, place: Place) -> str:
-    return _button(_cut(job_id), {"job": job_id}, place)
+def _job_button(glance: Glance, place: Place) -> str:
+    key = glance.rollout.key
+    # A job's id can be used again: of those that ended, each leads to itself.
+    created = "" if glance.rollout.ending is None else str(key.created_at)
+    return _button(_cut(key.job_id), {"job": key.job_id, "created": created}, place)
 
 
 def _button(label: str, parameters: Mapping[str, str], place: Place) -> str:

@@ -26,6 +26,9 @@ CALENDAR = re.compile(
 #: What a question is asked and answered with.
 CORRELATION_ID = re.compile(r"[a-zA-Z0-9._-]{1,80}")
 
+#: A moment of any job's, far beyond the year 9999.
+EPOCH_SECONDS = re.compile(r"[0-9]{1,12}")
+
 #: What EventBridge gives each event: a UUID.
 EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 

@@ -12,7 +12,7 @@ from tidegate.domain.course import About, Answer, Course, Question
 from tidegate.domain.decision import Decision, Verdict, Withheld
 from tidegate.domain.policy import Action, Authority
 from tidegate.domain.reasons import ReasonCode, reason
-from tidegate.domain.rollout import Ending, Rollout, Step, Tripwires
+from tidegate.domain.rollout import Ending, Rollout, RolloutKey, Step, Tripwires
 from tidegate.domain.settings import JobSettings, RolloutRate
 
 ABORT = reason(
@@ -123,6 +123,23 @@ def test_what_stopped_it_is_found_however_long_ago_it_was(desk: Desk) -> None:
     told = json.loads(desk.type_in("explain", JOB, "--json").stdout)
 
     assert told["stopped_by"]["revision"] == 3
+
+
+@pytest.mark.parametrize("command", ["explain", "history", "report"])
+def test_an_older_rollout_of_the_job_is_told_by_its_creation(desk: Desk, command: str) -> None:
+    """A job's id is used again: what `status --json` calls created_at tells which one is meant."""
+    desk.end(rollout_in(desk), Ending.ABORTED)
+    older = json.loads(desk.type_in("status", JOB, "--json").stdout)["created_at"]
+    desk.enroll(key=RolloutKey(JOB, rollout_in(desk).key.created_at + 1))
+    output = ("--format", "markdown") if command == "report" else ()
+
+    told = desk.type_in(command, JOB, *output, "--created-at", older, width=120)
+    newest = desk.type_in(command, JOB, *output, width=120)
+    unknown = desk.type_in(command, JOB, *output, "--created-at", "2001-01-01T00:00:00Z")
+
+    assert "stopped by Tidegate" in told.stdout
+    assert "stopped by Tidegate" not in newest.stdout
+    assert unknown.exit_code == 3
 
 
 def test_the_document_has_the_decision_whole(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.unit.console.rollouts import HOSTILE
 from tidegate.adapters.memory.bus import MemoryBus
 from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
+from tidegate.console.view import ENDED_MAX
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.rollout import Ending, Hold, HoldKind, Rollout, RolloutKey
@@ -227,6 +229,40 @@ def test_a_rollout_that_is_over_has_nothing_to_press(stage: Stage) -> None:
 
     assert "completed" in text
     assert "<form" not in text
+
+
+def test_an_older_rollout_of_a_job_has_a_page_of_its_own(stage: Stage) -> None:
+    """A job's id is used again: what ended stays to be seen, where the list leads to."""
+    stage.decide(stage.rollout())
+    stage.ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=NOW + 99)
+    stage.rollout(key=RolloutKey(JOB, KEY.created_at + 1))
+    older = f"{PAGE}?created={KEY.created_at}"
+
+    assert f'href="{older}"' in stage.browser.get("/").text
+    assert "stopped by Tidegate" in stage.browser.get(older).text
+    assert "stopped by Tidegate" in stage.browser.get(older.replace("?", "/live?")).text
+    assert "stopped by Tidegate" not in stage.browser.get(PAGE).text
+
+
+def test_a_list_that_ends_somewhere_says_so(stage: Stage) -> None:
+    """Whoever misses a rollout that ended long ago learns what tells of it."""
+    note = "Those that ended before are not listed"
+    assert note not in stage.browser.get("/").text
+    for number in range(ENDED_MAX):
+        key = RolloutKey(f"job-{number}", 1)
+        stage.rollout(key=key)
+        stage.ledger.conclude(key, generation=1, ending=Ending.COMPLETED, at=NOW + number)
+    stage.clock.advance(5)
+
+    assert note in stage.browser.get("/").text
+
+
+@pytest.mark.parametrize("created", ["1", "x", "-1", "9" * 5000, "٣"])
+def test_a_rollout_of_no_job_is_not_found(stage: Stage, created: str) -> None:
+    """Whatever stands in the address, it leads to a page that says so."""
+    stage.rollout()
+
+    assert stage.browser.get(f"{PAGE}?{urlencode({'created': created})}").status == 404
 
 
 def test_a_rollout_without_a_decision_has_a_page(stage: Stage) -> None:

@@ -148,7 +148,22 @@ def test_a_click_leads_to_the_rollout_and_back(ledger: MemoryLedger) -> None:
         assert (action["action"], action["display"]) == ("call", "widget")
         assert action["endpoint"] == ARN
         assert parameters is not None
-        assert json.loads(parameters[1]) == {"job": job}
+        assert json.loads(parameters[1])["job"] == job
+
+
+def test_a_click_on_an_ended_rollout_leads_to_that_one(ledger: MemoryLedger) -> None:
+    """A job's id may have been used again since."""
+    enrolled(ledger)
+    ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=NOW)
+    enrolled(ledger, key=RolloutKey(KEY.job_id, KEY.created_at + 1))
+    page = ask(ledger, context())
+    older = {"job": KEY.job_id, "created": str(KEY.created_at)}
+
+    assert json.dumps(older) in page
+    assert json.dumps({"job": KEY.job_id, "created": ""}) in page
+    assert "stopped by Tidegate" in ask(ledger, {**older, **context()})
+    assert "enrolled" in ask(ledger, {"job": KEY.job_id, **context()})
+    assert "This cannot be shown" in ask(ledger, {**older, "created": "x", **context()})
 
 
 def test_one_rollout_leads_to_where_more_is(ledger: MemoryLedger) -> None:
