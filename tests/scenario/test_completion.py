@@ -49,6 +49,9 @@ def test_complete_at_a_share_leaves_stragglers_to_finish(make_world: MakeWorld) 
     (completed,) = world.announced("Rollout Completed")
     assert completed["reasons"][0]["code"] == ReasonCode.STRAGGLERS_LEFT
     assert completed["record"]["succeeded"] == finished
+    assert world.job().settings.description == (
+        "Tidegate: rollout completed, stragglers go on without it"
+    )
     world.run(10)
     assert world.outcomes()[ExecutionStatus.SUCCEEDED] == 294
 

@@ -23,12 +23,23 @@ _LABEL_LENGTH_MAX = 400
 #: With less room than this behind the owner's own description, there is no label.
 _LABEL_LENGTH_MIN = 40
 _HOLDS_NAMED_MAX = 3
+_AT_END = "rollout completed, stragglers go on without it"
 
 
 def labelled(case: Case, verdict: Verdict, why: Reason) -> str:
     """Return the job's description with the label behind it."""
     own = case.policy.job.description or own_description(case.standing.description or "")
     return _joined(own, _label(case, verdict, why))
+
+
+def labelled_at_end(description: str | None) -> str | None:
+    """
+    Return the description of a job that goes on without Tidegate; None where no label is in it.
+
+    Where Tidegate only observed, it never wrote one, and writes none in the end.
+    """
+    own = own_description(description or "")
+    return None if own == (description or "") else _joined(own, _AT_END)
 
 
 def labelled_at_launch(policy: Policy, description: str | None = None) -> str:

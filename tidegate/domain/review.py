@@ -49,7 +49,7 @@ from tidegate.domain.fence import Behind, Fence
 from tidegate.domain.gates import instant, passage, without_gates
 from tidegate.domain.holds import holds_in_force
 from tidegate.domain.jobs import JobCounts, JobStatus
-from tidegate.domain.label import labelled, labelled_at_launch
+from tidegate.domain.label import labelled, labelled_at_end, labelled_at_launch
 from tidegate.domain.pace import (
     exposure_cap,
     native_rate,
@@ -479,7 +479,9 @@ def _complete(case: Case) -> Decision:
     endless = job is not None and job.is_continuous
     cancels = endless if left == 0 else policy.stragglers is Stragglers.CANCEL
     end = _ended(case, Ending.COMPLETED, (_stragglers_left(case),))
-    return replace(end, course=course, cancels_stragglers=cancels)
+    label = None if cancels else labelled_at_end(case.standing.description)
+    settings = JobSettings(description=label)
+    return replace(end, course=course, cancels_stragglers=cancels, settings=settings)
 
 
 def _stragglers_left(case: Case) -> Reason:

@@ -7,6 +7,7 @@ raise that lost the race is taken back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -122,7 +123,17 @@ class Steering:
             canceled = self._cancel(rollout, decision, COMPLETE_REASON_CODE)
             if canceled.outcome not in (Outcome.CANCEL_REQUESTED, Outcome.JOB_OVER):
                 return canceled
+        if decision.settings:
+            self._relabel(rollout, decision.settings)
         return self._conclude(rollout, decision)
+
+    def _relabel(self, rollout: Rollout, settings: JobSettings) -> None:
+        """Say on a job that goes on that it is steered no more, if AWS has room for that."""
+        job_id, namespace_id = rollout.key.job_id, rollout.policy.job.namespace_id
+        # No end waits for a label.
+        with suppress(Refused, RetryLater):
+            if described(self.jobs, rollout.key) is not None:
+                self.jobs.update(job_id, settings, namespace_id=namespace_id)
 
     def _conclude(self, rollout: Rollout, decision: Decision) -> Applied:
         """End the rollout, unless people asked for something that no review has seen."""

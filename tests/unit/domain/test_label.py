@@ -15,7 +15,7 @@ from tests.unit.domain.examples import (
     with_job,
 )
 from tidegate.domain.course import Course
-from tidegate.domain.label import MARK, labelled_at_launch, own_description
+from tidegate.domain.label import MARK, labelled_at_end, labelled_at_launch, own_description
 from tidegate.domain.policy import Asking, Authorities, Authority, Gate, JobDefaults, Policy
 from tidegate.domain.review import review
 from tidegate.domain.rollout import Hold, HoldKind
@@ -24,6 +24,7 @@ from tidegate.domain.situation import Situation
 
 GOING = situation_of({SUCCEEDED: 60, IN_PROGRESS: 5})
 ROLLING = "Tidegate: rolling out under policy firmware"
+AT_END = "rollout completed, stragglers go on without it"
 HOLD = Hold(HoldKind.OPERATOR, by="on-call", reason="support is short of people", since=NOW - 60)
 GATE = Gate("canary", after_devices=50, bake_minutes=30, answer=Asking())
 
@@ -90,6 +91,22 @@ def test_a_label_names_a_few_holds() -> None:
     assert label(replace(GOING, holds=holds)) == "Tidegate: held by " + "; ".join(
         f"operator desk-{number}: support is short of people" for number in (4, 3, 2)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Tidegate: all devices notified", f"Tidegate: {AT_END}"),
+        ("firmware 7 | Tidegate: all devices notified", f"firmware 7 | Tidegate: {AT_END}"),
+        ("firmware 7", None),
+        (None, None),
+    ],
+)
+def test_a_job_that_goes_on_alone_says_so_where_it_said_anything(
+    before: str | None, after: str | None
+) -> None:
+    """Else its label would wait for outcomes for ever; one that was only observed has none."""
+    assert labelled_at_end(before) == after
 
 
 # The owner's own description

@@ -281,6 +281,16 @@ def test_a_rollout_completes_at_its_share_and_leaves_stragglers() -> None:
     assert record["settingsHistory"][0]["sent"]["abortConfig"]["criteriaList"]
 
 
+def test_a_label_that_aws_does_not_take_delays_no_end() -> None:
+    """A busy AWS keeps the last words of the description, not the rollout."""
+    stage = finishing(Stragglers.LEAVE)
+    stage.jobs.faults.before("update", RetryLater("Rate exceeded"))
+    step(stage)
+
+    assert stage.rollout.ending is Ending.COMPLETED
+    assert stage.job.settings.description == "Tidegate: all devices notified, waiting for outcomes"
+
+
 def test_a_rollout_completes_at_its_share_and_cancels_stragglers() -> None:
     """The job ends with the rollout, under a reason code that says it is complete."""
     stage = finishing(Stragglers.CANCEL)
