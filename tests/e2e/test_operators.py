@@ -222,6 +222,43 @@ def test_a_rollout_waits_while_another_has_its_things(stack: DeployedStack, bus:
         assert stack.ended("shared-3").ending is Ending.COMPLETED
 
 
+def test_a_launch_that_waits_is_told_and_can_be_given_up(
+    stack: DeployedStack, bus: Overheard
+) -> None:
+    """The command to do so comes with the news; its job is never created."""
+    readable = stack.subscribe("NewsTopicArn")
+    waiting = {**POLICY, "overlap": "wait"}
+    _, arn = stack.group("queued", 4)
+    stack.job("queued-1", [arn])
+    stack.command("Enroll Job", jobId="queued-1", policy=POLICY)
+    stack.enrolled("queued-1")
+    started = stack.start(
+        jobId="queued-2", policy=waiting, launch={"targets": [arn], "document": "{}"}
+    )
+    told = one(bus, "queued-2", "Launch Waiting")
+    assert told["behind"] == ["queued-1"]
+    assert "queued-2" in {each.job_id for each in stack.ledger.turns()}
+
+    way = told["giveUp"]
+    ready = {**way["detail"], "by": "release-desk", "reason": "2.6 comes instead"}
+    stack.put(way["source"], way["detailType"], ready)
+    given_up = one(bus, "queued-2", "Launch Given Up")
+    assert (given_up["by"], given_up["reason"]) == ("release-desk", "2.6 comes instead")
+    eventually(lambda: stack.outcome(started)[0] == "FAILED", "the execution to end")
+    assert stack.states(started)[-1] == "LaunchGivenUp"
+    with pytest.raises(stack.iot.exceptions.ResourceNotFoundException):
+        stack.describe("queued-2")
+    eventually(
+        lambda: "queued-2" not in {each.job_id for each in stack.ledger.turns()},
+        "the launch to be forgotten",
+    )
+    assert stack.enrolled("queued-1").abort_request is None
+    stack.abort("queued-1")
+    texts = stack.received(readable)
+    assert any("queued-2 waits for its turn" in text for text in texts)
+    assert any("gave up the launch of job queued-2" in text for text in texts)
+
+
 # --- rolling back ---------------------------------------------------------------------------
 
 

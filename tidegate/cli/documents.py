@@ -5,10 +5,23 @@ from typing import Any
 from tidegate.cli.wording import waits_for
 from tidegate.console.plain import number
 from tidegate.console.view import Glance
-from tidegate.console.worded import stamped, standing
+from tidegate.console.worded import WAITING, stamped, standing
 from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Evidence
 from tidegate.domain.rollout import Hold, Step
+from tidegate.domain.turn import Turn
+
+
+def turn_document(turn: Turn) -> dict[str, Any]:
+    """Return a launch that waits for its turn, in the same form."""
+    return {
+        "job_id": turn.job_id,
+        "state": "waiting",
+        "state_text": WAITING.words,
+        "policy": turn.policy_name,
+        "since": stamped(turn.since),
+        "behind": list(turn.behind),
+    }
 
 
 def glance_document(glance: Glance) -> dict[str, Any]:

@@ -100,12 +100,19 @@ def abort(
     waiting: Waiting,
     access: Access,
 ) -> None:
-    """Stop a rollout for good: its job is canceled."""
+    """
+    Stop a rollout for good: its job is canceled.
+
+    A launch that waits for its turn is given up, and its job is not created.
+    """
     if not yes and sys.stdin.isatty() and not _means_it(job_id):
         message = f"nothing was asked of {job_id}: it goes on as it was"
         raise Failed(message)
     with opened(context, access) as account:
         said = f"{job_id} is to be stopped for good: its review begins now"
+        known = account.ledger.current([job_id]).get(job_id)
+        if known is None or known.ending is not None:
+            said = f"the launch of {job_id} is given up"
         ask(account, waiting, ABORT_ROLLOUT, job_id, said, by=by, reason=reason)
 
 

@@ -176,7 +176,7 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
     Wait until a launch or enrolment that was taken has become a rollout.
 
     Raises:
-        Failed: It was refused; or it is not there after so many seconds.
+        Failed: It was refused, or waits for others; or it is not there after so many seconds.
     """
     name = execution_name(command.job_id, command.event_id)
 
@@ -187,6 +187,13 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
         if (why := account.launches.failure(name)) is not None:
             message = f"{command} is refused: {why}"
             raise Failed(message)
+        for turn in account.ledger.turns():
+            if turn.is_waiting and turn.execution_arn.endswith(f":{name}"):
+                message = (
+                    f"{command} waits for its turn behind {', '.join(turn.behind)}: it begins by "
+                    f"itself when they are over; to give it up, `tidegate abort {command.job_id}`"
+                )
+                raise Failed(message, ExitStatus.TIMED_OUT)
         return None
 
     return _awaited(
@@ -194,9 +201,8 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
         command,
         rollout,
         seconds,
-        f"{command} has begun, but no rollout is there after {seconds:g} s: it may wait for its "
-        f"turn behind another one; look at the execution {name} in Step Functions, or at "
-        f"`tidegate status {command.job_id}` later",
+        f"{command} has begun, but no rollout is there after {seconds:g} s: look at the execution "
+        f"{name} in Step Functions, or at `tidegate status {command.job_id}` later",
     )
 
 

@@ -14,14 +14,15 @@ from tidegate.cli.account import (
     epoch_seconds,
     opened,
 )
-from tidegate.cli.documents import glance_document
+from tidegate.cli.documents import glance_document, turn_document
 from tidegate.cli.exits import STANDS, ExitStatus, Failed
 from tidegate.cli.options import spread
 from tidegate.cli.output import Screen, stated
 from tidegate.cli.wording import budget_of, evidence_of, exposed_of, rate_of, waits_for
-from tidegate.console.view import Glance, found, glances
-from tidegate.console.worded import devices, share, standing, when
+from tidegate.console.view import Glance, found, glances, waiting
+from tidegate.console.worded import WAITING, devices, share, standing, when
 from tidegate.domain.decision import Evidence
+from tidegate.domain.turn import Turn
 from tidegate.errors import NotFound
 
 _COLUMNS = ("job", "state", "exposed", "harmed", "beyond acceptable", "rate", "waits for")
@@ -60,7 +61,10 @@ def command(
             listed = [
                 each for each in glances(account.ledger) if not (active and each.rollout.ending)
             ]
-            _show_all(screen, listed)
+            _show_all(screen, listed, waiting(account.ledger))
+            return
+        if (turn := _turn_of(account, job_id)) is not None:
+            _show_turn(screen, turn, exit_code=exit_code)
             return
         glance = glance_of(account, job_id)
     if as_json:
@@ -85,13 +89,48 @@ def glance_of(account: Account, job_id: str, created_at: datetime | None = None)
     return Glance(rollout, account.ledger.last_decisions([rollout]).get(rollout.key))
 
 
-def _show_all(screen: Screen, listed: Sequence[Glance]) -> None:
+def _turn_of(account: Account, job_id: str) -> Turn | None:
+    """Return the launch of the job that waits, unless a rollout of it goes on."""
+    known = account.ledger.current([job_id]).get(job_id)
+    if known is not None and known.ending is None:
+        return None
+    turns = waiting(account.ledger)
+    return next((each for each in turns if each.job_id == job_id), None)
+
+
+def _show_turn(screen: Screen, turn: Turn, *, exit_code: bool) -> None:
     if screen.as_json:
-        screen.document({"rollouts": [glance_document(each) for each in listed]})
-    elif listed or not screen.is_terminal:
-        screen.table(_COLUMNS, [_row(each) for each in listed])
+        screen.document(turn_document(turn))
+    else:
+        screen.line(Text(f"{turn.job_id}  ", style="bold").append(stated(WAITING)))
+        screen.facts(
+            {
+                "waits for": _end_of(turn),
+                "since": when(turn.since),
+                "policy": turn.policy_name,
+                "to give it up": f"tidegate abort {turn.job_id} --reason …",
+            }
+        )
+    if exit_code:
+        raise typer.Exit(STANDS[None])
+
+
+def _end_of(turn: Turn) -> str:
+    return f"the end of {', '.join(turn.behind)}"
+
+
+def _show_all(screen: Screen, listed: Sequence[Glance], turns: Sequence[Turn]) -> None:
+    if screen.as_json:
+        rollouts = [glance_document(each) for each in listed]
+        screen.document({"rollouts": rollouts, "waiting": [turn_document(each) for each in turns]})
+    elif listed or turns or not screen.is_terminal:
+        screen.table(_COLUMNS, [*map(_turn_row, turns), *map(_row, listed)])
     else:
         screen.line("no rollouts yet: `tidegate launch` or `tidegate enroll` begins one")
+
+
+def _turn_row(turn: Turn) -> list[str | Text]:
+    return [turn.job_id, stated(WAITING), "", "", "", "", _end_of(turn)]
 
 
 def _row(glance: Glance) -> list[str | Text]:

@@ -22,6 +22,7 @@ from tidegate.domain.course import About, Question
 from tidegate.domain.decision import Decision
 from tidegate.domain.rollout import HoldKind
 from tidegate.domain.settings import JobSettings
+from tidegate.domain.turn import Turn
 from tidegate.ports import CommandResult
 
 ASSETS = Path(__file__).parent / "assets"
@@ -83,14 +84,14 @@ class Sent:
     remedy: str = ""
 
 
-def rollouts_page(glances: Sequence[Glance], viewer: Viewer) -> str:
-    """Return the page of all rollouts."""
-    return rendered("rollouts.html.j2", viewer=viewer, **_of_all(glances))
+def rollouts_page(glances: Sequence[Glance], waiting: Sequence[Turn], viewer: Viewer) -> str:
+    """Return the page of all rollouts, and of launches that wait for some of them."""
+    return rendered("rollouts.html.j2", viewer=viewer, **_of_all(glances, waiting))
 
 
-def rollouts_parts(glances: Sequence[Glance]) -> str:
+def rollouts_parts(glances: Sequence[Glance], waiting: Sequence[Turn]) -> str:
     """Return the parts of that page that change."""
-    return rendered("rollouts_live.html.j2", **_of_all(glances))
+    return rendered("rollouts_live.html.j2", **_of_all(glances, waiting))
 
 
 def rollout_page(detail: Detail, viewer: Viewer, sent: Sent | None = None) -> str:
@@ -108,10 +109,11 @@ def trouble_page(viewer: Viewer, headline: str, problem: str) -> str:
     return rendered("trouble.html.j2", viewer=viewer, headline=headline, problem=problem)
 
 
-def _of_all(glances: Sequence[Glance]) -> dict[str, Any]:
+def _of_all(glances: Sequence[Glance], waiting: Sequence[Turn]) -> dict[str, Any]:
     going = [each for each in glances if each.rollout.ending is None]
     return {
         "going": going,
+        "waiting": waiting,
         "ended": [each for each in glances if each.rollout.ending is not None],
         "asking": sum(1 for each in going if each.pending),
     }

@@ -87,11 +87,15 @@ class Console:
     def rollouts(self, request: Request) -> Response:
         """Answer with the page of all rollouts."""
         del request
-        return self._answered(lambda: rollouts_page(self.watching.glances(), self.viewer))
+        return self._answered(
+            lambda: rollouts_page(self.watching.glances(), self.watching.waiting(), self.viewer)
+        )
 
     def rollouts_live(self, request: Request) -> Response:
         """Answer with the parts of it that change."""
-        return _unless_known(request, lambda: rollouts_parts(self.watching.glances()))
+        return _unless_known(
+            request, lambda: rollouts_parts(self.watching.glances(), self.watching.waiting())
+        )
 
     def rollout(self, request: Request) -> Response:
         """Answer with the page of one rollout."""

@@ -12,6 +12,7 @@ from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
+from tidegate.domain.turn import Turn
 from tidegate.errors import NotFound
 from tidegate.ports import Entry, Ledger, Records
 
@@ -125,6 +126,12 @@ def glances(records: Records) -> list[Glance]:
     known = [rollouts[key] for key in keys if key in rollouts]
     last = records.last_decisions(known)
     return [Glance(rollout, last.get(rollout.key)) for rollout in known]
+
+
+def waiting(records: Records) -> list[Turn]:
+    """Return all launches that wait for their turn, the longest first."""
+    turns = [each for each in records.turns() if each.is_waiting]
+    return sorted(turns, key=lambda each: (each.since, each.job_id))
 
 
 def found(job_id: str, ledger: Ledger, *, created_at: int | None = None) -> Rollout:

@@ -20,9 +20,11 @@ from tidegate.console.view import (
     found,
     glances,
     notes_of,
+    waiting,
 )
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey
+from tidegate.domain.turn import Turn
 from tidegate.ports import Clock, CommandResult, Entry, Ledger, Records
 
 #: How long a list of all rollouts is good for: as many pages as are open share it.
@@ -55,6 +57,7 @@ class Watching:
         """Know nothing yet."""
         self._ledger, self._records, self._clock = ledger, records, clock
         self._glances: Sequence[Glance] = ()
+        self._turns: Sequence[Turn] = ()
         self._glanced_at = -GLANCES_SECONDS
         self._kept: OrderedDict[RolloutKey, _Kept] = OrderedDict()
         self._listing, self._reading = Lock(), Lock()
@@ -62,10 +65,20 @@ class Watching:
     def glances(self) -> Sequence[Glance]:
         """Return all rollouts that go on, and those that ended last."""
         with self._listing:
-            now = self._clock.now()
-            if not 0 <= now - self._glanced_at < GLANCES_SECONDS:
-                self._glances, self._glanced_at = glances(self._records), now
+            self._look()
             return self._glances
+
+    def waiting(self) -> Sequence[Turn]:
+        """Return all launches that wait for their turn, the longest first."""
+        with self._listing:
+            self._look()
+            return self._turns
+
+    def _look(self) -> None:
+        now = self._clock.now()
+        if not 0 <= now - self._glanced_at < GLANCES_SECONDS:
+            self._glances, self._turns = glances(self._records), waiting(self._records)
+            self._glanced_at = now
 
     def command(self, event_id: str) -> CommandResult | None:
         """Return what became of a command; None if nothing has yet."""

@@ -48,6 +48,9 @@ _STATES = {
     "deleted_outside": State("□", "deleted by somebody else", "plain"),
 }
 
+#: How a launch is shown that has no rollout yet.
+WAITING = State("…", "waiting to be launched", "wait")
+
 _AWAITS = {
     Awaits.EVIDENCE: "what devices report",
     Awaits.RELEASE: "its holds to be lifted",

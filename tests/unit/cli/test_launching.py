@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.samples import NOW
 from tests.unit.cli.desk import Desk
+from tidegate.domain.turn import Turn
 from tidegate.service.names import execution_name
 
 JOB = "firmware-8"
@@ -89,7 +91,7 @@ def test_an_older_rollout_of_the_job_is_not_the_one_waited_for(desk: Desk) -> No
     result = desk.type_in("enroll", JOB, "--policy", "firmware", "--timeout", "5")
 
     assert result.exit_code == 5
-    assert "has begun, but no rollout is there after 5 s: it may wait for its turn" in result.stderr
+    assert "has begun, but no rollout is there after 5 s: look at the execution" in result.stderr
 
 
 def test_a_launch_without_what_it_needs_is_told_before_it_is_sent(desk: Desk) -> None:
@@ -161,3 +163,20 @@ def test_an_option_that_is_written_wrongly_is_named(
 
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_a_launch_that_waits_for_others_says_so_at_once(desk: Desk) -> None:
+    """Nobody waits at a terminal for days: it begins by itself, and can be given up."""
+    arn = f"arn:aws:states:eu-central-1:111122223333:execution:tidegate:{EXECUTION}"
+    turn = Turn(JOB, arn, "firmware", ("firmware-7",), NOW)
+    desk.ledger.write_turn(turn, previous=None)
+    result = desk.type_in("enroll", JOB, "--policy", "firmware")
+
+    assert result.exit_code == 5
+    assert "waits for its turn behind firmware-7" in result.stderr
+    assert "`tidegate abort firmware-8`" in result.stderr
+    assert desk.clock.now() == NOW + 60
+
+    given_up = desk.type_in("abort", JOB, "--reason", "wrong image")
+    assert given_up.stdout == "the launch of firmware-8 is given up\n"
+    assert [each["jobId"] for each in desk.bus.details("Launch Given Up")] == [JOB]  # type: ignore[index]

@@ -8,9 +8,11 @@ import pytest
 from tests.contract.samples import NOW
 from tests.unit.cli.desk import EVIDENCE, HOSTILE, JOB, Desk, going, held
 from tidegate.cli.wording import span
+from tidegate.console.worded import stamped
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import AtGate, Awaits, Decision, Verdict
 from tidegate.domain.rollout import AbortRequest, Ending
+from tidegate.domain.turn import Turn
 
 HEADER = "job\tstate\texposed\tharmed\tbeyond acceptable\trate\twaits for\n"
 
@@ -242,7 +244,7 @@ def test_an_account_without_rollouts_says_so() -> None:
     desk = Desk()
 
     assert "no rollouts yet" in desk.type_in("status", width=100).stdout
-    assert json.loads(desk.type_in("status", "--json").stdout) == {"rollouts": []}
+    assert json.loads(desk.type_in("status", "--json").stdout) == {"rollouts": [], "waiting": []}
     assert desk.type_in("status").stdout == HEADER
 
 
@@ -295,3 +297,33 @@ def test_two_hundred_rollouts_are_two_hundred_lines() -> None:
 def test_lengths_of_time_have_two_units(seconds: float, told: str) -> None:
     """As exact as people need, and never negative."""
     assert span(seconds) == told
+
+
+TURN = Turn("firmware-9", "arn:execution:firmware-9-a", "firmware", (JOB, "other"), NOW)
+
+
+def test_launches_that_wait_are_shown_with_whom_they_wait_for(desk: Desk) -> None:
+    """They are no rollouts yet, but asked for; one that was given up waits no more."""
+    given_up = replace(
+        TURN, execution_arn="b", given_up=AbortRequest("release-desk", "wrong image", NOW)
+    )
+    for each in (TURN, given_up):
+        desk.ledger.write_turn(each, previous=None)
+
+    assert desk.type_in("status").stdout.splitlines()[1] == (
+        "firmware-9\t… waiting to be launched\t\t\t\t\tthe end of firmware-7, other"
+    )
+    (document,) = json.loads(desk.type_in("status", "--json").stdout)["waiting"]
+    assert (document["job_id"], document["behind"]) == ("firmware-9", [JOB, "other"])
+
+
+def test_a_launch_that_waits_is_shown_by_its_job(desk: Desk) -> None:
+    """Since when, for whom, and how to give it up; a script can tell that it is not over."""
+    desk.ledger.write_turn(TURN, previous=None)
+    shown = desk.type_in("status", "firmware-9", "--exit-code")
+
+    assert shown.exit_code == 20
+    assert "the end of firmware-7, other" in shown.stdout
+    assert "tidegate abort firmware-9" in shown.stdout
+    document = json.loads(desk.type_in("status", "firmware-9", "--json").stdout)
+    assert (document["state"], document["since"]) == ("waiting", stamped(NOW))

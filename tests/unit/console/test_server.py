@@ -17,6 +17,7 @@ from tidegate.console.view import ENDED_MAX
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import Decision, Verdict
 from tidegate.domain.rollout import Ending, Hold, HoldKind, Rollout, RolloutKey
+from tidegate.domain.turn import Turn
 from tidegate.errors import Refused, RetryLater
 from tidegate.ports import CommandResult
 
@@ -201,6 +202,18 @@ def test_the_list_shows_each_rollout_with_what_it_waits_for(stage: Stage) -> Non
     assert "held" in text
     assert text.index(JOB) < text.index("older")
     assert "stopped by AWS&#39;s abort criteria" in text
+
+
+def test_the_list_shows_launches_that_wait_for_others(stage: Stage) -> None:
+    """There is no page of them yet, but whom they wait for, and how to give them up."""
+    arn = "arn:aws:states:eu-central-1:111122223333:execution:tidegate:firmware-9-a"
+    turn = Turn("firmware-9", arn, "firmware", (JOB, HOSTILE), NOW)
+    stage.ledger.write_turn(turn, previous=None)
+    text = stage.browser.get("/").text
+
+    assert "1 waiting to be launched" in text
+    assert "tidegate abort firmware-9" in text
+    assert HOSTILE not in text
 
 
 def test_a_page_shows_all_there_is_of_a_rollout(stage: Stage) -> None:
