@@ -32,7 +32,7 @@ class Outcome:
         exposed: Devices notified, mean.
         stopped: Trials that were stopped.
         apart: Trials in which a cohort was set apart.
-        finished: Trials in which all of the fleet was notified, cohorts set apart aside.
+        finished: Trials in which all of the fleet was notified.
         neither: Trials that were neither stopped nor finished in the time they were given.
         minutes_to_stop: None if none was stopped; the same holds for the others.
         minutes_to_finish: Until all of the fleet was notified.

@@ -147,15 +147,17 @@ class CountedJob(PlayedJob):
         drawn = self._rng.multinomial(chosen, stage.weights).reshape(len(chosen), 2, -1)
         self._queue.add(drawn, stage.parts, self.minute)
 
-    def _close(self, cohorts: NDArray[np.bool_]) -> None:
-        self._left[cohorts] = 0
+    def _close(self) -> None:
+        self._left[:] = 0
+
+    def _cancel(self, cohorts: NDArray[np.bool_]) -> None:
         self._known.canceled += self._queue.cancel(cohorts)
 
     def _reject(self, minute: int) -> None:
         due = self._queue.reject(minute)
         if self.is_stopped or not len(due.cohorts):
             return
-        kept = self._open[due.cohorts]
+        kept = due.minutes >= self._canceled_until[due.cohorts]
         parts, cohorts, minutes = (each[kept] for each in due)
         self._queue.coming -= np.bincount(cohorts, minlength=len(self._sizes))
         self._harmed_by_rejecting += np.bincount(parts, minlength=PARTS)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tidegate.lab.controls import JobCounters
 from tidegate.lab.fates import REJECTED
-from tidegate.lab.known import Known
+from tidegate.lab.known import Known, zeros
 from tidegate.lab.rule import Sight
 
 
@@ -16,8 +16,8 @@ class PlayedJob(ABC):
     One job and its devices.
 
     Each minute: ``arrive`` brings what the minute before has seen, ``notify`` creates executions,
-    ``pass_minute`` ends it. ``stop`` ends the rollout, ``quarantine`` that of some cohorts; neither
-    touches what has started.
+    ``pass_minute`` ends it. ``stop`` ends the rollout; ``quarantine`` cancels what waits of some
+    cohorts, which AWS goes on to notify like all others. Neither touches what has started.
 
     Attributes:
         minute: Minutes since the job was created.
@@ -29,8 +29,9 @@ class PlayedJob(ABC):
         self.minute = 0
         self.is_stopped = False
         self._known = Known(cohorts, capacity_minutes)
-        # Whether a cohort is notified yet.
+        # Whether a cohort is not left out, and before which minute all that waited was canceled.
         self._open = np.ones(cohorts, dtype=np.bool_)
+        self._canceled_until = zeros(cohorts)
 
     def sight(self) -> Sight:
         """Return what a rule may know; the arrays change with the job."""
@@ -42,7 +43,7 @@ class PlayedJob(ABC):
 
     @property
     def is_quarantined_whole(self) -> bool:
-        """Whether no cohort is notified any more."""
+        """Whether all cohorts are left out."""
         return not self._open.any()
 
     @property
@@ -68,21 +69,25 @@ class PlayedJob(ABC):
     def stop(self) -> None:
         """End the rollout: what has not started is canceled, what has runs on."""
         self.is_stopped = True
-        self._close(np.ones_like(self._open))
+        self._close()
+        self._cancel(np.ones_like(self._open))
 
     def quarantine(self, cohorts: frozenset[int]) -> None:
-        """End the rollout of some cohorts, for good."""
+        """Leave some cohorts out for good, and cancel what waits of them by now."""
         chosen = np.zeros_like(self._open)
         chosen[list(cohorts)] = True
-        chosen &= self._open
-        if chosen.any():
-            self._open &= ~chosen
-            self._close(chosen)
+        self._open &= ~chosen
+        self._cancel(chosen)
+        self._canceled_until[chosen] = self.minute
 
     def pass_minute(self) -> None:
         """Go on to the next minute."""
         self.minute += 1
 
     @abstractmethod
-    def _close(self, cohorts: NDArray[np.bool_]) -> None:
-        """Notify these cohorts no more, and cancel what has not started."""
+    def _close(self) -> None:
+        """Notify nobody any more."""
+
+    @abstractmethod
+    def _cancel(self, cohorts: NDArray[np.bool_]) -> None:
+        """Cancel what has not started of these cohorts."""

@@ -278,13 +278,14 @@ class RecordedJob(PlayedJob):
         late = self._doings.acts_after[devices] >= LATE_AFTER_MINUTES
         return np.where(late, LATE, PROMPT)
 
-    def _close(self, cohorts: NDArray[np.bool_]) -> None:
+    def _close(self) -> None:
+        self._order = self._order[: self._next]
+
+    def _cancel(self, cohorts: NDArray[np.bool_]) -> None:
         closed = cohorts[self._doings.cohorts]
         gone = np.flatnonzero(self._waiting & closed)
         self._waiting[gone] = False
         self._known.canceled += np.bincount(self._doings.cohorts[gone], minlength=len(self._open))
-        ahead = self._order[self._next :]
-        self._order = np.concatenate([self._order[: self._next], ahead[~closed[ahead]]])
 
     def _put(self, calendar: dict[int, list[Counts]], devices: Counts, at: Minutes) -> None:
         """Note devices under the minutes in which something happens to them, if it ever does."""

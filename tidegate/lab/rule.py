@@ -89,7 +89,7 @@ class Order:
         exponential: AWS's own growth, below ``rate_per_minute``.
         criteria: The native abort criteria that stand in AWS.
         cancel: Stop the rollout for good.
-        quarantine: Cohorts (by index) that are not notified any more.
+        quarantine: Cohorts (by index) of which everything that waits is canceled from now on.
         marks: For the picture: figures by name, such as ``log_e`` and ``abort_at``.
         reasons: For the picture: why, one line each.
     """

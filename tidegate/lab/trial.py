@@ -6,6 +6,7 @@ the time of the timeout, and nearly all devices have an outcome. Offline devices
 than that count for no rule.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.random import SeedSequence, default_rng
 from numpy.typing import NDArray
 
+from tidegate.domain.case import ATTEND_MINUTES
 from tidegate.domain.settings import AbortCriterion
 from tidegate.lab.behaviours import AWS_LIKE, Behaviours
 from tidegate.lab.controls import Controls, is_met
@@ -30,6 +32,10 @@ STALLED_MINUTES_MAX = 25 * 60
 
 #: Share of the devices that can start: once as many have an outcome, no more are waited for.
 SETTLED_SHARE = 0.95
+
+#: Minutes between two looks at who waits of cohorts set apart: whoever begins before cannot be kept
+#: from it.
+_LOOK_MINUTES = math.ceil(ATTEND_MINUTES)
 
 #: What tells the chance of a trial from that of the moment at which an orchestrator dies.
 _DEATH = 1
@@ -89,7 +95,7 @@ class Trial:
             cohort's or after a drift; ``harmed`` where there is no such part.
         stopped_by: ``rule`` or ``native``, None if it was not stopped.
         minutes_to_stop: When it was.
-        minutes_to_finish: When all of the fleet was notified, quarantined cohorts aside.
+        minutes_to_finish: When all of the fleet was notified, unless all of it was quarantined.
         minutes_to_95: When 95 % of the devices that can start had succeeded, quarantined cohorts
             aside; None if they did not.
         minutes_to_acceptance: When the rule first marked the release as ``accepted``.
@@ -120,7 +126,7 @@ class Trial:
 
     @property
     def finished(self) -> bool:
-        """Whether all of the fleet was notified, quarantined cohorts aside."""
+        """Whether all of the fleet was notified."""
         return self.minutes_to_finish is not None
 
 
@@ -313,9 +319,10 @@ class _Rollout:
         if self._accepted_at is None and order.marks.get("accepted"):
             self._accepted_at = minute
         self._controls.update(order, self._job.counters())
-        if not order.quarantine <= self._quarantined:
-            self._quarantined |= order.quarantine
-            self._job.quarantine(order.quarantine)
+        is_new = not order.quarantine <= self._quarantined
+        self._quarantined |= order.quarantine
+        if is_new or (self._quarantined and minute % _LOOK_MINUTES == 0):
+            self._job.quarantine(self._quarantined)
         if order.cancel:
             self._stop = ("rule", minute + self._behaviours.cancel_lag_minutes)
 

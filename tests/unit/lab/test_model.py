@@ -263,10 +263,11 @@ def test_the_truth_of_the_moment_is_told() -> None:
         drift=(Drift(0.5, 1.0),),
     )
     job = job_of(fleet)
-    assert job.failure_rate == pytest.approx(0.5 * 0.6 + 0.5 * (0.5 * 0.2 + 0.5 * 0.4))
+    truth = pytest.approx(0.5 * 0.6 + 0.5 * (0.5 * 0.2 + 0.5 * 0.4))
+    assert job.failure_rate == truth
     job.quarantine(frozenset({0}))
-    assert job.failure_rate == pytest.approx(0.3)
-    job.notify(500)
+    assert job.failure_rate == truth, "AWS notifies who is quarantined as well"
+    job.notify(1000)
     assert np.isnan(job.failure_rate), "nobody is left"
 
 
@@ -288,8 +289,8 @@ def test_a_stop_cancels_who_waits_and_leaves_who_works() -> None:
     assert job.harmed.sum() == started
 
 
-def test_a_quarantine_stops_one_cohort_only() -> None:
-    """Its devices that wait are canceled, those at work run on, the others are notified."""
+def test_a_quarantine_cancels_who_waits_of_one_cohort_only() -> None:
+    """Those at work run on; AWS notifies the others of it too, and who is quick begins."""
     fleet = replace(PLAIN, start=Uniform(0, 10), cohorts=(Cohort("a", 0.5), Cohort("b", 0.5)))
     job = job_of(fleet)
     before = play(job, 4, rate_per_minute=100)
@@ -299,10 +300,14 @@ def test_a_quarantine_stops_one_cohort_only() -> None:
 
     assert job.sight().canceled.tolist() == [notified - started, 0]
     after = play(job, 60, rate_per_minute=100)
-    assert after.notified.sum(axis=1).tolist() == [notified, 500]
-    assert after.started.sum(axis=(1, 2)).tolist() == [started, 500]
+    assert after.notified.sum(axis=1).tolist() == [500, 500]
+    begun = 500 - int(after.canceled[0])
+    assert begun == started + 500 - notified
+    job.quarantine(frozenset({0}))
+    assert job.sight().canceled.tolist() == [500 - begun, 0], "nobody of them waits any more"
+    assert after.started.sum(axis=(1, 2)).tolist() == [begun, 500]
     ended = after.succeeded + after.failed
-    assert ended.sum(axis=(1, 2)).tolist() == [started, 500]
+    assert ended.sum(axis=(1, 2)).tolist() == [begun, 500]
     assert job.startable == job.settled[1] == 500
 
 
@@ -318,6 +323,21 @@ def test_a_quarantine_holds_back_rejections_too() -> None:
     assert job.sight().canceled.tolist() == [500, 0]
     assert job.outcomes.tolist() == [0, 0, 0, 500]
     assert job.harmed.sum() == 500
+    assert_nobody_is_lost(job, fleet)
+
+
+def test_who_is_notified_after_a_quarantine_rejects_unless_it_comes_again() -> None:
+    """What was canceled stays so; those notified since are not, before the next look at them."""
+    rejecting = failing(1.0, FailureKind(REJECTED, 1.0, Fixed(10)))
+    fleet = replace(ROTTEN, failures=rejecting, cohorts=(Cohort("a", 0.5), Cohort("b", 0.5)))
+    job = job_of(fleet)
+    play(job, 5, rate_per_minute=100)
+    waiting = int(job.sight().notified[0].sum())
+    job.quarantine(frozenset({0}))
+    play(job, 30, rate_per_minute=100)
+
+    assert job.sight().canceled.tolist() == [waiting, 0]
+    assert job.outcomes.tolist() == [0, 0, 0, 1000 - waiting]
     assert_nobody_is_lost(job, fleet)
 
 

@@ -9,6 +9,7 @@ from tests.unit.lab.bench import FAILED, SUCCEEDED, Log, plan_of
 from tidegate.documents.policy import parse_policy_yaml
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Policy, Soak
+from tidegate.lab.fleet import Cohort
 from tidegate.lab.rule import Order, Sight
 from tidegate.lab.rules.tidegate import TidegateRule, _Soaking
 from tidegate.lab.scenarios import SCENARIOS
@@ -140,3 +141,19 @@ def test_a_bad_release_is_stopped_by_evidence() -> None:
 
     assert trial.stopped_by == "rule"
     assert trial.harmed < 60
+
+
+def test_aws_does_not_end_a_rollout_for_a_cohort_set_apart() -> None:
+    """It counts those too, and goes on to notify them; the others go on as the budget allows."""
+    bad = Cohort("bad", 0.1, failure_rate=0.9)
+    fleet = replace(SCENARIOS["cohort"].with_size(5000), cohorts=(bad, Cohort("good", 0.9)))
+    harm = replace(policy().harm, budget_devices=50)
+    rule = TidegateRule(replace(policy(), harm=harm))
+
+    for seed in range(4):
+        trial = run(fleet, rule, seed, minutes_max=150)
+
+        assert trial.quarantined == ("bad",)
+        assert not trial.stopped
+        # Beside the budget, a hold leaks a device a minute, of which one in ten is bad.
+        assert trial.harmed <= harm.acceptable_rate * trial.started + 50 + 150 * 0.1

@@ -149,8 +149,10 @@ def test_a_rule_is_not_asked_once_aws_has_stopped_the_job() -> None:
 
 
 def test_a_quarantine_is_not_a_stop() -> None:
-    """The rest of the fleet is notified, and the rollout has finished with it."""
-    fleet = replace(PLAIN, cohorts=(Cohort("a", 0.5, 0.9), Cohort("b", 0.5, 0.0)))
+    """All of the fleet is notified; who waits of the cohort is canceled every other minute."""
+    fleet = replace(
+        PLAIN, start=Uniform(0, 4), cohorts=(Cohort("a", 0.5, 0.9), Cohort("b", 0.5, 0.0))
+    )
 
     def decide(sight: Sight) -> Order:
         return Order(100, quarantine=frozenset({0} if sight.minute == 2 else ()))
@@ -159,17 +161,17 @@ def test_a_quarantine_is_not_a_stop() -> None:
 
     assert trial.quarantined == ("a",)
     assert not trial.stopped
-    assert 500 < trial.exposed < 700
-    assert trial.minutes_to_finish == -(-trial.exposed // 100)
+    assert (trial.exposed, trial.minutes_to_finish) == (1000, 10)
+    assert 600 < trial.started < 800, "half of the cohort starts within two minutes at most"
     assert trial.minutes_to_95 is not None, "of those that are not quarantined"
     assert trial.harmed == trial.harmed_beyond_base > 0
 
 
 def test_a_fleet_that_is_quarantined_whole_is_not_finished() -> None:
-    """With no cohort left the rollout ends, but it has not reached the fleet."""
+    """Whoever is notified, none of it was meant to be."""
     trial = run(PLAIN, Scripted(lambda _: Order(10, quarantine=frozenset({0}))), 1)
 
-    assert (trial.exposed, trial.finished, trial.stopped) == (0, False, False)
+    assert (trial.exposed, trial.finished, trial.stopped) == (1000, False, False)
 
 
 def test_harm_beyond_base_is_that_of_the_bad_part() -> None:
