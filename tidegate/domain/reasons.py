@@ -157,7 +157,7 @@ _SENTENCES: Mapping[ReasonCode, str] = {
         "cohort {cohort}: {harmed} of {started} started devices harmed, evidence {log_e:.2f} of "
         "{limit:.2f}, that of all others {others:.2f}; remedy: {remedy}"
     ),
-    ReasonCode.COHORT_APART: "set apart, so not notified any more: {cohorts}",
+    ReasonCode.COHORT_APART: "set apart, so what waits for their devices is canceled: {cohorts}",
     ReasonCode.FAILURE_REASONS: "why devices say that they failed: {reasons}",
     ReasonCode.TIMEOUT_PROPOSED: (
         "all but 1 in 1,000 devices have an outcome within {finished} minutes: a time-out of "
