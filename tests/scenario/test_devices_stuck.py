@@ -125,6 +125,26 @@ def test_how_long_is_too_long_is_learned_from_the_fleet(make_device_world: MakeW
     assert [each["things"] for each in world.announced("Execution Reaped")] == [[SILENT]]
 
 
+def test_a_soak_is_no_part_of_how_long_devices_take(make_device_world: MakeWorld) -> None:
+    """They are done when they report success: one that is stuck is ended before others soaked."""
+    late = "thing-01400"
+    world = make_device_world(
+        things=1500,
+        doings=silent(late),
+        policy={
+            **stuck(after="auto"),
+            "pace": {"start_per_minute": 100, "max_per_minute": 400},
+            "soak": "1h",
+        },
+    )
+    world.launch()
+    world.run_until(lambda: bool(world.announced("Execution Reaped")))
+
+    execution = world.execution(late)
+    assert execution.status is ExecutionStatus.FAILED
+    assert 30 <= (execution.updated_at - (execution.started_at or 0.0)) / 60 <= 30 + 6
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_care_that_fails_stops_no_rollout(make_device_world: MakeWorld, when: str) -> None:
     """Where AWS is too busy, or a Lambda dies, the next pass does what is left, and once."""
