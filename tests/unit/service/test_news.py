@@ -288,7 +288,7 @@ def test_a_label_that_aws_does_not_take_delays_no_end() -> None:
     step(stage)
 
     assert stage.rollout.ending is Ending.COMPLETED
-    assert stage.job.settings.description == "Tidegate: all devices notified, waiting for outcomes"
+    assert stage.job.settings.description == "Tidegate: rolling out under policy firmware"
 
 
 def test_a_rollout_completes_at_its_share_and_cancels_stragglers() -> None:
