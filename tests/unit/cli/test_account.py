@@ -107,6 +107,7 @@ def test_a_stack_without_outputs_is_told(stacks: Stubber) -> None:
         (Access(profile="nobody"), "profile"),
         (Access(region="not a region"), "region"),
         (Access(endpoint_url="nowhere"), "nowhere: an address is needed"),
+        (Access(region="eu_central"), "AWS configuration: Provided region_name 'eu_central'"),
     ],
 )
 def test_a_choice_that_cannot_be_is_refused(access: Access, told: str) -> None:

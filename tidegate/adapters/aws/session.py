@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from tidegate.adapters.aws.errors import translated
 from tidegate.errors import Refused
@@ -123,6 +124,9 @@ class Clients:
                 config=_config(service_name),
                 endpoint_url=self._address(service_name),
             )
+        except BotoCoreError:
+            # Of a region that can be none, which botocore takes for a wrong value too.
+            raise
         except ValueError as error:
             # Botocore's of an address. An option's or a variable's, it says which one it was.
             message = f"{error}: an address is needed, like http://127.0.0.1:4566"
