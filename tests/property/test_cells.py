@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from tests.property.strategies import (
     STARTED,
-    delays,
     policies,
     running,
     start_buckets,
@@ -20,7 +19,8 @@ from tests.unit.domain.examples import POLICY
 from tidegate.domain.cells import Cells, counts_apart, share_of, tallies, values_of
 from tidegate.domain.cohorts import Remedy, suspects_by_key
 from tidegate.domain.decision import Verdict
-from tidegate.domain.delays import Delays
+from tidegate.domain.delays import AGES
+from tidegate.domain.durations import Durations
 from tidegate.domain.executions import (
     STATUS_DETAILS_MAX,
     Execution,
@@ -319,25 +319,28 @@ def test_nothing_is_updated_but_the_very_version_that_was_stuck(
 # Time-outs, reasons, values
 
 
-@given(delays(), st.none() | st.integers(1, 10_080), st.floats(0, 5000), st.integers(1, 600))
+@st.composite
+def durations(draw: st.DrawFn) -> Durations:
+    """Draw how long devices take: nearly all are done at some age, or at none."""
+    devices, done = draw(st.integers(0, 20_000)), draw(st.integers(0, AGES))
+    left = draw(st.integers(0, devices // 1000))
+    unfinished = (devices // 10,) * done + (left,) * (AGES - done)
+    return Durations((devices,) * AGES, unfinished, draw(st.floats(0, 5000)))
+
+
+@given(durations(), st.none() | st.integers(1, 10_080), st.integers(1, 600))
 def test_a_suggested_time_out_is_within_limits_and_settles(
-    known: Delays, standing: int | None, at_work: float, at_least: int
+    known: Durations, standing: int | None, at_least: int
 ) -> None:
     """Put in force, it suggests nothing else: no UpdateJob follows the other for ever."""
     within = AdaptiveTimeout(at_least=at_least, at_most=9000)
-    found = suggested(known, within, standing_minutes=standing, in_progress_minutes=at_work)
+    found = suggested(known, within, standing_minutes=standing)
     if found is None:
         return
 
     assert within.at_least <= found.minutes <= within.at_most
-    assert found.minutes >= min(within.at_most, at_work)
-    again = suggested(
-        known,
-        within,
-        standing_minutes=found.minutes,
-        in_progress_minutes=at_work,
-    )
-    assert again is None
+    assert found.minutes >= min(within.at_most, known.at_work_minutes)
+    assert suggested(known, within, standing_minutes=found.minutes) is None
 
 
 @given(st.dictionaries(st.sampled_from(["reason", "error", "name"]), st.text(max_size=200)))

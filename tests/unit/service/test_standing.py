@@ -197,7 +197,8 @@ def test_what_devices_report_being_unreadable_holds(make_stage: Callable[[], Sta
     decision = stage.review()
 
     assert decision.verdict is Verdict.HOLD
-    assert decision.summary == "what devices reported could not be read now: not going on"
+    assert decision.summary.startswith("evidence hold by outcomes since ")
+    assert decision.summary.endswith(": not readable: Rate exceeded")
     assert stage.review().verdict is Verdict.PROCEED
 
 
