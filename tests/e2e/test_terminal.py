@@ -167,7 +167,7 @@ def test_an_operator_works_from_a_terminal(
 ) -> None:
     """Hold, see why, resume, abort once asked again: each command says what became of it."""
     terminal = open_terminal(120)
-    stack.job("typed", [stack.group("typed", 3)[1]])
+    stack.job("by-hand", [stack.group("typed", 3)[1]])
     policy = tmp_path / "policy.yaml"
     policy.write_text(json.dumps(POLICY))
 
@@ -175,22 +175,22 @@ def test_an_operator_works_from_a_terminal(
         status, screen = terminal.run("tidegate", *words)
         return status, " ".join(screen.split())
 
-    status, screen = typed("enroll", "typed", "--policy", str(policy))
+    status, screen = typed("enroll", "by-hand", "--policy", str(policy))
     assert status == ExitStatus.DONE, screen
-    status, screen = typed("hold", "typed", "--reason", "support is short")
+    status, screen = typed("hold", "by-hand", "--reason", "support is short")
     assert status == ExitStatus.DONE, screen
-    status, screen = typed("explain", "typed")
+    status, screen = typed("explain", "by-hand")
     assert (status, "support is short" in screen) == (ExitStatus.DONE, True), screen
-    status, screen = typed("resume", "typed", "--reason", "all are back")
+    status, screen = typed("resume", "by-hand", "--reason", "all are back")
     assert status == ExitStatus.DONE, screen
 
-    terminal.begin("tidegate", "abort", "typed", "--reason", "seen enough")
+    terminal.begin("tidegate", "abort", "by-hand", "--reason", "seen enough")
     terminal.shows("[y/N]")
     terminal.type_in("y")
     status, screen = terminal.end()
     assert status == ExitStatus.DONE, screen
-    stack.ended("typed")
-    status, screen = typed("hold", "typed", "--reason", "too late")
+    stack.ended("by-hand")
+    status, screen = typed("hold", "by-hand", "--reason", "too late")
     assert (status, "ended" in screen) == (ExitStatus.REFUSED, True), screen
     status, screen = typed("status", "nowhere")
     assert (status, "nowhere" in screen) == (ExitStatus.NOT_FOUND, True), screen
