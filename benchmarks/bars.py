@@ -1,11 +1,11 @@
 """What Tidegate is held against: each claim with its figure, its limit, and whether it holds."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.plan import CONSTANT_RATE, DRIFT, GOOD, TIDEGATE, TOLERATED, titles
-from benchmarks.results import Outcome, Results
+from benchmarks.plan import CONSTANT_RATE, DRIFT, GOOD, TIDEGATE, TOLERATED, policy, titles
+from benchmarks.results import Results
 
 #: Harmed devices at most, mean and 95th percentile.
 HARM_BARS = {
@@ -13,8 +13,9 @@ HARM_BARS = {
     "bad-20": (36, 50),
     "bad-60": (40, 55),
     "late-20": (38, 50),
-    "cohort": (40, 90),
 }
+#: The same of a cohort's devices that had started when it was set apart.
+APART_BAR = (40, 90)
 DRIFT_BAR = 1000
 FINISH_RATIO_BAR = 1.6
 FALSE_STOP_BAR = 0.01
@@ -41,21 +42,40 @@ def bars(results: Results) -> Iterator[Bar]:
     """Yield what Tidegate is held against."""
     for scenario, (mean_limit, p95_limit) in HARM_BARS.items():
         found = results.of(TIDEGATE, scenario)
-        holds = found.harmed <= mean_limit and found.harmed_p95 <= p95_limit
-        finishes = ""
-        if scenario == "cohort":
-            holds = holds and found.finished == found.runs
-            finishes = f" (the others finish in {found.finished} of {found.runs})"
         yield Bar(
-            f"{titles()[scenario]}: harmed, mean / 95th percentile{finishes}",
+            f"{titles()[scenario]}: harmed, mean / 95th percentile",
             f"{found.harmed:.1f} ± {found.error:.1f} / {found.harmed_p95:.0f}",
             f"{mean_limit} / {p95_limit}",
-            holds,
+            found.harmed <= mean_limit and found.harmed_p95 <= p95_limit,
         )
+    yield from _cohort_bars(results)
     yield from _drift_bars(results)
     yield from _good_bars(results)
     for scenario in CONSTANT_RATE:
         yield _unattended_bar(results, scenario)
+
+
+def _cohort_bars(results: Results) -> Iterator[Bar]:
+    found, harm = results.of(TIDEGATE, "cohort"), policy().harm
+    by_then, by_then_p95 = found.harmed_until_apart, found.harmed_until_apart_p95
+    if by_then is None or by_then_p95 is None:
+        by_then = by_then_p95 = math.inf
+    title, (mean_limit, p95_limit) = titles()["cohort"], APART_BAR
+    yield Bar(
+        f"{title}: harmed of those started when it was set apart, mean / 95th percentile "
+        f"(the others finish in {found.finished} of {found.runs})",
+        f"{by_then:.1f} / {by_then_p95:.0f}",
+        f"{mean_limit} / {p95_limit}",
+        by_then <= mean_limit and by_then_p95 <= p95_limit and found.finished == found.runs,
+    )
+    limit = harm.acceptable_rate * found.exposed + (harm.budget_devices or 0)
+    yield Bar(
+        f"{title}: harmed in the whole fleet, the acceptable {100 * harm.acceptable_rate:g} % "
+        "and the budget allowed, mean",
+        f"{found.harmed_in_all:,.0f}",
+        f"{limit:,.0f}",
+        found.harmed_in_all <= limit,
+    )
 
 
 def _drift_bars(results: Results) -> Iterator[Bar]:
@@ -71,20 +91,16 @@ def _drift_bars(results: Results) -> Iterator[Bar]:
 
 
 def _good_bars(results: Results) -> Iterator[Bar]:
-    for scenario in TOLERATED:
-        found = results.of(TIDEGATE, scenario)
-        yield Bar(
-            f"{titles()[scenario]}: stopped falsely, or a cohort set apart",
-            _rarely(_false_alarms(found), found.runs),
-            f"{100 * FALSE_STOP_BAR:g} %",
-            _false_alarms(found) <= FALSE_STOP_BAR * found.runs,
-        )
-    found_good = [results.of(TIDEGATE, scenario) for scenario in GOOD]
-    alarms = sum(_false_alarms(each) for each in found_good)
-    runs = sum(each.runs for each in found_good)
-    figure = _rarely(alarms, runs)
+    alarms, runs = _false_alarms(results, TOLERATED)
+    yield Bar(
+        "the tolerated 2 % fail, two kinds: stopped falsely, or a cohort set apart",
+        _rarely(alarms, runs),
+        f"{100 * FALSE_STOP_BAR:g} %",
+        alarms <= FALSE_STOP_BAR * runs,
+    )
+    alarms, runs = _false_alarms(results, GOOD)
     claim = "0.5 % fail, three kinds: stopped falsely, or a cohort set apart"
-    yield Bar(claim, figure, "none", not alarms)
+    yield Bar(claim, _rarely(alarms, runs), "none", not alarms)
     fastest = results.fleet_size / RATE_PER_MINUTE_MAX
     minutes = results.of(TIDEGATE, "good").minutes_to_finish
     ratio = minutes / fastest if minutes else float("inf")
@@ -110,9 +126,11 @@ def _unattended_bar(results: Results, scenario: str) -> Bar:
     )
 
 
-def _false_alarms(found: Outcome) -> int:
-    """Return the trials of a tolerable release that were stopped, or left a cohort behind."""
-    return min(found.runs, found.stopped + found.apart)
+def _false_alarms(results: Results, scenarios: Sequence[str]) -> tuple[int, int]:
+    """Return how many trials of tolerable releases were stopped or left a cohort behind, of all."""
+    found = [results.of(TIDEGATE, scenario) for scenario in scenarios]
+    alarms = sum(min(each.runs, each.stopped + each.apart) for each in found)
+    return alarms, sum(each.runs for each in found)
 
 
 def _rarely(times: int, runs: int) -> str:

@@ -91,6 +91,9 @@ AMOUNTS = {
 }
 #: What Tidegate promises of good releases is tried 1,000 times, over three kinds of them.
 OF_GOOD = Amount(334, 334 * MINUTES_MAX)
+#: What it promises of tolerable ones is tried 300 times over two kinds: never seen there is below
+#: one in a hundred.
+OF_TOLERATED = Amount(150, 150 * TOLERATED_MINUTES_MAX)
 #: What the drift budget is for is tried as often as Tidegate itself.
 OF_DRIFT = Amount(200, 60_000)
 UNATTENDED = {Group.OWN: Amount(60, 60_000), Group.OTHER: Amount(20, 10_000)}
@@ -166,6 +169,8 @@ class Plan:
             return UNATTENDED[group]
         if group is Group.OWN and cell.scenario in GOOD:
             return OF_GOOD
+        if group is Group.OWN and cell.scenario in TOLERATED:
+            return OF_TOLERATED
         if cell.contestant == DRIFT and cell.scenario == "drift":
             return OF_DRIFT
         return AMOUNTS[group]

@@ -32,6 +32,8 @@ class Outcome:
         exposed: Devices notified, mean.
         stopped: Trials that were stopped.
         apart: Trials in which a cohort was set apart.
+        harmed_until_apart: Of ``harmed``, those that had started by then, mean; None if none was.
+        harmed_until_apart_p95: 95th percentile of the same.
         finished: Trials in which all of the fleet was notified.
         neither: Trials that were neither stopped nor finished in the time they were given.
         minutes_to_stop: None if none was stopped; the same holds for the others.
@@ -48,6 +50,8 @@ class Outcome:
     exposed: float
     stopped: int
     apart: int
+    harmed_until_apart: float | None
+    harmed_until_apart_p95: float | None
     finished: int
     neither: int
     minutes_to_stop: float | None
@@ -111,6 +115,7 @@ def sum_up(trials: Sequence[Trial]) -> Outcome:
         ValueError: There is no trial.
     """
     harmed = [trial.harmed_beyond_base for trial in trials]
+    by_then = [each for trial in trials if (each := trial.harmed_until_apart) is not None]
     estimate = mean(harmed)
     error = estimate.standard_error
     return Outcome(
@@ -122,6 +127,8 @@ def sum_up(trials: Sequence[Trial]) -> Outcome:
         exposed=mean([trial.exposed for trial in trials]).value,
         stopped=sum(trial.stopped for trial in trials),
         apart=sum(bool(trial.quarantined) for trial in trials),
+        harmed_until_apart=mean(by_then).value if by_then else None,
+        harmed_until_apart_p95=float(np.percentile(by_then, PERCENTILE)) if by_then else None,
         finished=sum(trial.finished for trial in trials),
         neither=sum(not trial.stopped and not trial.finished for trial in trials),
         minutes_to_stop=median(trial.minutes_to_stop for trial in trials),

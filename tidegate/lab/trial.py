@@ -100,6 +100,8 @@ class Trial:
             aside; None if they did not.
         minutes_to_acceptance: When the rule first marked the release as ``accepted``.
         quarantined: Names of the cohorts that were.
+        harmed_until_apart: Of ``harmed_beyond_base``, those started when a cohort was quarantined
+            for the first time; None if none was.
         trace: Minute by minute, if that was asked for.
     """
 
@@ -117,6 +119,7 @@ class Trial:
     minutes_to_95: int | None
     minutes_to_acceptance: int | None
     quarantined: tuple[str, ...]
+    harmed_until_apart: int | None = None
     trace: Trace | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -248,6 +251,7 @@ class _Rollout:
         self._controls = Controls(behaviours)
         self._recorder = recorder
         self._quarantined: frozenset[int] = frozenset()
+        self._harmed_until_apart: int | None = None
         # Who has asked for a stop, and when it takes effect.
         self._stop: tuple[str, int] | None = None
         self._finished_at: int | None = None
@@ -268,7 +272,6 @@ class _Rollout:
         minutes, harmed, started = job.minute, job.harmed, job.started
         self._ended_at = minutes
         self._play_out()
-        beyond_base = harmed[BAD] if _has_bad_part(self._fleet) else harmed.sum()
         return Trial(
             rule=self._rule.name,
             fleet=self._fleet.name,
@@ -277,13 +280,14 @@ class _Rollout:
             exposed=job.notified,
             started=started,
             harmed=int(harmed.sum()),
-            harmed_beyond_base=int(beyond_base),
+            harmed_beyond_base=self._beyond_base(harmed),
             stopped_by=self._stop[0] if self._stop and job.is_stopped else None,
             minutes_to_stop=minutes if job.is_stopped else None,
             minutes_to_finish=self._finished_at,
             minutes_to_95=self._at_95,
             minutes_to_acceptance=self._accepted_at,
             quarantined=tuple(self._fleet.parts[each].name for each in sorted(self._quarantined)),
+            harmed_until_apart=self._harmed_until_apart,
             trace=self._recorder.trace() if self._recorder else None,
         )
 
@@ -298,6 +302,9 @@ class _Rollout:
         self._ask()
         if self._stop and job.minute >= self._stop[1]:
             job.stop()
+
+    def _beyond_base(self, harmed: NDArray[np.int64]) -> int:
+        return int(harmed[BAD] if _has_bad_part(self._fleet) else harmed.sum())
 
     def _abort_natively(self) -> None:
         if self._stop or not self._job.minute or not self._controls.standing.criteria:
@@ -321,6 +328,8 @@ class _Rollout:
         self._controls.update(order, self._job.counters())
         is_new = not order.quarantine <= self._quarantined
         self._quarantined |= order.quarantine
+        if self._quarantined and self._harmed_until_apart is None:
+            self._harmed_until_apart = self._beyond_base(self._job.harmed)
         if is_new or (self._quarantined and minute % _LOOK_MINUTES == 0):
             self._job.quarantine(self._quarantined)
         if order.cancel:

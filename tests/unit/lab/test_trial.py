@@ -163,6 +163,9 @@ def test_a_quarantine_is_not_a_stop() -> None:
     assert not trial.stopped
     assert (trial.exposed, trial.minutes_to_finish) == (1000, 10)
     assert 600 < trial.started < 800, "half of the cohort starts within two minutes at most"
+    assert trial.harmed_until_apart is not None
+    assert 0 < trial.harmed_until_apart < 0.9 * 100 < trial.harmed
+    assert run(fleet, CONSTANT, 1).harmed_until_apart is None
     assert trial.minutes_to_95 is not None, "of those that are not quarantined"
     assert trial.harmed == trial.harmed_beyond_base > 0
 
