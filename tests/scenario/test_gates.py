@@ -249,6 +249,33 @@ def test_a_hold_at_a_gate_keeps_it_closed(make_world: MakeWorld) -> None:
     assert len(world.announced("Gate Passed")) == 1
 
 
+def test_a_gate_that_is_overrun_is_told_once(make_world: MakeWorld) -> None:
+    """What leaks while a person thinks may be all that was left: then people hear of it."""
+    world = make_world(things=40, policy=gated(approval="required"))
+    world.launch()
+    world.run_to_the_end(60)
+
+    assert world.end_states == ["RolloutCompleted"]
+    (problem,) = world.problems()
+    assert "gate canary at 30 exposed devices holds nobody: all 40 targets" in problem
+
+
+def test_a_gate_whose_alarm_does_not_exist_is_told_as_it_begins(make_world: MakeWorld) -> None:
+    """Its name is told once, long before the gate; created late, the alarm opens it."""
+    world = make_world(things=300, policy=gated(alarms=[ALARM]))
+    world.launch()
+    world.run(1)
+    (problem,) = world.problems()
+    assert f"alarm {ALARM} does not exist, so gate canary of policy" in problem
+    world.run_until(lambda: at_gate(world))
+    world.run(10)
+    world.set_alarm(ALARM)
+    world.run_to_the_end()
+
+    assert world.end_states == ["RolloutCompleted"]
+    assert len(world.problems()) == 1
+
+
 def test_a_gate_beyond_the_fleet_is_never_reached(make_world: MakeWorld) -> None:
     """A gate at more devices than there are holds nothing up."""
     world = make_world(things=60, policy=gated(after=500, approval="required"))

@@ -113,6 +113,9 @@ class Course:
         attended_at: When devices were last looked at one by one.
         compared_at: When it was last looked whether other rollouts have some of the same things.
         timeout_minutes: The in-progress time-out that Tidegate took from the devices' delays.
+        incomplete_since: When the ledger was first found to lack outcomes that AWS counts; None if
+            it lacks none now.
+        told: Subjects of what people are told but once, as long as they stand.
     """
 
     gates_passed: tuple[str, ...] = ()
@@ -130,6 +133,8 @@ class Course:
     attended_at: float | None = None
     compared_at: float | None = None
     timeout_minutes: int | None = None
+    incomplete_since: float | None = None
+    told: tuple[str, ...] = ()
 
     @property
     def pending(self) -> tuple[Question, ...]:
@@ -147,6 +152,7 @@ class Course:
         document = asdict(replace(self, proposal=None))
         document["gates_passed"] = list(self.gates_passed)
         document["questions"] = [asdict(each) for each in self.questions]
+        document["told"] = list(self.told)
         if self.proposal is not None:
             document["proposal"] = {
                 "question": asdict(self.proposal.question),
@@ -185,4 +191,6 @@ class Course:
             attended_at=document["attended_at"],
             compared_at=document["compared_at"],
             timeout_minutes=document["timeout_minutes"],
+            incomplete_since=document["incomplete_since"],
+            told=tuple(document["told"]),
         )

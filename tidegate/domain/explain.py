@@ -52,15 +52,20 @@ def why_wait(case: Case) -> tuple[Reason, ...]:
     situation = case.situation
     waits = [on_hold(each) for each in case.holds]
     if situation.readiness is Readiness.INCOMPLETE:
-        described = situation.job.counts.reported if situation.job else 0
-        recorded = situation.counts.of(*REPORTED)
-        waits.append(reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described))
+        waits.append(on_incomplete(case))
     waits.extend(on_suspect(each) for each in case.weighed.suspects if each.remedy is Remedy.HOLD)
     evidence = case.evidence
     if evidence.log_e_overdue >= brake_at():
         log_e = evidence.log_e_overdue
         waits.append(reason(ReasonCode.DEVICES_OVERDUE, log_e=log_e, limit=brake_at()))
     return tuple(waits)
+
+
+def on_incomplete(case: Case) -> Reason:
+    """Return how many outcomes the ledger knows of those that AWS counts."""
+    job, recorded = case.situation.job, case.situation.counts.of(*REPORTED)
+    described = job.counts.reported if job else 0
+    return reason(ReasonCode.EVIDENCE_INCOMPLETE, recorded=recorded, described=described)
 
 
 def on_hold(hold: Hold) -> Reason:

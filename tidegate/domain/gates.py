@@ -136,6 +136,12 @@ def without_gates(policy: Policy, situation: Situation, course: Course, now: flo
     return left if refused is None else replace(left, stop=refused.failed, is_refused=True)
 
 
+def overrun(policy: Policy, situation: Situation, course: Course, exposed: int) -> dict[str, int]:
+    """Return name and devices of each gate that the rollout is beyond without having passed it."""
+    ahead = _ahead(policy, situation, course)
+    return {gate.name: after for after, gate in ahead if after < exposed}
+
+
 def _left(course: Course) -> Course:
     return replace(course, gate=None, gate_reached_at=None, questions=())
 

@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     GATE_UNANSWERED = "GATE_UNANSWERED"
     GATE_REFUSED = "GATE_REFUSED"
     GATE_PASSED = "GATE_PASSED"
+    GATE_OVERRUN = "GATE_OVERRUN"
     GATE_AHEAD = "GATE_AHEAD"
     WITHHELD = "WITHHELD"
     PROPOSED = "PROPOSED"
@@ -116,6 +117,10 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ),
     ReasonCode.GATE_REFUSED: "gate {gate}: {by} said no: {why}; the policy says {then}",
     ReasonCode.GATE_PASSED: "gate {gate} is passed",
+    ReasonCode.GATE_OVERRUN: (
+        "gate {gate} at {after} exposed devices holds nobody: all {exposed} targets were notified "
+        "before it was passed"
+    ),
     ReasonCode.GATE_AHEAD: "{exposed} devices exposed of the {after} before gate {gate}",
     ReasonCode.WITHHELD: "not done, as the authority to {action} is {authority}",
     ReasonCode.PROPOSED: "proposed as {question}: {what}",

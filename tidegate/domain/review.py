@@ -35,6 +35,7 @@ from tidegate.domain.explain import (
     on_failures,
     on_fence,
     on_hold,
+    on_incomplete,
     on_leak,
     on_new_apart,
     on_suspect,
@@ -50,6 +51,7 @@ from tidegate.domain.gates import instant, passage, without_gates
 from tidegate.domain.holds import holds_in_force
 from tidegate.domain.jobs import JobCounts, JobStatus
 from tidegate.domain.label import labelled, labelled_at_end, labelled_at_launch
+from tidegate.domain.oversights import with_oversights
 from tidegate.domain.pace import (
     exposure_cap,
     native_rate,
@@ -90,7 +92,7 @@ GUARD_REVIEW_MINUTES = 15.0
 #: until the first settings are in, AWS goes at the job's own rate.
 SCHEDULED_REVIEW_MINUTES = 30.0
 START_REVIEW_MINUTES = 0.1
-#: What devices report may be unreadable for so long before people hear of it.
+#: What devices report may be unreadable or incomplete for so long before people hear of it.
 STALE_MINUTES = 15.0
 #: Soaks that devices are waited for once AWS is done with the job.
 SOAKS_MAX = 4
@@ -107,6 +109,11 @@ STALE_REMEDY = (
     "Nothing goes on until it can be read. Where AWS throttles, look at the account's quota for "
     "ListJobExecutionsForJob; where it refuses, at what the Lambda review may do. The rollout can "
     "be aborted meanwhile."
+)
+INCOMPLETE_REMEDY = (
+    "Nothing goes on until they agree; each review reads the whole list again. Look at the alarms "
+    "of intake and record, and whether somebody deletes executions or things of this job. The "
+    "rollout can be aborted meanwhile."
 )
 TOO_LATE_REMEDY = (
     "AWS had finished the job before this showed. Look at the devices; to undo the release, launch "
@@ -133,12 +140,13 @@ def review(policy: Policy, situation: Situation, now: float) -> Decision:
     decision = authorized(
         case, wished, instead=_instead(case, wished), settings_at=partial(_settings_at, case)
     )
-    return _attending(case, decision)
+    return with_oversights(case, _attending(case, decision))
 
 
 def _case(policy: Policy, situation: Situation, now: float) -> Case:
     case = Case(policy, situation, weigh(policy, situation, now), now)
     holds, course = holds_in_force(policy, situation, now)
+    course = replace(course, incomplete_since=_incomplete_since(situation, now))
     job = situation.job
     is_out = all_notified(case) or course.is_guarding
     if job is None or job.status is not JobStatus.IN_PROGRESS or is_out:
@@ -146,6 +154,13 @@ def _case(policy: Policy, situation: Situation, now: float) -> Case:
     else:
         stands = passage(policy, situation, course, case.evidence.exposed, now)
     return _with_timeout(replace(case, holds=holds, passage=stands))
+
+
+def _incomplete_since(situation: Situation, now: float) -> float | None:
+    """Return since when the ledger lacks outcomes that AWS counts, None if it lacks none."""
+    if situation.readiness is not Readiness.INCOMPLETE:
+        return None
+    return situation.course.incomplete_since or now
 
 
 def _with_timeout(case: Case) -> Case:
@@ -578,6 +593,9 @@ def _attention(case: Case) -> Attention | None:
     for hold in case.holds:
         if hold.kind is HoldKind.EVIDENCE and hold.since <= stale_from:
             return Attention("stale evidence", on_hold(hold).text, STALE_REMEDY)
+    incomplete_since = case.passage.course.incomplete_since
+    if incomplete_since is not None and incomplete_since <= stale_from:
+        return Attention("incomplete evidence", on_incomplete(case).text, INCOMPLETE_REMEDY)
     if not case.situation.events_enabled:
         return Attention("events", reason(ReasonCode.EVENTS_OFF).text, EVENTS_REMEDY)
     drift = on_drift(case)

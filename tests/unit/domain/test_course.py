@@ -45,6 +45,8 @@ COURSE = Course(
     attended_at=NOW - 90.5,
     compared_at=NOW - 600,
     timeout_minutes=35,
+    incomplete_since=NOW - 120,
+    told=("gate lab overrun",),
 )
 
 

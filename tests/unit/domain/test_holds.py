@@ -204,6 +204,24 @@ def test_stale_evidence_holds_and_is_told_once_it_lasts() -> None:
     assert "AccessDenied" in late.attention.problem
 
 
+def test_incomplete_evidence_is_told_once_it_lasts() -> None:
+    """A few reviews mend it as a rule; where they do not, people hear of it, and of its end."""
+    lacking = replace(GOING, readiness=Readiness.INCOMPLETE)
+    first = review(POLICY, lacking, NOW)
+    soon = review(POLICY, next_situation(first, lacking), NOW + STALE_MINUTES * 60 - 1)
+    late = review(POLICY, next_situation(soon, lacking), NOW + STALE_MINUTES * 60)
+    mended = review(POLICY, next_situation(late, GOING), NOW + STALE_MINUTES * 60 + 60)
+    again = review(POLICY, next_situation(mended, lacking), NOW + STALE_MINUTES * 60 + 120)
+
+    assert first.attention is soon.attention is None
+    assert late.attention is not None
+    assert late.attention.problem == late.summary
+    assert codes(late)[0] is ReasonCode.EVIDENCE_INCOMPLETE
+    assert mended.verdict is Verdict.PROCEED
+    assert mended.course.incomplete_since is None
+    assert mended.attention is again.attention is None
+
+
 def test_holds_stack_and_are_lifted_one_by_one() -> None:
     """Resuming lifts the operators' holds; an alarm that is OK again lifts no other."""
     ringing = replace(

@@ -709,6 +709,7 @@ def outlived() -> Iterable[tuple[Policy, Situation]]:
     out = with_job(situation_of(GOING_WELL), is_concurrent=False)
     grace = replace(POLICY, complete=Completion(0.9, grace_minutes=5))
     yield grace, out
+    yield replace(POLICY, gates=(Gate("canary", 1, bake_minutes=30),)), out
     yield replace(POLICY, complete=Completion(0.9)), out
     yield POLICY, with_job(replace(out, course=Course(is_guarding=True)), is_continuous=True)
     undoing = replace(POLICY, on_abort=OnAbort(rollback=Rollback(("document", "{}"))))
