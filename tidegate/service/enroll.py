@@ -370,10 +370,12 @@ class Enrolling:
         if not policy.needs_fleet_size:
             return None
         things = self.jobs.things_in(targets)
-        if things is None:
+        if not things:
+            # A share of no things stays none, however many join a CONTINUOUS job later.
+            why = "are too many to count" if things is None else "hold no things yet"
             message = (
                 f"the budget or a gate of policy {policy.name} is a share of the fleet, but the "
-                f"targets of job {job_id} are too many to count: give it as a number of devices"
+                f"targets of job {job_id} {why}: give it as a number of devices"
             )
             raise Refused(message)
         return len(things)

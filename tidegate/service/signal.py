@@ -341,10 +341,11 @@ class Signaling:
             raise CommandError(problem, _COUNT_DEVICES) from error
         if job is None:
             raise no_rollout(command, "the job was deleted")
-        if things is None:
+        if not things:
+            why = "are too many to count" if things is None else "hold no things yet"
             problem = (
                 f"{asked(command)}, but policy {policy.name} needs the size of the fleet, and the "
-                "targets of the job are too many to count"
+                f"targets of the job {why}"
             )
             raise CommandError(problem, _COUNT_DEVICES)
         return len(things)

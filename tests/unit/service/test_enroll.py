@@ -459,6 +459,39 @@ def test_a_share_that_a_gate_lies_at_needs_the_fleet_s_size(stage: Stage) -> Non
     assert stage.jobs.describe("new").settings.rate_per_minute <= 20
 
 
+@pytest.mark.parametrize(
+    "share",
+    [
+        {"harm": {"budget": "1%"}},
+        {"gates": [{"name": "first", "after": "5%", "bake": "1h"}]},
+    ],
+    ids=["budget", "gate"],
+)
+def test_a_share_of_no_things_is_refused(stage: Stage, share: Mapping[str, Any]) -> None:
+    """Of a group that is filled later it would stay nothing: neither launched nor enrolled."""
+    group = stage.group("empty")
+    stage.policy(**share)
+    given = {**LAUNCH, "jobId": "new", "launch": {**LAUNCH["launch"], "targets": [group]}}
+    told = "hold no things yet: give it as a number of devices"
+    with pytest.raises(Refused, match=told):
+        stage.enroll(given=given)
+    assert stage.operations() == []
+
+    stage.jobs.change(JOB, targets=(group,))
+    with pytest.raises(Refused, match=told):
+        stage.enroll()
+    assert stage.tags == {}
+
+
+def test_a_budget_in_devices_needs_no_things_yet(stage: Stage) -> None:
+    """A CONTINUOUS job may begin with an empty group."""
+    stage.policy(harm={"budget": 10})
+    group = stage.group("empty")
+    given = {**LAUNCH, "jobId": "new", "launch": {**LAUNCH["launch"], "targets": [group]}}
+
+    assert stage.enroll(given=given).policy.harm.budget(None) == 10
+
+
 # rolling back
 
 

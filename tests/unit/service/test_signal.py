@@ -712,6 +712,16 @@ def test_a_share_of_what_cannot_be_counted_is_refused(stage: Stage) -> None:
     assert stage.rollout.policy == POLICY
 
 
+def test_a_share_of_no_things_is_refused(stage: Stage) -> None:
+    """Nor would one of a group that is filled later."""
+    stage.jobs.change(JOB, targets=(f"arn:aws:iot:{ACCOUNT}:thinggroup/pumps",))
+    stage.jobs.groups["pumps"] = set()
+    send(stage, adjust(SHARED))
+
+    assert "hold no things yet" in refusals(stage)[0]["problem"]
+    assert stage.rollout.policy == POLICY
+
+
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_share_of_a_job_that_is_gone_is_refused(stage: Stage, *, is_replaced: bool) -> None:
     """Neither the targets of another job of that id are its fleet."""
