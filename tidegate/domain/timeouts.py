@@ -39,6 +39,8 @@ def suggested(
     """
     Return the time-out that should stand in place of another, None if that one may stay.
 
+    Where the policy does not allow as much as devices need, nothing is shortened to its limit.
+
     Args:
         durations: As seen in the rollout so far; what devices in progress need is not cut off.
         within: The policy's limits.
@@ -51,6 +53,8 @@ def suggested(
     needed = max(_TO_SPARE * age, durations.at_work_minutes)
     minutes = _STEP_MINUTES * math.ceil(needed / _STEP_MINUTES)
     minutes = min(within.at_most, max(within.at_least, minutes))
+    if minutes < needed and (standing_minutes is None or minutes < standing_minutes):
+        return None
     if standing_minutes is not None:
         change = abs(minutes - standing_minutes)
         if change < CHANGE_SHARE * standing_minutes:

@@ -64,7 +64,17 @@ def test_the_policy_says_between_what() -> None:
     within = AdaptiveTimeout(at_least=30, at_most=60)
 
     assert minutes_of(lasting(2), within=within) == 30
-    assert minutes_of(lasting(80), within=within) == 60
+    assert minutes_of(lasting(39), within=within) == 60
+
+
+def test_slow_devices_are_not_cut_off_at_what_the_policy_allows() -> None:
+    """A time-out is raised to its limit where they need more, and never lowered or set to it."""
+    within = AdaptiveTimeout(at_least=30, at_most=120)
+
+    assert minutes_of(lasting(81), within=within, standing=None) is None
+    assert minutes_of(lasting(81), within=within, standing=600) is None
+    assert minutes_of(lasting(81), within=within, standing=90) == 120
+    assert minutes_of(lasting(20, at_work=200.5), within=within, standing=600) is None
 
 
 def test_what_devices_in_progress_need_is_not_cut_off() -> None:
