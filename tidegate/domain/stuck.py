@@ -25,6 +25,8 @@ AFTER_MINUTES_MIN = 30.0
 #: Tidegate's own pairs of ``statusDetails``: why it ended an execution, how often it extended one.
 REASON_DETAIL = "tidegate:reason"
 EXTENDED_DETAIL = "tidegate:extended"
+#: Executions looked at in one pass: some turn out to have moved, or cannot be extended.
+LOOKS_PER_PASS_MAX = 200
 #: Extensions of one execution between two signs of life.
 EXTENSIONS_MAX = 10
 #: AWS's time left is about right, and a timer ends up to a minute late.
@@ -71,14 +73,24 @@ def after_minutes(stuck: Stuck, durations: Durations) -> float | None:
 def candidates(
     rows: Iterable[ExecutionSummary], patience: Patience, now: float
 ) -> list[ExecutionSummary]:
-    """Return those to be looked at, the longest silent first, no more than may be acted upon."""
+    """
+    Return those to be looked at, the longest silent first.
+
+    Where they are more than one pass looks at, each begins with others of them: those that nothing
+    can be done for stay in the list.
+    """
     since = patience.silent_since(now)
     found = [
         each
         for each in rows
         if each.status is ExecutionStatus.IN_PROGRESS and each.updated_at <= since
     ]
-    return sorted(found, key=lambda each: each.updated_at)[: patience.stuck.at_most]
+    found.sort(key=lambda each: each.updated_at)
+    if len(found) <= LOOKS_PER_PASS_MAX:
+        return found
+    # No two passes are in the same second, so that no place needs to be remembered.
+    first = int(now) * LOOKS_PER_PASS_MAX % len(found)
+    return [*found[first:], *found[:first]][:LOOKS_PER_PASS_MAX]
 
 
 def rescue(execution: Execution, patience: Patience, now: float) -> ExecutionUpdate | LeftAlone:

@@ -7,7 +7,7 @@ from tidegate.documents.announcements import execution_reaped
 from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.rollout import Bookmark, Rollout, Step
 from tidegate.domain.stuck import LeftAlone, Patience, after_minutes, candidates, rescue
-from tidegate.errors import Conflict, NotFound
+from tidegate.errors import Conflict, NotFound, Refused
 from tidegate.ports import Bus, Clock, Executions, Jobs, Ledger
 from tidegate.service.pages import pages_from
 from tidegate.service.telling import tell
@@ -37,8 +37,8 @@ class Reaping:
         A device that reports at the same moment is the faster one: nothing is done about it.
 
         Raises:
-            Refused: AWS refuses to change an execution; those before it were acted upon.
-            RetryLater: AWS throttles; likewise.
+            Refused: AWS refuses to change an execution; all others were acted upon.
+            RetryLater: AWS throttles; those before were acted upon.
         """
         stuck = rollout.policy.stuck
         minutes = after_minutes(stuck, rollout.memory.durations) if stuck else None
@@ -52,24 +52,34 @@ class Reaping:
         reaped = _Reaped()
         try:
             for row in found:
-                reaped.take(row.thing_name, is_done=self._rescue(row, job, patience))
+                if len(reaped.things) == stuck.at_most:
+                    break
+                self._rescue(row, job, patience, reaped)
         finally:
             # Also where AWS stops short: these are done.
             self._tell(rollout, patience, reaped.things)
         if (token := pages[-1].token) != before.token:
             self.ledger.note_bookmark(rollout.key, _AT_WORK, Bookmark(token))
+        if reaped.refusal is not None:
+            raise reaped.refusal
         return {"reaped": len(reaped.things), "spared": reaped.left_alone}
 
-    def _rescue(self, row: ExecutionSummary, job: Job, patience: Patience) -> bool:
+    def _rescue(
+        self, row: ExecutionSummary, job: Job, patience: Patience, reaped: "_Reaped"
+    ) -> None:
+        is_done = False
         try:
             execution = self.executions.describe(row.thing_name, job.job_id, row.execution_number)
             update = rescue(execution, patience, self.clock.now())
-            if isinstance(update, LeftAlone):
-                return False
-            self.executions.update(update)
+            if not isinstance(update, LeftAlone):
+                self.executions.update(update)
+                is_done = True
         except (Conflict, NotFound):
-            return False
-        return True
+            pass  # Its device was faster, or it is gone.
+        except Refused as refusal:
+            # One that AWS objects to keeps nothing from the others.
+            reaped.refusal = reaped.refusal or refusal
+        reaped.take(row.thing_name, is_done=is_done)
 
     def _tell(self, rollout: Rollout, patience: Patience, things: list[str]) -> None:
         if not things:
@@ -88,6 +98,7 @@ class Reaping:
 class _Reaped:
     things: list[str] = field(default_factory=list)
     left_alone: int = 0
+    refusal: Refused | None = None
 
     def take(self, thing_name: str, *, is_done: bool) -> None:
         if is_done:

@@ -18,6 +18,7 @@ from tidegate.domain.stuck import (
     AFTER_MINUTES_MIN,
     EXTENDED_DETAIL,
     EXTENSIONS_MAX,
+    LOOKS_PER_PASS_MAX,
     REASON_DETAIL,
     LeftAlone,
     Patience,
@@ -82,16 +83,28 @@ def test_while_too_little_is_known_nothing_is_stuck(durations: Durations) -> Non
 
 
 def test_only_silent_executions_are_looked_at_the_longest_silent_first() -> None:
-    """No more than one pass may act upon."""
+    """Others have moved, or have an outcome."""
     rows = [row(44), row(45), row(99, SUCCEEDED), row(300), row(60), row(50)]
 
     assert [each.thing_name for each in candidates(rows, ENDING, NOW)] == [
         "pump-300",
         "pump-60",
         "pump-50",
+        "pump-45",
     ]
     fast = replace(ENDING, minute_seconds=6.0)
     assert row(5) in candidates([row(5)], fast, NOW)
+
+
+def test_however_many_stay_stuck_each_is_looked_at() -> None:
+    """Those that nothing can be done for do not keep a pass from the others for ever."""
+    rows = [row(100 + number) for number in range(LOOKS_PER_PASS_MAX + 150)]
+    looked = [candidates(rows, ENDING, NOW + 121 * number) for number in range(20)]
+
+    assert {len(each) for each in looked} == {LOOKS_PER_PASS_MAX}
+    assert {each.thing_name for some in looked for each in some} == {
+        each.thing_name for each in rows
+    }
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,39 @@ def test_an_extension_renews_a_step_timer(stage: Stage) -> None:
     assert reaped(stage)["action"] == "extend"
 
 
+def test_those_that_cannot_be_extended_keep_nobody_from_more_time(stage: Stage) -> None:
+    """They have been silent for longest, and are not what a pass acts upon."""
+    stuck = Stuck(after_minutes=5, then=Rescue.EXTEND, extend_minutes=30, at_most=1)
+    under(stage, stuck=stuck)
+    stage.report(IN_PROGRESS, 1, 2)
+    stage.clock.advance(10)
+    stage.report(IN_PROGRESS, 3)
+    stage.executions.update(ExecutionUpdate(JOB, "thing-3", IN_PROGRESS, step_timeout_minutes=15))
+    stage.executions.updates.clear()
+    stage.clock.advance(600)
+    attended = stage.attend()
+
+    assert [each.thing_name for each in stage.executions.updates] == ["thing-3"]
+    assert (attended.done["reaped"], attended.done["spared"]) == (1, 2)
+
+
+def test_one_that_aws_objects_to_keeps_nothing_from_the_others(stage: Stage) -> None:
+    """It is the longest silent in each pass; people are told of it, and the others are ended."""
+    under(stage, stuck=Stuck(after_minutes=5))
+    stage.report(IN_PROGRESS, 1)
+    stage.clock.advance(10)
+    stage.report(IN_PROGRESS, 2)
+    stage.clock.advance(600)
+    stage.executions.faults.before("update", Refused("thing-1 has odd details"))
+    attended = stage.attend()
+
+    assert (status_of(stage, 1), status_of(stage, 2)) == (IN_PROGRESS, FAILED)
+    assert reaped(stage)["things"] == ["thing-2"]
+    assert attended.faults == {"stuck": "thing-1 has odd details"}
+    (told,) = stage.problems
+    assert "odd details" in told["problem"]
+
+
 def test_as_long_as_durations_are_not_known_nothing_is_stuck(stage: Stage) -> None:
     """Without minutes of its own, the policy goes by the fleet's, once there are enough."""
     under(stage, stuck=Stuck())
