@@ -7,7 +7,7 @@ than another one of the same device is refused: what it says was true before.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.documents.announcements import report_applied, report_refused
@@ -15,9 +15,12 @@ from tidegate.documents.record import moment
 from tidegate.documents.reports import DeviceReport, ReportError, parse_report
 from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import TERMINAL
-from tidegate.errors import NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import Conflict, NotFound, Refused, RetryLater, TidegateError
 from tidegate.ports import Bus, Clock, Executions, Ledger, Reporters, Things
 from tidegate.service.telling import tell
+
+#: Of a report of progress, where another one of the same device is in the way each time.
+TRIES_MAX = 5
 
 _LOOK_FIRST = "Look at what is so, and report what changes it."
 _NAME_ANOTHER = "Check the names of the thing and of the job, then report again."
@@ -163,18 +166,50 @@ class Relaying:
 
     def _applied(self, report: DeviceReport) -> Updated:
         """Do what is reported; raise Unreportable if that cannot be."""
-        update = report.update
         self._require_enrolled(report)
         self._require_allowed(report)
+        try:
+            for _ in range(TRIES_MAX):
+                if (updated := self._updated(report)) is not None:
+                    return updated
+        except NotFound as error:
+            raise Unreportable(report, error, _NAME_ANOTHER) from error
+        except Unreportable:
+            raise
+        except Refused as error:
+            raise Unreportable(
+                report, error, _LOOK_FIRST, self._execution(report.update)
+            ) from error
+        message = f"{_what(report)}: it changes too fast"
+        raise RetryLater(message)
+
+    def _updated(self, report: DeviceReport) -> Updated | None:
+        """Do what is reported, in turn; None if another report of the device came between."""
+        update = self._guarded(report.update)
         if not self.ledger.advance_reports(update.thing_name, update.job_id, at=report.at):
             why = f"it is of {moment(report.at)}, and a later one is known"
             raise Unreportable(report, why, _NEWEST_COUNTS, self._execution(update))
         try:
             return self.executions.update(update)
-        except NotFound as error:
-            raise Unreportable(report, error, _NAME_ANOTHER) from error
-        except Refused as error:
-            raise Unreportable(report, error, _LOOK_FIRST, self._execution(update)) from error
+        except Conflict:
+            if update is report.update:
+                raise
+            return None
+
+    def _guarded(self, update: ExecutionUpdate) -> ExecutionUpdate:
+        """
+        Let progress rest on the version seen before it is noted as the device's latest report.
+
+        A later one that another Lambda does at the same moment is either noted by then, or in the
+        way: it is never overwritten. What ends an execution needs no such care.
+        """
+        if update.status in TERMINAL or update.expected_version is not None:
+            return update
+        number = update.execution_number
+        found = self.executions.describe(update.thing_name, update.job_id, number)
+        return (
+            update if found.is_terminal else replace(update, expected_version=found.version_number)
+        )
 
     def _require_enrolled(self, report: DeviceReport) -> None:
         job_id = report.update.job_id

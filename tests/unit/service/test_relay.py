@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.scenario.interference import Interference
 from tests.unit.service.stage import JOB, Stage
 from tidegate.domain.executions import Execution
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.things import Traits
-from tidegate.errors import Refused, RetryLater
-from tidegate.service.relay import Relayed, Relaying
+from tidegate.errors import Conflict, Refused, RetryLater
+from tidegate.service.relay import TRIES_MAX, Relayed, Relaying
 
 IN_PROGRESS = ExecutionStatus.IN_PROGRESS
 SUCCEEDED = ExecutionStatus.SUCCEEDED
@@ -342,3 +343,42 @@ def test_a_report_counts_from_the_moment_that_it_is_of(stage: RelayingStage) -> 
 
     assert relayed.applied == 1
     assert stage.execution(1).status is SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("port", "operation"), [("executions", "describe"), ("ledger", "advance_reports")]
+)
+def test_two_at_once_leave_what_was_reported_last(
+    stage: RelayingStage, port: str, operation: str
+) -> None:
+    """Progress that another Lambda relays meanwhile is not overwritten by what was true before."""
+    meanwhile = Interference()
+    getattr(stage, port).faults = meanwhile
+    later = report("b", status=IN_PROGRESS, time=AFTER, statusDetails={"step": "2"})
+    meanwhile.following(operation, lambda: stage.relay(later))
+    relayed = stage.relay(report("a", status=IN_PROGRESS, statusDetails={"step": "1"}))
+
+    assert stage.execution(1).status_details == {"step": "2"}
+    assert (relayed.applied, relayed.refused, relayed.failed) == (0, 1, ())
+    assert "a later one is known" in stage.refusal()["problem"]
+
+
+def test_progress_that_somebody_else_is_in_the_way_of_is_tried_again(stage: RelayingStage) -> None:
+    """An execution that changes meanwhile, by no later report, keeps none from being done."""
+    stage.relay(report("a", status=IN_PROGRESS, statusDetails={"step": "1"}))
+    stage.ledger.faults = meanwhile = Interference()
+    meanwhile.following("advance_reports", lambda: stage.jobs.report(JOB, "thing-1", IN_PROGRESS))
+    relayed = stage.relay(report("b", status=IN_PROGRESS, time=AFTER, statusDetails={"step": "2"}))
+
+    assert relayed.applied == 1
+    assert stage.execution(1).status_details == {"step": "2"}
+
+
+def test_one_that_changes_all_the_time_comes_again(stage: RelayingStage) -> None:
+    """Neither lost nor refused, and not tried for ever."""
+    conflicts = [Conflict("it changed")] * TRIES_MAX
+    stage.executions.faults.before("update", *conflicts)
+    relayed = stage.relay(report("a", status=IN_PROGRESS))
+
+    assert (relayed.applied, relayed.refused, relayed.failed) == (0, 0, (0,))
+    assert stage.relay(report("a", status=IN_PROGRESS)).applied == 1
