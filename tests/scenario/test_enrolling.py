@@ -290,6 +290,7 @@ def refused(world: World) -> str:
     assert world.ledger.current([JOB]) == {}
     (attention,) = world.announced("Rollout Needs Attention")
     assert attention["problem"].startswith("not enrolled: ")
+    assert attention.get("commandId") == execution.given.get("commandId")
     return execution.cause or ""
 
 

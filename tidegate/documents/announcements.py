@@ -481,6 +481,7 @@ def needs_attention(
     *,
     key: RolloutKey | None = None,
     revision: int | None = None,
+    command_id: str | None = None,
 ) -> BusEvent:
     """
     Say what people should look at, and what they can do.
@@ -492,12 +493,15 @@ def needs_attention(
         at: Epoch seconds.
         key: The rollout; None where none exists.
         revision: Of the decision that it is about.
+        command_id: Of the event of the command that this answers; None if it answers none.
     """
     detail = _detail(None if job_id is None else _cut(job_id, JOB_ID_LENGTH_MAX), key, at)
     detail["problem"] = _cut(problem, PROBLEM_LENGTH_MAX)
     detail["remedy"] = _cut(remedy, PROBLEM_LENGTH_MAX)
     if revision is not None:
         detail["revision"] = revision
+    if command_id is not None:
+        detail["commandId"] = command_id
     return BusEvent(ROLLOUT_NEEDS_ATTENTION, detail)
 
 

@@ -28,6 +28,7 @@ from tidegate.documents.members import Members, is_json_within
 from tidegate.documents.shapes import (
     COHORT_LENGTH_MAX,
     CORRELATION_ID,
+    EVENT_ID,
     POLICY_NAME,
     shown,
 )
@@ -134,6 +135,7 @@ class Enrolment:
         reviews: How many reviews to do before handing over to a fresh execution.
         rolls_back: Id of the job whose aborted release the launch undoes; None if it is no
             rollback.
+        command_id: Of the event of the command that it comes of; None if it comes of none.
     """
 
     job_id: str
@@ -142,6 +144,7 @@ class Enrolment:
     reviews: int = REVIEWS_DEFAULT
     resume: Resume | None = None
     rolls_back: str | None = None
+    command_id: str | None = None
 
     def to_workflow_input(self) -> dict[str, Any]:
         """Return the input as plain JSON; ``parse_enrolment`` reads it back unchanged."""
@@ -152,6 +155,8 @@ class Enrolment:
             document["launch"] = self.launch.to_document()
         if self.rolls_back is not None:
             document["rollsBack"] = self.rolls_back
+        if self.command_id is not None:
+            document["commandId"] = self.command_id
         if self.resume is not None:
             document["resume"] = {
                 "createdAt": self.resume.created_at,
@@ -414,6 +419,9 @@ def _enrolment(members: Members) -> Enrolment:
         else REVIEWS_DEFAULT,
         resume=_resume(members) if "resume" in members else None,
         rolls_back=rolls_back,
+        command_id=members.matching("commandId", EVENT_ID.fullmatch, "leave it out")
+        if "commandId" in members
+        else None,
     )
 
 

@@ -637,6 +637,7 @@ _DUE = _MOMENT | {"description": "Until when an answer counts; left out if alway
 
 _PROBLEM: Schema = {"type": "string", "maxLength": announcements.PROBLEM_LENGTH_MAX}
 _PROBLEM_AND_REMEDY = {"problem": _PROBLEM, "remedy": _PROBLEM}
+_COMMAND_ID = _text(announcements.LABEL_LENGTH_MAX, description="The id of the command's event.")
 
 
 def _about_report(
@@ -870,9 +871,7 @@ _ANNOUNCEMENTS = (
                 "command": _text(
                     announcements.LABEL_LENGTH_MAX, description="The command's detail type."
                 ),
-                "commandId": _text(
-                    announcements.LABEL_LENGTH_MAX, description="The id of the command's event."
-                ),
+                "commandId": _COMMAND_ID,
                 **_PROBLEM_AND_REMEDY,
             },
             optional=("jobId", "command", "commandId"),
@@ -953,8 +952,9 @@ _ANNOUNCEMENTS = (
             },
             **_PROBLEM_AND_REMEDY,
             "revision": _whole(1),
+            "commandId": _COMMAND_ID,
         },
-        optional=("rolloutId", "jobId", "revision"),
+        optional=("rolloutId", "jobId", "revision", "commandId"),
     ),
 )
 

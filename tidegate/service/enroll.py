@@ -13,6 +13,7 @@ from typing import Any
 from tidegate.documents.announcements import needs_attention, rollout_started
 from tidegate.documents.commands import Enrolment, Resume, parse_enrolment
 from tidegate.documents.launch import Launch
+from tidegate.documents.shapes import EVENT_ID
 from tidegate.domain.jobs import Job, JobStatus, LaunchRequest
 from tidegate.domain.label import labelled_at_launch
 from tidegate.domain.policy import Overlap, Policy
@@ -382,12 +383,15 @@ class Enrolling:
 
     def _tell(self, given: object, problem: str) -> None:
         # A workflow can be started with any JSON.
-        job_id = given.get("jobId") if isinstance(given, Mapping) else None
+        members = given if isinstance(given, Mapping) else {}
+        job_id, command_id = members.get("jobId"), members.get("commandId")
+        is_id = isinstance(command_id, str) and EVENT_ID.fullmatch(command_id)
         event = needs_attention(
             job_id if isinstance(job_id, str) else "unknown",
             problem=f"not enrolled: {problem}",
             remedy="Mend what the problem names and send the command again; nothing was changed.",
             at=self.clock.now(),
+            command_id=command_id if is_id else None,
         )
         tell(event, bus=self.bus)
 

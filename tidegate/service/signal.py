@@ -7,7 +7,6 @@ delivered again.
 """
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +39,7 @@ from tidegate.documents.outside import (
     JobCreated,
     parse_outside,
 )
+from tidegate.documents.shapes import EVENT_ID
 from tidegate.domain.course import Answer
 from tidegate.domain.policy import Harm, Policy
 from tidegate.domain.rollout import (
@@ -85,9 +85,6 @@ from tidegate.service.refusing import (
 from tidegate.service.telling import tell, tell_once
 from tidegate.service.turns import Turns
 from tidegate.service.waiting import wake
-
-#: EventBridge's ids are UUIDs; they become part of an execution's name.
-EVENT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 
 #: How Step Functions calls the end of an execution that did what it was to do, as handing over.
 SUCCEEDED = "SUCCEEDED"
@@ -172,7 +169,8 @@ class Signaling:
         match command:
             case LaunchRollout() | EnrollJob():
                 name = execution_name(command.job_id, sent.event_id)
-                self.workflow.start(name, command.enrolment().to_workflow_input())
+                enrolment = replace(command.enrolment(), command_id=sent.event_id)
+                self.workflow.start(name, enrolment.to_workflow_input())
                 self._note_once(sent, _DONE)
             case _:
                 known = self.ledger.current([command.job_id]).get(command.job_id)
@@ -362,7 +360,7 @@ class Signaling:
         if self._heal(active, is_asked_for=True) is Heal.STARTED and active.heals >= HEALS_MAX:
             tell_once(
                 f"command {sent.event_id} unattended",
-                _unattended(command, active, sent.at),
+                _unattended(command, active, sent),
                 ledger=self.ledger,
                 bus=self.bus,
                 at=self.clock.now(),
@@ -479,7 +477,7 @@ def _keeps_bound(before: Harm, after: Harm) -> bool:
     )
 
 
-def _unattended(command: Request, active: Active, at: float) -> BusEvent:
+def _unattended(command: Request, active: Active, sent: _Sent) -> BusEvent:
     """Return the answer to a request that is noted, but that may not be done so soon."""
     job_id = active.key.job_id
     return needs_attention(
@@ -488,6 +486,7 @@ def _unattended(command: Request, active: Active, at: float) -> BusEvent:
         f"{active.heals} times in a row; it is started once more",
         "Read the history of its last execution, and mend the cause. To stop the job at once: "
         f"aws iot cancel-job --job-id {job_id}",
-        at,
+        sent.at,
         key=active.key,
+        command_id=sent.event_id,
     )

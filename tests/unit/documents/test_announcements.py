@@ -648,6 +648,14 @@ def test_a_call_for_attention_says_what_is_known(
     assert_valid(event)
 
 
+def test_a_call_for_attention_may_answer_a_command() -> None:
+    """Whoever sent it tells it from others by the id that the bus gave it."""
+    event = needs_attention("fw-2", "no such policy", "Add it.", AT, command_id="6a7e8feb-b491")
+
+    assert event.detail["commandId"] == "6a7e8feb-b491"
+    assert_valid(event)
+
+
 def test_a_call_for_attention_bears_any_job_id() -> None:
     """What is wrong may be the job's id itself."""
     event = needs_attention("no job / has this id" * 20, "x" * 10_000, "", AT)

@@ -527,6 +527,15 @@ def test_a_rollback_says_what_it_undoes() -> None:
     assert parse_enrolment(enrolment.to_workflow_input()) == enrolment
 
 
+def test_a_workflow_knows_the_command_that_it_comes_of() -> None:
+    """So that whoever sent it can tell the answer to it from others."""
+    enrolment = Enrolment("fw-2", "firmware", command_id="6a7e8feb-b491-4cf7-a9f1-bf3703467718")
+
+    assert parse_enrolment(enrolment.to_workflow_input()) == enrolment
+    with pytest.raises(CommandError, match="commandId"):
+        parse_enrolment({"jobId": "fw-2", "policy": "firmware", "commandId": "two words"})
+
+
 @pytest.mark.parametrize(
     ("given_input", "told"),
     [
@@ -536,7 +545,8 @@ def test_a_rollback_says_what_it_undoes() -> None:
             {"jobId": "a", "policy": "p", "reviews": 0, "Policy": 1},
             (
                 'workflow input of job "a": reviews is 0: give a whole number from 1 to 750; '
-                '"Policy" is unknown: jobId, launch, policy, resume, reviews, rollsBack are known'
+                '"Policy" is unknown: commandId, jobId, launch, policy, resume, reviews, rollsBack '
+                "are known"
             ),
         ),
         (

@@ -294,6 +294,26 @@ def test_a_tag_set_by_hand_is_set_right(stage: Stage) -> None:
     assert stage.tags == {POLICY_TAG: "firmware"}
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"commandId": "6a7e8feb-b491"}, {"commandId": "6a7e8feb-b491"}),
+        ({}, {}),
+        ({"commandId": "two words"}, {}),
+        ({"commandId": 7}, {}),
+    ],
+)
+def test_a_refusal_names_the_command_that_it_answers(
+    stage: Stage, members: Mapping[str, Any], told: Mapping[str, str]
+) -> None:
+    """Where there is one: a workflow can be started by hand, with any JSON."""
+    with pytest.raises(Refused):
+        stage.enroll(given={"jobId": JOB, "policy": "no-such", **members})
+
+    (event,) = stage.bus.published
+    assert {each: event.detail[each] for each in event.detail if each == "commandId"} == told
+
+
 def test_a_refusal_leaves_a_tag_set_by_hand(stage: Stage) -> None:
     """What Tidegate did not set it does not remove."""
     stage.jobs.tag(stage.jobs.arn(JOB), {POLICY_TAG: "other"})

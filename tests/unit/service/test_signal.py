@@ -441,6 +441,7 @@ def test_enrolling_starts_a_workflow_named_by_its_event(stage: Stage) -> None:
     assert name == f"new-{event_id}"
     assert given["jobId"] == "new"
     assert given["policy"] == "firmware"
+    assert given["commandId"] == event_id
 
 
 # answers
@@ -853,6 +854,7 @@ def test_a_request_to_a_workflow_that_fails_again_and_again_is_answered(stage: S
 
     (attention,) = stage.problems
     assert "failed 3 times in a row" in attention["problem"]
+    assert stage.ledger.command(attention["commandId"]) is not None
     assert "aws iot cancel-job" in attention["remedy"]
     assert len(starts(stage)) == 1
 
