@@ -17,7 +17,7 @@ from tidegate.domain.policy import (
 )
 
 _SILENCE = {
-    Fallback.HOLD: "it waits on",
+    Fallback.HOLD: "it keeps waiting",
     Fallback.PASS: "it goes on all the same",
     Fallback.ABORT: "the release is stopped",
 }
@@ -29,10 +29,10 @@ _REFUSAL = {
 }
 
 _AUTHORITIES = {
-    Authority.OBSERVE: "only says that it would",
-    Authority.RECOMMEND: "proposes to, and does it on a yes",
-    Authority.APPROVE: "proposes to, and waits for a yes",
-    Authority.AUTO: "does it by itself",
+    Authority.OBSERVE: "It only says when it would {}.",
+    Authority.RECOMMEND: "It proposes to {}, and does so on a yes.",
+    Authority.APPROVE: "It proposes to {}, and waits for a yes.",
+    Authority.AUTO: "It may {} by itself.",
 }
 
 _ACTIONS = {
@@ -151,7 +151,8 @@ def waiting(policy: Policy) -> Iterator[Promise]:
     if freeze.alarms:
         missing = " or has no data" if freeze.missing_data_holds else ""
         yield Promise(
-            "Alarms", f"It holds while one of these rings{missing}: {', '.join(freeze.alarms)}."
+            "Alarms",
+            f"It holds while one of these is in ALARM{missing}: {', '.join(freeze.alarms)}.",
         )
     if freeze.calendars:
         yield Promise(
@@ -170,7 +171,7 @@ def authorities(policy: Policy) -> Iterator[tuple[Authority, list[str], str]]:
             continue
         allowed.setdefault(policy.authority.over(action), []).append(_ACTIONS[action])
     for authority, actions in allowed.items():
-        yield authority, actions, f"To {listed(actions)}, it {_AUTHORITIES[authority]}."
+        yield authority, actions, _AUTHORITIES[authority].format(listed(actions))
 
 
 def listed(parts: Sequence[str], word: str = "and") -> str:
@@ -205,7 +206,12 @@ def abort(policy: Policy) -> Promise:
 def watching(policy: Policy) -> Iterator[Promise]:
     """Yield what is looked at in single devices, and in cohorts of them."""
     if policy.cohorts.keys:
-        then = "is set apart" if policy.cohorts.quarantines else "holds the rollout"
+        then = (
+            "is set apart, which cancels what waits for its devices but does not keep the release "
+            "from those that begin at once"
+            if policy.cohorts.quarantines
+            else "holds the rollout"
+        )
         yield Promise(
             "Cohorts",
             f"Devices are told apart by {', '.join(policy.cohorts.keys)}; a cohort that fails "

@@ -153,7 +153,7 @@ def _of_budget(policy: Policy, devices: int) -> Iterator[Caution]:
             "harm.budget",
             f"With a budget of {devices_worded(budget)} even a release that fails at "
             f"{share_worded(rate)} is hardly ever established to be acceptable "
-            f"({share_worded(harm.acceptable_rate)}): it is crept along with, or stands still.",
+            f"({share_worded(harm.acceptable_rate)}): it creeps along, or stands still.",
             f"Raise harm.budget to {math.ceil(needed)} or more, or raise harm.acceptable_rate.",
         )
 
@@ -170,7 +170,7 @@ def _of_evidence(policy: Policy, devices: int) -> Iterator[Caution]:
             "fleet-too-small-to-show",
             "harm.tolerated_rate",
             f"{worst} shows among {devices_worded(devices)} devices: evidence alone stops hardly "
-            "any bad release of such a fleet.",
+            "any bad release for such a fleet.",
             "Add a gate with an approval, or accept a higher harm.false_abort_risk.",
         )
         return
@@ -182,8 +182,8 @@ def _of_evidence(policy: Policy, devices: int) -> Iterator[Caution]:
             "harm.budget",
             f"To tell {share_worded(harm.turned)} from {share_worded(harm.tolerated_rate)} takes "
             f"about {devices_worded(round(harmed))} harmed devices, but the budget is "
-            f"{devices_worded(budget)}: such a release is held at a device a minute for long "
-            "before it is stopped.",
+            f"{devices_worded(budget)}: such a release is held at a device a minute for a "
+            "long time before it is stopped.",
             f"Raise harm.budget to {math.ceil(harmed)} or more, or accept a higher "
             "harm.false_abort_risk.",
         )
@@ -218,15 +218,15 @@ def _of_timeout(policy: Policy, _: int) -> Iterator[Caution]:
         yield Caution(
             "silence-never-counts",
             "job.timeout",
-            "Without a time-out, a device that falls silent is never TIMED_OUT, and never counts "
-            "as harmed, unless the job itself has one.",
+            "Without a time-out, a device that falls silent is never TIMED_OUT and never counts "
+            "as harmed, unless the job has a time-out of its own.",
             "Write job.timeout: what nearly all good updates need, and half as much again.",
         )
     if not counts_silence:
         yield Caution(
             "silence-is-no-harm",
             "harm.statuses",
-            "TIMED_OUT is not among the harm: a release that silences devices is never stopped.",
+            "TIMED_OUT does not count as harm: a release that silences devices is never stopped.",
             "Add TIMED_OUT to harm.statuses.",
         )
     if timeout is None or adaptive is None:
@@ -236,8 +236,8 @@ def _of_timeout(policy: Policy, _: int) -> Iterator[Caution]:
             "timeout-out-of-range",
             "adaptive_timeout",
             f"job.timeout is {time_worded(timeout)}, but adaptive_timeout keeps within "
-            f"{time_worded(adaptive.at_least)} and {time_worded(adaptive.at_most)}: the first one "
-            "computed is another.",
+            f"{time_worded(adaptive.at_least)} and {time_worded(adaptive.at_most)}: the first "
+            "time-out that it computes differs.",
             "Let adaptive_timeout.at_least and at_most enclose job.timeout.",
         )
 
@@ -336,7 +336,7 @@ def _of_stuck(policy: Policy, _: int) -> Iterator[Caution]:
         yield Caution(
             "extension-beyond-timeout",
             "stuck.by",
-            f"An extension by {time_worded(stuck.extend_minutes)} is never beyond the job's own "
+            f"An extension by {time_worded(stuck.extend_minutes)} cannot reach beyond the job's "
             f"time-out of {time_worded(timeout)}.",
             "Write less than job.timeout.",
         )

@@ -232,9 +232,9 @@ def _of_passing(policy: Policy, devices: int, rows: Iterable[Tried]) -> Iterator
         yield Caution(
             "budget-passed",
             "harm.budget",
-            f"A release that fails at {share_worded(worst)} harms up to "
-            f"{devices_worded(round(passed[worst]))} devices beyond what is acceptable in the lab, "
-            f"but the budget is {devices_worded(budget)}: what a hold leaks passes it.",
+            f"In the lab, a release that fails at {share_worded(worst)} harms up to "
+            f"{devices_worded(round(passed[worst]))} devices beyond what is acceptable, but the "
+            f"budget is {devices_worded(budget)}: what leaks during holds exceeds it.",
             "Raise harm.budget to what may really be harmed, or shorten job.timeout.",
         )
 
@@ -346,12 +346,16 @@ def _of_worst(policy: Policy, devices: int, rows: Iterable[Tried]) -> Iterator[S
         worst.figures,
     )
     budget = harm.drift_budget
-    limit = "no limit is set to it" if budget is None else f"about {budget} on average"
+    limit = (
+        "harm.drift_budget, which would limit it, is not set"
+        if budget is None
+        else f"harm.drift_budget limits it to about {devices_worded(budget)} devices on average"
+    )
     yield Statement(
         "worst case",
-        "Of a release that is established as acceptable and turns bad midway, to "
-        f"{share_worded(harm.turned)}, the budget says nothing: {limit} (harm.drift_budget), and "
-        "each decision tells what such a turn would harm.",
+        "The budget does not cover the harm of a release that is established as acceptable and "
+        f"turns bad midway, to {share_worded(harm.turned)}: {limit}. Each decision says what such "
+        "a turn would harm.",
         {"drift_rate": harm.turned, "drift_budget": budget},
     )
 
@@ -367,7 +371,7 @@ def _of_time(policy: Policy, devices: int, good: Tried) -> Iterator[Statement]:
         "bake_minutes": bakes,
         "questions": asked,
     }
-    gates = f", gates' {lasting(bakes)} of watching included" if bakes else ""
+    gates = f", {lasting(bakes)} of watching at gates included" if bakes else ""
     if summary.minutes_to_finish is None:
         notified = devices_worded(round(summary.exposed.value))
         text = (
@@ -383,7 +387,7 @@ def _of_time(policy: Policy, devices: int, good: Tried) -> Iterator[Statement]:
         brake = "" if accepted is None else f"; the brake comes off after {time_worded(accepted)}"
         text += f"{brake}."
     if asked:
-        text += f" Whoever is asked answers at once there: add what {asked} answers really take."
+        text += f" In the lab, answers come at once: add what they really take ({asked} in all)."
     yield Statement("time", text, figures)
 
 
@@ -395,8 +399,8 @@ def _of_soak(policy: Policy, good: Tried, lab: "_Lab") -> Iterator[Statement]:
     without = lab.without_soak(good.rate)
     yield Statement(
         "soak",
-        f"A device counts as good {_time(minutes)} after its success, and each look at outcomes "
-        f"comes later by so much: a good release {_through(good)}; without the soak it "
+        f"A device counts as good {_time(minutes)} after its success, and evidence comes that much "
+        f"later: a good release {_through(good)}; without the soak it "
         f"{_through(without)}.",
         {
             "soak_minutes": minutes,
@@ -438,8 +442,8 @@ def _of_showing(policy: Policy, devices: int, rows: Sequence[Tried]) -> Iterator
     else:
         yield Statement(
             "what shows",
-            f"If all {devices_worded(devices)} devices had it, failure rates from about "
-            f"{share_worded(_rounded(smallest))} on would show"
+            f"If all {devices_worded(devices)} devices had the release, a failure rate of about "
+            f"{share_worded(_rounded(smallest))} or more would show"
             + (
                 f"; {share_worded(harm.turned)} shows after about {devices_worded(needed)} "
                 f"devices, {devices_worded(round(harm.turned * needed))} of them harmed."
@@ -474,13 +478,13 @@ def _missing(policy: Policy, missed: list[Tried], least: float | None) -> str:
         )
     if not missed:
         return (
-            f"Stopped as a rule: {share_worded(least)} and more. Rates between {tolerated} and "
-            "that may pass, or be held."
+            f"As a rule, releases that fail at {share_worded(least)} or more are stopped. Those "
+            f"between that and {tolerated} may pass, or be held."
         )
     told = "; ".join(f"{share_worded(row.rate)} {_fate_worded(row)}" for row in missed)
     return (
-        f"Stopped as a rule: {share_worded(least)} and more. Bad releases between {tolerated} and "
-        f"that may be missed: {told}."
+        f"As a rule, releases that fail at {share_worded(least)} or more are stopped. Bad ones "
+        f"between that and {tolerated} may be missed: {told}."
     )
 
 
@@ -499,10 +503,10 @@ def _of_holds(policy: Policy) -> Iterator[Statement]:
     turned = policy.harm.turned
     yield Statement(
         "holds",
-        f"A hold leaks: AWS has no pause, and notifies {RATE_PER_MINUTE_MIN} device a minute at "
-        f"its lowest rate. Of {hour} an hour a release that fails at {share_worded(turned)} harms "
-        f"{devices_worded(round(turned * hour, 1))}. {LEAK_MINUTES} minutes of it are set aside "
-        "from the budget; only an abort stops it.",
+        "A hold leaks: AWS has no pause, and even at its lowest rate notifies "
+        f"{RATE_PER_MINUTE_MIN} device a minute. Of these {hour} an hour, a release that fails at "
+        f"{share_worded(turned)} harms {devices_worded(round(turned * hour, 1))}. The budget "
+        f"allows for {LEAK_MINUTES} minutes of it; only an abort stops it.",
         {"per_minute": RATE_PER_MINUTE_MIN, "minutes_set_aside": LEAK_MINUTES},
     )
 
@@ -512,7 +516,7 @@ def _of_being_gone(policy: Policy, lab: _Lab) -> Iterator[Statement]:
     trial = lab.abandoned(turned)
     assert trial.trace is not None
     rate, criteria = _first_stand(trial.trace)
-    words = " or ".join(_criterion_worded(each) for each in criteria)
+    words = promised.listed([_criterion_worded(each) for each in criteria], "or")
     ended = (
         f"is stopped by AWS after {time_worded(trial.minutes_to_stop)}"
         if trial.stopped
@@ -553,7 +557,7 @@ def _first_stand(trace: Trace) -> tuple[int, tuple[AbortCriterion, ...]]:
 def _criterion_worded(criterion: AbortCriterion) -> str:
     return (
         f"{criterion.threshold_percentage:g}% {criterion.failure_type.value} of at least "
-        f"{criterion.min_executed_things} executed"
+        f"{devices_worded(criterion.min_executed_things)} executions"
     )
 
 
@@ -562,7 +566,7 @@ def _of_gates(policy: Policy, devices: int) -> Iterator[Statement]:
         yield Statement("gates", "No gates: evidence alone lets it go on.")
     for gate in policy.gates:
         after = gate.devices(devices)
-        asks = promised.listed(list(_asked_worded(gate)))
+        asks = "; ".join(_asked_worded(gate))
         yield Statement(
             "gates",
             f"Gate {gate.name}, at {devices_worded(after)} exposed devices: {asks}.",
@@ -583,9 +587,9 @@ def _asked_worded(gate: Gate) -> Iterator[str]:
     if gate.alarms:
         yield f"alarms must be OK: {', '.join(gate.alarms)}"
     if gate.answer:
-        yield f"a system is asked as it is reached; {promised.asking(gate.answer)}"
+        yield f"a system is asked as it is reached ({promised.asking(gate.answer)})"
     if gate.approval:
-        yield f"a person is asked once all else agrees; {promised.asking(gate.approval)}"
+        yield f"a person is asked once all else agrees ({promised.asking(gate.approval)})"
 
 
 def _of_waiting(policy: Policy) -> Iterator[Statement]:
@@ -599,7 +603,7 @@ def _of_authority(policy: Policy) -> Iterator[Statement]:
         yield Statement("authority", text, {"authority": authority.value, "actions": actions})
     if any(authority is Authority.APPROVE for authority, _, _ in found):
         yield Statement("authority", f"Asked, {promised.asking(policy.approval)}.")
-    yield Statement("authority", "What a person asks for is done under any of them.")
+    yield Statement("authority", "What a person asks for is done in any case.")
 
 
 def _of_devices(policy: Policy) -> Iterator[Statement]:
@@ -630,7 +634,9 @@ def _of_the_end(policy: Policy, devices: int) -> Iterator[Statement]:
         if complete.stragglers is Stragglers.LEAVE
         else "the job is canceled for the others"
     )
-    tail = "" if complete.at >= 1 else f", and another {_time(complete.grace_minutes)}; {others}"
+    grace = f" and another {lasting(complete.grace_minutes)} have passed"
+    grace = grace if complete.grace_minutes else ""
+    tail = "" if complete.at >= 1 else f"{grace}; {others}"
     yield Statement(
         "end",
         f"It is complete once {devices_worded(ends_at)} devices have an outcome{tail}.",
@@ -641,9 +647,9 @@ def _of_the_end(policy: Policy, devices: int) -> Iterator[Statement]:
 
 def _note(fleet: Fleet, runs: int, days: int) -> str:
     return (
-        f"Harm and times are those of at most {runs} trials of each release, on the fleet "
-        f"{fleet.name} of {devices_worded(fleet.size)} devices, given up after "
-        f"{lasting(days * DAY_MINUTES)}: your devices' delays may be others, see "
+        f"Harm and times come from at most {runs} trials of each release, on the fleet "
+        f"{fleet.name} of {devices_worded(fleet.size)} devices, each given up after "
+        f"{lasting(days * DAY_MINUTES)}. Your devices may be faster or slower: see "
         "`tidegate fit-fleet`."
     )
 

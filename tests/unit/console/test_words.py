@@ -80,9 +80,9 @@ def test_every_part_of_a_policy_is_promised_in_words() -> None:
         "person says yes (after 48 h of silence the release is stopped, and a no holds until "
         "somebody resumes it)."
     )
-    assert said["Alarms"] == "It holds while one of these rings or has no data: latency."
+    assert said["Alarms"] == "It holds while one of these is in ALARM or has no data: latency."
     assert said["Calendars"] == "It holds while one of these is closed: holidays."
-    assert "To stop the release, it proposes to, and waits for a yes." in said["Authority"]
+    assert "It proposes to stop the release, and waits for a yes." in said["Authority"]
     assert (
         "95% of its devices have an outcome; the others are canceled after 60 min"
         in (said["Completion"])

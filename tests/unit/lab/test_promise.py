@@ -118,7 +118,7 @@ def test_gates_are_counted_in_devices_of_the_fleet(of_stages: Promise) -> None:
 
     assert (canary.figures["after_devices"], fifth.figures["after_devices"]) == (15, 300)
     assert "12 h of silence the release is stopped" in canary.text
-    assert "72 h of silence it waits on, and a no stops the release" in fifth.text
+    assert "72 h of silence it keeps waiting, and a no stops the release" in fifth.text
 
 
 def test_gates_that_watch_take_their_time(of_stages: Promise) -> None:
@@ -127,7 +127,7 @@ def test_gates_that_watch_take_their_time(of_stages: Promise) -> None:
 
     assert time.figures["bake_minutes"] == 840
     assert time.figures["minutes_to_finish"] > 840
-    assert "add what 2 answers really take" in time.text
+    assert "add what they really take (2 in all)" in time.text
 
 
 def test_authority_is_said_in_words() -> None:
@@ -136,8 +136,8 @@ def test_authority_is_said_in_words() -> None:
     mine = replace(mine, authority=replace(mine.authority, speed_up=Authority.APPROVE))
     said = [each.text for each in _of_authority(mine)]
 
-    assert "To raise the rate, it proposes to, and waits for a yes." in said
-    assert "To lower the rate and stop the release, it does it by itself." in said
+    assert "It proposes to raise the rate, and waits for a yes." in said
+    assert "It may lower the rate and stop the release by itself." in said
     assert not any("stragglers" in each for each in said)
 
 
