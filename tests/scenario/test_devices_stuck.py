@@ -52,6 +52,8 @@ def test_a_stuck_device_is_failed_in_time_and_blocks_nobody(make_device_world: M
     assert world.recorded() == world.outcomes()
     assert world.outcomes() == {ExecutionStatus.SUCCEEDED: 59, ExecutionStatus.FAILED: 1}
     assert len(world.single.updates) == 1
+    (completed,) = world.announced("Rollout Completed")
+    assert completed["record"]["failureReasons"] == [{"reason": "no sign of life", "devices": 1}]
 
 
 def test_a_device_that_reports_meanwhile_wins(make_device_world: MakeWorld) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from tidegate.domain.outcomes import ReasonKey
 from tidegate.domain.policy import Failures
+from tidegate.domain.stuck import REASON_DETAIL, SILENT
 
 #: Characters of a reason.
 REASON_LENGTH_MAX = 80
@@ -22,10 +23,14 @@ def reason_of(details: Mapping[str, str], failures: Failures) -> str:
     """
     Return why a device failed, empty if it does not say.
 
+    Of one that Tidegate ended, that is why; what the device said before is no reason.
+
     Args:
         details: What it reported as ``statusDetails``.
         failures: Which of them says so, and which are never stored.
     """
+    if REASON_DETAIL in details:
+        return SILENT
     for key in failures.keys:
         reason = "" if key in failures.never_stored else _cleaned(details.get(key, ""))
         if reason:

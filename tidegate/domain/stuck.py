@@ -24,6 +24,7 @@ _PATIENCE = 2
 AFTER_MINUTES_MIN = 30.0
 #: Tidegate's own pairs of ``statusDetails``: why it ended an execution, how often it extended one.
 REASON_DETAIL = "tidegate:reason"
+SILENT = "no sign of life"
 EXTENDED_DETAIL = "tidegate:extended"
 #: Executions looked at in one pass: some turn out to have moved, or cannot be extended.
 LOOKS_PER_PASS_MAX = 200
@@ -108,7 +109,7 @@ def rescue(execution: Execution, patience: Patience, now: float) -> ExecutionUpd
         return LeftAlone("it gave a sign of life meanwhile")
     if patience.stuck.then is Rescue.FAIL:
         minutes = (now - execution.updated_at) / patience.minute_seconds
-        why = f"no sign of life for {minutes:.0f} minutes"
+        why = f"{SILENT} for {minutes:.0f} minutes"
         return _update(execution, ExecutionStatus.FAILED, {REASON_DETAIL: why})
     return _extended(execution, patience, now)
 

@@ -24,6 +24,13 @@ def test_the_first_key_that_says_something_counts(details: dict[str, str], reaso
     assert reason_of(details, FAILURES) == reason
 
 
+def test_one_that_was_ended_for_its_silence_counts_as_silent() -> None:
+    """However long it was silent, and whatever it said last."""
+    ended = {"message": "downloading", "tidegate:reason": "no sign of life for 47 minutes"}
+
+    assert reason_of(ended, FAILURES) == "no sign of life"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
