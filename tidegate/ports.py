@@ -744,7 +744,7 @@ class Surroundings(Protocol):
 
     def denied(self, function: str, actions: Sequence[str]) -> Mapping[str, bool] | None:
         """
-        Return which actions on enrolled jobs a function's role is denied, and which explicitly.
+        Return which actions for enrolled jobs a function's role is denied, and which explicitly.
 
         None if there is no such function. What is denied only for want of a grant may be granted
         all the same, where the simulation heeds no tags.

@@ -2,12 +2,15 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import pytest
 
 from tests.infra.conftest import PRESIGN_ROLE
 from tests.infra.synthesized import ACCOUNT_ID, REGION, REPOSITORY, Synthesized
+from tidegate.adapters.aws.surroundings import asked_of
+from tidegate.service.checkup import GRANTS as CHECKED
 
 IOT = f"arn:aws:iot:{REGION}:{ACCOUNT_ID}"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT_ID}"
@@ -337,6 +340,38 @@ def test_what_the_adapters_call_is_allowed_and_nothing_else(aws: Synthesized) ->
     assert calls_of_the_adapters() == {
         action for action in allowed if not action.startswith(BEHIND_THE_SCENES)
     }
+
+
+@pytest.mark.parametrize("function", CHECKED)
+def test_what_a_checkup_asks_iam_for_is_granted(aws: Synthesized, function: str) -> None:
+    """``tidegate doctor`` asks of each role what it has, on resources of the kind it has it on."""
+    (role,) = (
+        each
+        for each in aws.of_type("AWS::IAM::Role")
+        if each.replace("/Handler", "").removesuffix("/Role").rpartition("/")[2].lower()
+        == function.replace("-", "")
+    )
+    job_arn = f"{IOT}:job/any"
+    asked = {(action, asked_of(action, job_arn)) for action in CHECKED[function]}
+
+    assert asked == {
+        (action, resource)
+        for action, resource in asked
+        for grant in grants(aws)[role]
+        if grant.action == action and fnmatchcase(resource, grant.resource)
+    }
+
+
+def test_a_checkup_asks_of_all_who_change_anything_in_aws_iot(aws: Synthesized) -> None:
+    """No role that may act on jobs, things or groups is left out."""
+    acting = {
+        role.replace("/Handler", "").removesuffix("/Role").rpartition("/")[2].lower()
+        for role, of_role in grants(aws).items()
+        for grant in of_role
+        if role.startswith(LAMBDAS) and grant.action.startswith("iot")
+    }
+
+    assert acting - {"accountevents"} == {each.replace("-", "") for each in CHECKED}
 
 
 def test_permissions_come_from_this_stack_alone(aws: Synthesized) -> None:

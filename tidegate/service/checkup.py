@@ -73,12 +73,31 @@ LIST = Quota("L-9CCB5F90", "ListJobExecutionsForJob", 10)
 REPORT = Quota("L-C8F5F7B3", "StartNext and UpdateJobExecution", 200)
 QUOTAS = (DESCRIBE, UPDATE, LIST, REPORT)
 
-#: What roles must be allowed, by the part of their function's name behind the last hyphen.
+#: What roles must be allowed in AWS IoT, by what their function's name ends in.
 GRANTS: Mapping[str, tuple[str, ...]] = {
     "review": ("iot:DescribeJob", "iot:ListJobExecutionsForJob"),
     "steer": ("iot:UpdateJob", "iot:CancelJob"),
-    "enroll": ("iot:DescribeJob", "iot:CreateJob", "iot:TagResource"),
-    "sweep": ("iot:ListJobs", "iot:DescribeEventConfigurations"),
+    "enroll": ("iot:DescribeJob", "iot:CreateJob", "iot:TagResource", "iot:ListThingsInThingGroup"),
+    "sweep": ("iot:ListJobs", "iot:DescribeEventConfigurations", "iot:UpdateEventConfigurations"),
+    "signal": ("iot:DescribeJob", "iot:ListTagsForResource"),
+    "record": ("iot:DescribeThing", "iot:ListThingGroupsForThing"),
+    "attend": (
+        "iot:DescribeJobExecution",
+        "iot:CancelJobExecution",
+        "iotjobsdata:UpdateJobExecution",
+        "iot:DescribeThing",
+        "iot:SearchIndex",
+    ),
+    "roll-back": (
+        "iot:ListJobExecutionsForJob",
+        "iot:CreateThingGroup",
+        "iot:AddThingToThingGroup",
+    ),
+    "relay": (
+        "iot:DescribeJobExecution",
+        "iotjobsdata:UpdateJobExecution",
+        "iot:ListThingGroupsForThing",
+    ),
 }
 
 
@@ -187,18 +206,18 @@ class Checkup:
             yield Finding(
                 check,
                 Level.FAIL,
-                f"its role is denied {', '.join(denied)} on enrolled jobs",
+                f"its role is denied {', '.join(denied)} for enrolled jobs",
                 "look for a permissions boundary or an organisation's policy",
             )
         elif denied:
             yield Finding(
                 check,
                 Level.WARN,
-                f"IAM's simulation finds no grant of {', '.join(denied)} on enrolled jobs",
-                "see the role's policy for a grant under the tag's condition, or deploy it again",
+                f"IAM's simulation finds no grant of {', '.join(denied)} for enrolled jobs",
+                "see what the role's policy grants, and under which condition, or deploy it again",
             )
         else:
-            yield Finding(check, Level.OK, f"{', '.join(actions)} are allowed on enrolled jobs")
+            yield Finding(check, Level.OK, f"{', '.join(actions)} are allowed for enrolled jobs")
 
     def _quotas(self, plan: Plan) -> Iterator[Finding]:
         for quota, needed in calls_per_second(plan).items():

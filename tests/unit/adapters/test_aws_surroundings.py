@@ -142,6 +142,46 @@ def test_permissions_are_simulated_for_enrolled_jobs() -> None:
     assert "aws:ResourceTag/tidegate:policy" in [each["ContextKeyName"] for each in entries]
 
 
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iot:UpdateJob", JOB_ARN),
+        ("iot:ListJobs", "*"),
+        ("iotjobsdata:UpdateJobExecution", "arn:aws:iot:eu-central-1:111122223333:thing/any"),
+        (
+            "iot:CreateThingGroup",
+            "arn:aws:iot:eu-central-1:111122223333:thinggroup/tidegate-any",
+        ),
+    ],
+)
+def test_permissions_are_simulated_on_what_the_action_is_on(action: str, resource: str) -> None:
+    """Asked of a job, leave to update a thing would be found missing though it is there."""
+    allowed = {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+    seen, told = around(
+        get_function_configuration={"Role": "arn:role"}, simulate_principal_policy=allowed
+    )
+
+    assert seen.denied("steer", [action]) == {}
+    assert told.asked[-1][1]["ResourceArns"] == [resource]
+
+
+def test_a_function_may_have_a_name_of_several_words() -> None:
+    """Of ``roll-back``, the part behind the last hyphen alone is nobody's name."""
+    functions = [
+        {"ResourceType": "AWS::Lambda::Function", "PhysicalResourceId": f"tidegate-{name}"}
+        for name in ("steer", "roll-back")
+    ]
+    told = Answers(
+        list_stack_resources={"StackResourceSummaries": functions},
+        get_function_configuration={"Role": "arn:role"},
+        simulate_principal_policy={"EvaluationResults": [{"EvalDecision": "allowed"}]},
+    )
+    seen = AwsSurroundings("Tidegate", "/", "tidegate", JOB_ARN, told)
+
+    assert seen.denied("roll-back", ["iot:CreateThingGroup"]) == {}
+    assert ("get_function_configuration", {"FunctionName": "tidegate-roll-back"}) in told.asked
+
+
 def test_permissions_are_simulated_for_the_tag_of_the_environment() -> None:
     """Roles of one of several Tidegates reach no jobs but those with a tag of its own."""
     allowed = {"EvaluationResults": [{"EvalDecision": "allowed"}]}

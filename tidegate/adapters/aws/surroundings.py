@@ -27,8 +27,31 @@ _QUOTA_SERVICES = ("iotdevicemanagement", "iotcore")
 
 _ALLOWED, _DENIED = "allowed", "explicitDeny"
 
-#: Actions that IAM grants on everything or on nothing.
-_ON_EVERYTHING = frozenset({"iot:ListJobs", "iot:DescribeEventConfigurations"})
+#: Actions that IAM grants on everything or on nothing, those on things, and those on thing groups;
+#: all others are asked of jobs.
+_ON_EVERYTHING = frozenset(
+    {
+        "iot:DescribeEventConfigurations",
+        "iot:ListJobs",
+        "iot:SearchIndex",
+        "iot:UpdateEventConfigurations",
+    }
+)
+_ON_THINGS = frozenset(
+    {
+        "iot:DescribeThing",
+        "iot:ListThingGroupsForThing",
+        "iotjobsdata:DescribeJobExecution",
+        "iotjobsdata:UpdateJobExecution",
+    }
+)
+_ON_GROUPS = frozenset(
+    {
+        "iot:AddThingToThingGroup",
+        "iot:CreateThingGroup",
+        "iot:ListThingsInThingGroup",
+    }
+)
 
 
 class AwsSurroundings:
@@ -133,8 +156,8 @@ class AwsSurroundings:
         return None
 
     def denied(self, function: str, actions: Sequence[str]) -> Mapping[str, bool] | None:
-        """Return which actions on enrolled jobs a function's role is denied; None: no function."""
-        named = [name for name in self._of_kind(_FUNCTION) if name.rpartition("-")[2] == function]
+        """Return which actions for enrolled jobs a function's role is denied; None: no function."""
+        named = [name for name in self._of_kind(_FUNCTION) if name.endswith(f"-{function}")]
         if not named:
             return None
         with translated(f"GetFunctionConfiguration {named[0]}"):
@@ -147,7 +170,7 @@ class AwsSurroundings:
             (told,) = self._client("iam").simulate_principal_policy(
                 PolicySourceArn=role,
                 ActionNames=[action],
-                ResourceArns=["*" if action in _ON_EVERYTHING else self._job_arn],
+                ResourceArns=[asked_of(action, self._job_arn)],
                 ContextEntries=_tagged(self._policy_tag),
             )["EvaluationResults"]
         return str(told["EvalDecision"])
@@ -184,6 +207,17 @@ class AwsSurroundings:
             if not page.get("NextToken"):
                 return
             request["NextToken"] = page["NextToken"]
+
+
+def asked_of(action: str, job_arn: str) -> str:
+    """Return the ARN that a role's leave for an action is asked for, in the account of a job."""
+    if action in _ON_EVERYTHING:
+        return "*"
+    account = job_arn.rpartition(":")[0]
+    if action in _ON_THINGS:
+        return f"{account}:thing/any"
+    # The groups that Tidegate makes are called so.
+    return f"{account}:thinggroup/tidegate-any" if action in _ON_GROUPS else job_arn
 
 
 def _tagged(policy_tag: str) -> list[Any]:
