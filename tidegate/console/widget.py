@@ -15,7 +15,7 @@ from typing import Any
 
 from tidegate.console import pictures
 from tidegate.console.figures import told
-from tidegate.console.view import Detail, Glance, created_of, detail, glances
+from tidegate.console.view import Detail, Glance, created_of, detail, glances, waiting
 from tidegate.console.widget_style import STYLE
 from tidegate.console.worded import (
     NOTHING,
@@ -30,12 +30,16 @@ from tidegate.console.worded import (
 from tidegate.documents.links import Consoles
 from tidegate.documents.shapes import JOB_ID, shown
 from tidegate.domain.decision import Awaits, Decision, Verdict
+from tidegate.domain.turn import Turn
 from tidegate.errors import Refused, TidegateError
 from tidegate.ports import Ledger, Records
 
 #: Rollouts in the list unless the parameter ``limit`` says otherwise, and at most.
 ROWS = 50
 ROWS_MAX = 500
+
+#: Launches that wait for their turn, above the list.
+WAITING_SHOWN = 10
 
 #: On the page of one rollout.
 REASONS_MAX = 8
@@ -138,7 +142,8 @@ def answer(
 def _body(event: Mapping[str, Any], place: Place, *, ledger: Ledger, records: Records) -> str:
     job_id = event.get("job")
     if job_id in (None, ""):
-        return _list(glances(records), place, _limit(event.get("limit")))
+        limit = _limit(event.get("limit"))
+        return _waiting(waiting(records)) + _list(glances(records), place, limit)
     if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
         message = f"the parameter job is {shown(job_id)}, which is no id of a job: correct it"
         raise Refused(message)
@@ -203,6 +208,23 @@ def _list(found: Sequence[Glance], place: Place, limit: int) -> str:
     return (
         f"<p>{_summary(ranked)}</p>"
         f"<table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>{more}"
+    )
+
+
+def _waiting(turns: Sequence[Turn]) -> str:
+    """Return which launches wait for their turn, and for whom."""
+    if not turns:
+        return ""
+    lines = "".join(
+        f"<li><strong>{_cut(each.job_id)}</strong> lets {_cut(', '.join(each.behind))} finish "
+        f"first, since {_time(each.since)}</li>"
+        for each in turns[:WAITING_SHOWN]
+    )
+    left = len(turns) - WAITING_SHOWN
+    more = f"{left:,} more wait. " if left > 0 else ""
+    return (
+        f"<h3>{len(turns):,} waiting to be launched</h3><ul>{lines}</ul>"
+        f"<p>{more}Each begins by itself; the command Abort Rollout gives it up.</p>"
     )
 
 
@@ -382,7 +404,7 @@ def _decisions(seen: Detail) -> str:
     )
     return (
         "<h3>Last decisions</h3>"
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<table class="decisions"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
@@ -438,7 +460,9 @@ def _budget(glance: Glance) -> str:
 
 
 def _rate(glance: Glance) -> str:
-    return NOTHING if glance.rate is None else f"{devices(glance.rate)} per minute"
+    if glance.rate is None or glance.rollout.ending is not None:
+        return NOTHING
+    return f"{devices(glance.rate)} per minute"
 
 
 def _time(at: float | None) -> str:

@@ -19,6 +19,7 @@ from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import AtGate, Attention, Awaits, Verdict
 from tidegate.domain.reasons import Reason, ReasonCode
 from tidegate.domain.rollout import AbortRequest, Ending, RolloutKey
+from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import RetryLater
 
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function:tidegate-widget"
@@ -98,6 +99,39 @@ def test_without_rollouts_it_says_how_to_begin(ledger: MemoryLedger) -> None:
     assert "Launch Rollout" in ask(ledger, context())
 
 
+def test_launches_that_wait_are_shown_with_whom_they_wait_for(ledger: MemoryLedger) -> None:
+    """A launch that is not under way yet is not taken for lost: it is there, with the way out."""
+    enrolled(ledger)
+    assert "waiting to be launched" not in ask(ledger, context())
+
+    turn = Turn("firmware-8", "arn:waits", "firmware", (KEY.job_id, "other"), NOW)
+    ledger.write_turn(turn, previous=None)
+    begun = replace(turn, job_id="begun", execution_arn="arn:begun", phase=Phase.BEGINNING)
+    ledger.write_turn(begun, previous=None)
+    page = ask(ledger, context())
+
+    assert "1 waiting to be launched" in page
+    assert f"<strong>firmware-8</strong> lets {KEY.job_id}, other finish first" in page
+    assert "Abort Rollout" in page
+    assert "begun" not in page
+
+
+def test_many_launches_that_wait_are_cut_and_say_so(ledger: MemoryLedger) -> None:
+    """The longest first; they do not push the list of rollouts out of sight."""
+    for number in range(widget.WAITING_SHOWN + 3):
+        turn = Turn(f"job-{number:02}", f"arn:{number}", "firmware", (HOSTILE,), NOW + number)
+        ledger.write_turn(turn, previous=None)
+    page = ask(ledger, context())
+    read = Reader(page)
+
+    assert "13 waiting to be launched" in page
+    assert "3 more wait." in page
+    assert len(read.all("li")) == widget.WAITING_SHOWN
+    assert "job-00" in page
+    assert "job-10" not in page
+    assert read.all("script") == []
+
+
 def test_two_hundred_rollouts_are_cut_and_say_so(ledger: MemoryLedger) -> None:
     """As many lines as asked for, and how many there are besides."""
     for number in range(200):
@@ -124,6 +158,17 @@ def test_those_that_wait_for_somebody_come_first(ledger: MemoryLedger) -> None:
     assert re.findall(r'"job": "(\w+)"', page) == ["ask", "going", "ended"]
     assert "2 under way" in page
     assert "1 waiting for somebody" in page
+
+
+def test_a_rollout_that_ended_has_no_rate(ledger: MemoryLedger) -> None:
+    """A rate beside a stopped rollout would say that it goes on."""
+    enrolled(ledger)
+    ledger.store_decision(KEY, decision(1), generation=1)
+    going = ask(ledger, context())
+    ledger.conclude(KEY, generation=1, ending=Ending.ABORTED, at=NOW)
+
+    assert re.search(r"<td>\d+ per minute</td>", going)
+    assert not re.search(r"<td>\d+ per minute</td>", ask(ledger, context()))
 
 
 def test_a_state_is_told_as_on_the_pages(ledger: MemoryLedger) -> None:
