@@ -85,6 +85,10 @@ def test_a_bad_revision_is_set_apart_and_the_others_get_the_release(
         d for d in world.decisions if any(r.code is ReasonCode.COHORT_APART for r in d.reasons)
     ]
     assert apart
+    (completed,) = world.announced("Rollout Completed")
+    assert [
+        each["values"] for each in completed["reasons"] if each["code"] == "COHORT_FAILURE_REASONS"
+    ] == [{"cohort": BAD, "reasons": f"boot-loop ({bad[ExecutionStatus.FAILED]})"}]
     assert world.recorded() == outcomes
     assert world.rollout.memory.quarantined == (BAD,)
     assert set(world.last_execution.states) >= {"Attend"}

@@ -1,6 +1,7 @@
 """Explaining: the reasons that a case gives, each with its numbers against their limits."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tidegate.domain.case import (
@@ -18,6 +19,7 @@ from tidegate.domain.failures import top
 from tidegate.domain.fence import Fence
 from tidegate.domain.gates import instant
 from tidegate.domain.jobs import REPORTED
+from tidegate.domain.outcomes import ReasonKey
 from tidegate.domain.pace import native_rate
 from tidegate.domain.reasons import Reason, ReasonCode, reason
 from tidegate.domain.rollout import Hold
@@ -25,6 +27,8 @@ from tidegate.domain.situation import Readiness
 
 #: Reasons of devices that one decision repeats.
 REASONS_TOLD = 5
+#: Cohorts of which it repeats them.
+COHORTS_TOLD = 4
 
 
 def why_stop(case: Case) -> tuple[Reason, ...]:
@@ -193,12 +197,21 @@ def on_new_apart(case: Case) -> list[Reason]:
 
 
 def on_failures(case: Case) -> list[Reason]:
-    """Return why devices say that they failed, the most frequent reasons first."""
-    told = top(case.situation.reasons, REASONS_TOLD) if case.evidence.harmed else ()
-    if not told:
-        return []
-    texts = (f"{text} ({number})" for text, number in told)
-    return [reason(ReasonCode.FAILURE_REASONS, reasons=", ".join(texts))]
+    """Return why devices say that they failed, all and those of bad cohorts, most of them first."""
+    situation = case.situation
+    all_told = _failures(situation.reasons) if case.evidence.harmed else ""
+    found = [reason(ReasonCode.FAILURE_REASONS, reasons=all_told)] if all_told else []
+    bad = [*(each.cohort for each in case.weighed.suspects), *case.weighed.memory.quarantined]
+    for cohort in [*dict.fromkeys(bad)][:COHORTS_TOLD]:
+        cells = situation.cells.covering([cohort])
+        own = {key: number for key, number in situation.reasons.items() if key[1] in cells}
+        if told := _failures(own):
+            found.append(reason(ReasonCode.COHORT_FAILURE_REASONS, cohort=cohort, reasons=told))
+    return found
+
+
+def _failures(reasons: Mapping[ReasonKey, int]) -> str:
+    return ", ".join(f"{text} ({number})" for text, number in top(reasons, REASONS_TOLD))
 
 
 def on_timeout(case: Case) -> list[Reason]:

@@ -53,6 +53,7 @@ class ReasonCode(StrEnum):
     COHORT_SUSPECT = "COHORT_SUSPECT"
     COHORT_APART = "COHORT_APART"
     FAILURE_REASONS = "FAILURE_REASONS"
+    COHORT_FAILURE_REASONS = "COHORT_FAILURE_REASONS"
     TIMEOUT_PROPOSED = "TIMEOUT_PROPOSED"
     TIMEOUT_SET = "TIMEOUT_SET"
     FENCE_INSTALLED = "FENCE_INSTALLED"
@@ -164,6 +165,9 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ),
     ReasonCode.COHORT_APART: "set apart, so what waits for their devices is canceled: {cohorts}",
     ReasonCode.FAILURE_REASONS: "why devices say that they failed: {reasons}",
+    ReasonCode.COHORT_FAILURE_REASONS: (
+        "why devices of cohort {cohort} say that they failed: {reasons}"
+    ),
     ReasonCode.TIMEOUT_PROPOSED: (
         "all but 1 in 1,000 devices have an outcome within {finished} minutes: a time-out of "
         "{minutes} minutes is proposed, in place of {standing}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from tidegate.domain.cells import Cells
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.course import Answer, Course, Question
 from tidegate.domain.durations import Durations
@@ -57,6 +58,7 @@ class Situation:
             ``released``.
         released: Cohorts that people want treated like all others.
         reasons: How many failed devices gave each reason, per cell.
+        cells: What these cells stand for.
         unsettled: Whether it is time to look at devices: what they are, or if they are still there.
         can_quarantine: Whether a cohort can be left out while the others go on.
         holds: Of operators, in force.
@@ -91,6 +93,7 @@ class Situation:
     apart: Counts = field(default_factory=Counts)
     released: frozenset[str] = frozenset()
     reasons: Mapping[ReasonKey, int] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
     unsettled: bool = False
     can_quarantine: bool = False
     holds: Sequence[Hold] = field(default=())

@@ -119,6 +119,7 @@ class Reviewing:
             apart=seen.apart,
             released=seen.released,
             reasons=seen.reasons,
+            cells=seen.cells,
             unsettled=seen.unsettled,
             can_quarantine=seen.can_quarantine,
             holds=tuple(self.ledger.holds(key)),

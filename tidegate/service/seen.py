@@ -21,6 +21,7 @@ class Seen:
     apart: Counts = field(default_factory=Counts)
     released: frozenset[str] = frozenset()
     reasons: Mapping[ReasonKey, int] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
     unsettled: bool = False
     can_quarantine: bool = False
 
@@ -40,7 +41,7 @@ def seen_of(rollout: Rollout, counted: Counted, *, ledger: Ledger, now: float) -
     """
     policy, key, counts = rollout.policy, rollout.key, counted.counts
     told: Mapping[str, Mapping[str, Tally]] = {}
-    apart, released = Counts(), frozenset[str]()
+    cells, apart, released = Cells(), Counts(), frozenset[str]()
     if policy.cohorts.keys:
         cells = Cells(policy.cohorts.keys, ledger.cells(key))
         counters = _as_soaked(counted, policy)
@@ -55,6 +56,7 @@ def seen_of(rollout: Rollout, counted: Counted, *, ledger: Ledger, now: float) -
         apart=apart,
         released=released,
         reasons=ledger.reasons(key) if is_harmed else {},
+        cells=cells,
         unsettled=_is_unsettled(rollout, ledger, now),
         can_quarantine=policy.cohorts.quarantines and needs_traits(policy.cohorts.keys),
     )

@@ -22,6 +22,7 @@ from tidegate.domain.case import (
     harm_unattended,
     what_stands_before,
 )
+from tidegate.domain.cells import Cells
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.decision import Decision
 from tidegate.domain.delays import brake_at
@@ -193,6 +194,27 @@ def test_why_devices_failed_is_told_with_the_most_frequent_first() -> None:
         assert given(decide(situation), ReasonCode.FAILURE_REASONS).values == {"reasons": told}
     fine = decide(replace(situation_of({SUCCEEDED: 90}), reasons=reasons))
     assert ReasonCode.FAILURE_REASONS not in {each.code for each in fine.reasons}
+
+
+def test_why_devices_of_a_bad_cohort_failed_is_told_apart() -> None:
+    """Set apart or suspected, also where nobody else failed; not of cohorts that fare well."""
+    situation = replace(
+        situation_of({SUCCEEDED: 50}),
+        memory=Memory(quarantined=("line=b",)),
+        tallies={"line": {"line=a": Tally(45, 0), "line=b": Tally(5, 5), "line=c": Tally(9, 9)}},
+        cells=Cells(("line", "site"), {2: ("b", "x"), 3: ("b", "y"), 4: ("a", "x"), 5: ("c", "x")}),
+        reasons={("hot", 2): 2, ("hot", 3): 2, ("full", 3): 1, ("cold", 4): 7, ("dry", 5): 9},
+        can_quarantine=True,
+    )
+    told = [
+        each.values
+        for each in decide(situation).reasons
+        if each.code is ReasonCode.COHORT_FAILURE_REASONS
+    ]
+
+    assert {"cohort": "line=b", "reasons": "hot (4), full (1)"} in told
+    assert {"cohort": "line=c", "reasons": "dry (9)"} in told
+    assert len(told) == 2
 
 
 def test_cohorts_apart_are_all_named() -> None:

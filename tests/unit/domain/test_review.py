@@ -27,6 +27,7 @@ from tests.unit.domain.examples import (
     with_job,
     yes,
 )
+from tidegate.domain.cells import Cells
 from tidegate.domain.cohorts import Tally
 from tidegate.domain.course import Course
 from tidegate.domain.decision import Awaits, Decision, Verdict
@@ -728,7 +729,10 @@ def outlived() -> Iterable[tuple[Policy, Situation]]:
 
 def told_by_devices() -> Iterable[tuple[Policy, Situation]]:
     """Yield situations in which devices say why they fail and how long they need."""
-    yield POLICY, replace(situation_of(ONE_IN_50), reasons={("battery low", 2): 8})
+    failing = replace(situation_of(ONE_IN_50), reasons={("battery low", 2): 8})
+    yield POLICY, failing
+    apart = Memory(quarantined=("revision=old",))
+    yield POLICY, replace(failing, memory=apart, cells=Cells(("revision",), {2: ("old",)}))
     soaking = situation_of({IN_PROGRESS: 10, SUCCEEDED: 20})
     yield replace(POLICY, soak=Soak(60)), with_job(soaking, status=JobStatus.COMPLETED)
     quick = replace(situation_of(CLEAN), durations=lasting(9))
