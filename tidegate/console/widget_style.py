@@ -34,6 +34,7 @@ margin:8px 0;overflow-wrap:anywhere}
 .tidegate.narrow table{table-layout:fixed}
 .tidegate.narrow th,.tidegate.narrow td{padding:4px}
 .tidegate.narrow .state,.tidegate.narrow .time,.tidegate.narrow thead th{white-space:normal}
+.tidegate.narrow .decisions th:first-child{width:2.5em}
 .tidegate.narrow .bar{display:none}
 .tidegate .pictures{display:flex;flex-wrap:wrap;align-items:flex-start;gap:16px 20px;margin:12px 0}
 .tidegate svg{max-width:100%;height:auto}

@@ -182,6 +182,7 @@ def test_a_rollout_that_goes_on_can_be_reported_on() -> None:
     made = report(ledger)
 
     assert "It still goes on." in to_html(made)
+    assert "Nothing was told yet." in to_html(made)
     assert "not reviewed yet" in to_markdown(made)
     assert to_json(made)["outcome"] is None
     assert to_json(made)["decisions"] == []
