@@ -91,7 +91,7 @@ app.command("demo")(demo.command)
 
 
 def main() -> None:
-    """Run the command line; the console script ``tidegate`` begins here."""
+    """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that lacks a sign gets a question mark, not a traceback.

@@ -13,6 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tidegate.cli.app import app
+from tidegate.cli.exits import ExitStatus
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -118,6 +119,33 @@ def test_the_installed_command_is_this_one() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("no policy is named: ")
     assert done.stdout == ""
+
+
+def test_an_interruption_while_modules_load_ends_it_quietly() -> None:
+    """Whoever types Ctrl-C at once gets the status of it, and no traceback."""
+    code = """
+import sys
+from tidegate.cli.entry import main
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+main()
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (ExitStatus.INTERRUPTED, "", "")
 
 
 def test_the_build_backend_is_the_one_within_uv() -> None:
