@@ -42,7 +42,8 @@ class Firmware:
             return "unknown-operation"
         if not isinstance(version, str) or not VERSION.fullmatch(version):
             return "bad-version"
-        if self._hardware not in document.get("hardware", [self._hardware]):
+        hardware = document.get("hardware", [self._hardware])
+        if not isinstance(hardware, list) or self._hardware not in hardware:
             return "other-hardware"
         return None
 

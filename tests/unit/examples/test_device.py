@@ -98,6 +98,8 @@ def test_a_spoilt_disk_is_an_empty_one(tmp_path: Path) -> None:
     [
         ({**DOCUMENT, "hardware": ["A", "B"]}, None),
         ({**DOCUMENT, "hardware": ["B"]}, "other-hardware"),
+        ({**DOCUMENT, "hardware": None}, "other-hardware"),
+        ({**DOCUMENT, "hardware": "AB"}, "other-hardware"),
         ({**DOCUMENT, "operation": "dance"}, "unknown-operation"),
         ({"operation": "install"}, "bad-version"),
         ({**DOCUMENT, "version": "two\n"}, "bad-version"),
