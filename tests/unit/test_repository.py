@@ -84,6 +84,21 @@ def test_modules_are_named_after_what_they_hold() -> None:
     assert {name: path for name, path in named.items() if name in EMPTY_NAMES} == {}
 
 
+def test_the_architecture_names_every_module() -> None:
+    """Its table of modules has all that there are, and none that is gone."""
+    page = (REPOSITORY / "ARCHITECTURE.md").read_text()
+    table = page.partition("### The modules\n")[2].partition("\n#")[0]
+    handlers = page.partition("### The Lambda functions\n")[2].partition("\n#")[0]
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.MULTILINE))
+    rows["lambdas"] += " ".join(re.findall(r"^\| (`[^`]+`)", handlers, re.MULTILINE))
+    named = {
+        f"{folder}/{each}.py" for folder in rows for each in re.findall(r"`(\w+)`", rows[folder])
+    }
+    found = {f"{path.relative_to(REPOSITORY)}" for path in modules() if path.stem != "__init__"}
+
+    assert named ^ {each for each in found if not each.startswith(("app.py", "tests/"))} == set()
+
+
 def test_every_test_says_what_it_shows() -> None:
     """Each test function has a docstring that states the behaviour."""
     silent = [

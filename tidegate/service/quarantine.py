@@ -1,4 +1,4 @@
-"""Quarantine: devices of cohorts set apart do not get the job, as long as they have not begun."""
+"""Quarantine: what waits for devices of cohorts set apart is canceled, pass by pass."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
