@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.documents.announcements import report_applied, report_refused
 from tidegate.documents.record import moment
-from tidegate.documents.reports import DeviceReport, ReportError, parse_report
+from tidegate.documents.reports import REPORTER, DeviceReport, ReportError, parse_report
 from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import TERMINAL
 from tidegate.errors import Conflict, NotFound, Refused, RetryLater, TidegateError
@@ -109,22 +109,23 @@ class Relaying:
         if error.report_id is None:
             batch.fail([index], error)
             return
-        refusal = report_refused(
-            error.report_id,
-            error.source,
-            None,
-            error.problem,
-            error.remedy,
-            None,
-            self.clock.now(),
-            job_id=error.job_id,
-            thing_name=error.thing_name,
-        )
         try:
-            if not self.ledger.is_settled(error.report_id):
-                tell(refusal, bus=self.bus)
-                self._settle(error.report_id)
-                batch.refused += 1
+            if self.ledger.is_settled(error.report_id):
+                return
+            refusal = report_refused(
+                error.report_id,
+                error.source,
+                None,
+                error.problem,
+                error.remedy,
+                self._execution_unread(error),
+                self.clock.now(),
+                job_id=error.job_id,
+                thing_name=error.thing_name,
+            )
+            tell(refusal, bus=self.bus)
+            self._settle(error.report_id)
+            batch.refused += 1
         except RetryLater as busy:
             batch.fail([index], busy)
 
@@ -222,16 +223,32 @@ class Relaying:
 
     def _require_allowed(self, report: DeviceReport) -> None:
         """Let a source speak for things of its groups only."""
-        name = report.update.thing_name
         try:
-            allowed = self.reporters.groups(report.source)
+            may_report = self._may_report(report.source, report.update.thing_name)
         except Refused as error:
             raise Unreportable(report, error, _MEND_PARAMETER) from error
-        known = self.things.traits([name], with_groups=True).get(name) if allowed else None
-        if known is None or allowed.isdisjoint(known.groups):
+        if not may_report:
             # Whether there is such a thing is not told to those who may not report for it.
             why = f"{report.source} may not report for that thing, if there is one"
             raise Unreportable(report, why, _GRANT_FIRST)
+
+    def _may_report(self, source: str, thing_name: str) -> bool:
+        allowed = self.reporters.groups(source)
+        # Of a source that may report for nobody, the registry is not asked.
+        found = self.things.traits([thing_name], with_groups=True) if allowed else {}
+        return thing_name in found and not allowed.isdisjoint(found[thing_name].groups)
+
+    def _execution_unread(self, error: ReportError) -> Execution | None:
+        """Return what is really so of what a faulty report names, to those who may report on it."""
+        job_id, name = error.job_id, error.thing_name
+        if job_id is None or name is None or not REPORTER.fullmatch(error.source):
+            return None
+        try:
+            if self.ledger.current([job_id]) and self._may_report(error.source, name):
+                return self.executions.describe(name, job_id)
+        except TidegateError:
+            pass  # It cannot be read now, and nobody waits for it.
+        return None
 
     def _execution(self, update: ExecutionUpdate) -> Execution | None:
         """Return what is really so; None where that cannot be read now: nobody waits for it."""

@@ -218,6 +218,32 @@ def test_what_cannot_be_done_is_refused_once(
     assert stage.execution(1).status is ExecutionStatus.QUEUED
 
 
+def test_a_faulty_report_is_refused_with_what_is_so(stage: RelayingStage) -> None:
+    """As any other one; to nobody who may not report for the thing, and of no other jobs."""
+    stage.relay(
+        report("a", statusDetails={"step": 5}),
+        report("b", 3, statusDetails={"step": 5}),
+        report("c", jobId="other", statusDetails={"step": 5}),
+        report("d", source="com.example.unknown", statusDetails={"step": 5}),
+    )
+    told: Any = stage.bus.details("Device Report Refused")
+
+    assert {each["reportId"]: each.get("execution", {}).get("status") for each in told} == {
+        "a": "QUEUED",
+        "b": None,
+        "c": None,
+        "d": None,
+    }
+
+
+def test_a_faulty_report_is_refused_though_nobody_knows_what_is_so(stage: RelayingStage) -> None:
+    """While AWS is too busy to tell, its sender does not wait for that."""
+    stage.executions.faults.before("describe", RetryLater("throttled"))
+
+    assert stage.relay(report("a", statusDetails={"step": 5})).refused == 1
+    assert "execution" not in stage.refusal()
+
+
 def test_a_stale_version_is_refused_with_the_real_one(stage: RelayingStage) -> None:
     """Whoever reports can look at what is so, and report on that."""
     stage.relay(report("a", status=IN_PROGRESS))
