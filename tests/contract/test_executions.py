@@ -167,6 +167,15 @@ def test_the_same_update_again_is_done(world: World) -> None:
     assert described(world, names).version_number == 3
 
 
+def test_the_same_update_again_tells_the_document(world: World) -> None:
+    """Where the answer with it was lost, and its device is still at work."""
+    names = world.queued()
+
+    for _ in range(2):
+        told = updated(world, names, IN_PROGRESS, {"step": "1"}, version=1, document=True)
+        assert told == Updated(document=DOCUMENT)
+
+
 def test_an_update_at_fault_is_refused(world: World) -> None:
     """All that is wrong with an update is said at once, and nothing of it is done."""
     names = world.queued()

@@ -218,6 +218,19 @@ def test_an_update_whose_answer_was_lost_is_done(
     assert executions.update(UPDATE) == Updated()
 
 
+def test_the_document_of_an_update_whose_answer_was_lost_is_fetched(
+    executions: IotExecutions, data: Script
+) -> None:
+    """Whoever asked for it has not got it yet."""
+    update = ExecutionUpdate("j", "pump:1", IN_PROGRESS, expected_version=3, include_document=True)
+    data.refuse("update_job_execution", "InvalidRequestException")
+    data.answer("describe_job_execution", DESCRIBED, pending())
+    asked = {**NAMES, "executionNumber": 2, "includeJobDocument": True}
+    data.answer("describe_job_execution", asked, pending(jobDocument='{"image": "7"}'))
+
+    assert executions.update(update) == Updated(document='{"image": "7"}')
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

@@ -111,11 +111,24 @@ class IotExecutions:
         found = self.describe(update.thing_name, update.job_id, update.execution_number)
         if stands(update, found):
             state = Updated(found.status, found.version_number, found.status_details)
-            return _as_asked(update, state)
+            return _as_asked(update, state, document=self._document(update, found))
         if found.is_terminal or update.expected_version not in {None, found.version_number}:
             message = f"{error} (it is {found.status} at version {found.version_number})"
             raise Conflict(message) from error
         raise error
+
+    def _document(self, update: ExecutionUpdate, found: Execution) -> str | None:
+        """Return the document where it was asked for, and its device is still at work."""
+        if found.is_terminal or not update.include_document:
+            return None
+        with translated(f"DescribeJobExecution {update.job_id} of {update.thing_name}"):
+            answer = self._data().describe_job_execution(
+                thingName=update.thing_name,
+                jobId=update.job_id,
+                executionNumber=found.execution_number,
+                includeJobDocument=True,
+            )
+        return answer.get("execution", {}).get("jobDocument")
 
 
 def _request(update: ExecutionUpdate) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tidegate.domain.executions import (
     refusals,
     stands,
 )
-from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary
+from tidegate.domain.jobs import TERMINAL, ExecutionStatus, ExecutionSummary
 from tidegate.errors import Conflict, Refused
 from tidegate.ports import Clock
 
@@ -94,15 +94,19 @@ class MemoryExecutions:
             details = update.status_details
             self._set(update.job_id, row, update.status, status_details=details)
             self._time(update, unlisted)
-            document = self._jobs.documents.get(update.job_id) if update.include_document else None
+            document = self._document(update)
         elif stands(update, self._execution(update.job_id, row, unlisted)):
-            document = None
+            # What is over has no use for it.
+            document = None if row.status in TERMINAL else self._document(update)
         else:
             raise _conflict(row, unlisted)
         if not update.include_state:
             return Updated(document=document)
         details = dict(unlisted.status_details)
         return Updated(update.status, unlisted.version_number, details, document)
+
+    def _document(self, update: ExecutionUpdate) -> str | None:
+        return self._jobs.documents.get(update.job_id) if update.include_document else None
 
     def _found(
         self, thing_name: str, job_id: str, number: int | None
