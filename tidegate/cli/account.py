@@ -24,9 +24,9 @@ CreatedAt = Annotated[
         "--created-at",
         formats=["%Y-%m-%dT%H:%M:%SZ"],
         metavar="TIME",
-        help="Of an older rollout, where the job's id was used again: created_at in `tidegate "
-        "status --json`.",
-        show_default="of the newest",
+        help="Which rollout, where the job's id was used again: created_at in `tidegate status "
+        "--json`.",
+        show_default="the newest",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -37,7 +37,8 @@ class Access:
     """How to get at a Tidegate; what is None, AWS's usual variables and files say."""
 
     profile: Annotated[
-        str | None, typer.Option("--profile", metavar="NAME", help="Of your AWS configuration.")
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
     ] = None
     region: Annotated[
         str | None, typer.Option("--region", metavar="NAME", help="The AWS region.")

@@ -25,7 +25,7 @@ def command(
     """
     Watch Tidegate steer a good and a bad release on this machine.
 
-    No AWS account is needed, but what `make setup` installs, and so a copy of the repository.
+    Needs no AWS account, but a copy of the repository and what `make setup` installs.
     """
     # boto3 takes long to import, and no other command needs the embedded cloud.
     from tidegate.local.demo import main  # noqa: PLC0415

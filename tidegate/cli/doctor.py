@@ -33,10 +33,15 @@ def command(
     *,
     devices: Annotated[
         int,
-        typer.Option(min=1, max=SIZE_MAX, metavar="NUMBER", help="Of each rollout you plan."),
+        typer.Option(
+            min=1, max=SIZE_MAX, metavar="NUMBER", help="Devices in each rollout that you plan."
+        ),
     ] = 10_000,
     rollouts: Annotated[
-        int, typer.Option(min=1, max=_ROLLOUTS_MAX, metavar="NUMBER", help="Planned at once.")
+        int,
+        typer.Option(
+            min=1, max=_ROLLOUTS_MAX, metavar="NUMBER", help="Rollouts that you plan at once."
+        ),
     ] = 1,
     per_minute: Annotated[
         int,
@@ -47,10 +52,11 @@ def command(
     probe: Annotated[
         bool,
         typer.Option(
-            "--probe", help="Find out how AWS behaves, with jobs and things of its own: minutes."
+            "--probe",
+            help="Find out how AWS behaves, with jobs and things of its own: up to half an hour.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --probe.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before probing.")] = False,
     minute_seconds: Annotated[
         float, typer.Option(min=0.1, max=60.0, hidden=True, help="Of a minute of the cloud's.")
     ] = 60.0,
@@ -58,10 +64,10 @@ def command(
     access: Access,
 ) -> None:
     """
-    Look whether all is in place for rollouts to be steered.
+    Check that all is in place for rollouts to be steered.
 
-    Says how to mend what is not, and changes nothing. Only with --probe it makes a few jobs and
-    things, called tidegate-probe-…, and takes them away again.
+    Says how to mend what is not, and changes nothing. Only with --probe does it make a few jobs
+    and things, called tidegate-probe-…, which it takes away again.
 
     Exit status: 0 when nothing fails, warnings or not; 1 when a check fails; 4 when AWS is not
     reached.

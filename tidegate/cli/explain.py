@@ -55,7 +55,7 @@ def command(
             "--revision",
             min=1,
             metavar="NUMBER",
-            help="Of a decision; `tidegate history` has them.",
+            help="Number of a decision; `tidegate history` lists them.",
             show_default="the last",
         ),
     ] = None,
@@ -66,7 +66,8 @@ def command(
     """
     Explain why a rollout is where it is, or was.
 
-    Of the last decision, or of --revision: its reasons, what it changed, and what can be done now.
+    Tells of the last decision, or that of --revision: its reasons, what it changed, and what you
+    can do now.
     """
     screen = Screen(as_json=as_json)
     with opened(context, access) as account:

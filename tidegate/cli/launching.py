@@ -66,7 +66,7 @@ def launch(
         typer.Option(
             "--input",
             metavar="FILE",
-            help="JSON with further members of CreateJob; options come before it.",
+            help="JSON with further members of CreateJob; options prevail over it.",
         ),
     ] = None,
     waiting: Waiting,

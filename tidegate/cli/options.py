@@ -18,7 +18,9 @@ from tidegate.lab.simulate import SEED_MAX
 
 PagePath = Annotated[Path, typer.Option(metavar="FILE", help="Where to write the page.")]
 NoPage = Annotated[bool, typer.Option("--no-page", help="Write no page.")]
-Seed = Annotated[int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=SEED_MAX, metavar="NUMBER", help="Seed of all chance.")
+]
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,7 +27,7 @@ DEVICES = 10_000
 #: Trials of each failure rate: more are for ``tidegate simulate``.
 RUNS_MAX = 100
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into policies.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and explain policies.")
 
 
 @app.command("validate")
@@ -99,7 +99,8 @@ def explain(
     """
     Say what a policy promises, in plain words and figures.
 
-    Figures come of the very code that decides, and of a few simulated rollouts: some seconds.
+    Figures come from the very code that decides, and from a few simulated rollouts: that takes some
+    seconds.
 
     Exit status: 0 when done, with warnings too; 2 when the input is refused.
     """

@@ -42,7 +42,7 @@ def export_command(
     job_id: JobId,
     *,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where to; - for stdout.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; - for stdout.")
     ] = "-",
     with_names: Annotated[
         bool, typer.Option("--with-names", help="Tell the things' names too.")
@@ -80,7 +80,7 @@ def command(
     events: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="Events of the bus, as an archive has them, to read JOB from."
+            metavar="FILE", help="Events of the bus, as from its archive, to read JOB from."
         ),
     ] = "",
     policy: Annotated[

@@ -25,7 +25,7 @@ POLL_SECONDS = 0.5
 
 By = Annotated[
     str | None,
-    typer.Option("--by", metavar="NAME", help="Who asks for it.", show_default="your name in AWS"),
+    typer.Option("--by", metavar="NAME", help="Who sends it.", show_default="your name in AWS"),
 ]
 
 _Found = TypeVar("_Found")

@@ -89,13 +89,15 @@ def command(
         str,
         typer.Option(
             metavar="NUMBER|FILE",
-            help="Devices of the reference fleet or of the scenario, or a fleet's YAML file.",
+            help="Devices of the reference fleet, or of the scenario's, or a fleet's YAML file.",
             show_default="100000",
         ),
     ] = "",
     failures: Annotated[
         str,
-        typer.Option(metavar="SHARE", help="Devices that fail, like 20%; else as the fleet says."),
+        typer.Option(
+            metavar="SHARE", help="Share of devices that fail, like 20%; else the fleet's."
+        ),
     ] = "",
     scenario: Annotated[
         str, typer.Option(metavar="NAME", help="A named scenario instead of the reference fleet.")
@@ -104,7 +106,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Baselines to compare with, by commas or given again: names, all, or none.",
+            help="Baselines to compare with: names, divided by commas; all; or none. Repeatable.",
             show_default="a handful",
         ),
     ] = None,
@@ -117,13 +119,16 @@ def command(
             min=1,
             max=DAYS_MAX,
             metavar="NUMBER",
-            help="After which a rollout is given up that neither ends nor is stopped.",
+            help="After so many, a rollout that neither ends nor is stopped is given up.",
         ),
     ] = 3,
     seed: Annotated[
         int,
         typer.Option(
-            min=0, max=SEED_MAX, metavar="NUMBER", help="Of all chance: the same, the same output."
+            min=0,
+            max=SEED_MAX,
+            metavar="NUMBER",
+            help="Seed of all chance: the same seed, the same output.",
         ),
     ] = 1,
     jobs: Annotated[
@@ -132,8 +137,8 @@ def command(
             min=1,
             max=JOBS_MAX,
             metavar="NUMBER",
-            help="Processes; the output is the same.",
-            show_default="one a CPU",
+            help="Processes to run; the output is the same with any number.",
+            show_default="one per CPU",
         ),
     ] = None,
     page: PagePath = Path("simulation.html"),
@@ -150,8 +155,8 @@ def command(
 
     Prints a table, and writes a page that shows one rollout minute by minute.
 
-    Exit status: 0 when done, 2 when the input is refused; stderr says why. That a policy stops
-    no bad release is no error.
+    Exit status: 0 when done, 2 when the input is refused; stderr says why. A policy that
+    stops no bad release is no error.
     """
     if list_names:
         _list_names()
