@@ -165,7 +165,8 @@ class Course:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Course":
-        """Read what ``to_document`` wrote."""
+        """Read what ``to_document`` wrote, or that of another version: what it lacks has a default."""
+        document = {**cls().to_document(), **document}
         proposal = document["proposal"]
         return cls(
             gates_passed=tuple(document["gates_passed"]),
