@@ -165,7 +165,7 @@ class Course:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Course":
-        """Read what ``to_document`` wrote, or that of another version: what it lacks has a default."""
+        """Read what ``to_document`` wrote, be it another version's: what lacks has its default."""
         document = {**cls().to_document(), **document}
         proposal = document["proposal"]
         return cls(
