@@ -140,7 +140,7 @@ class Steps(Construct):
             "Attend",
             common,
             name="attend",
-            description="Looks after devices that are stuck, went dark, or are of cohorts set apart.",
+            description="Looks after devices that are stuck, gone dark, or of cohorts set apart.",
             memory_mb=512,
             timeout_seconds=120,
         )
