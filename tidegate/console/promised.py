@@ -23,7 +23,7 @@ _SILENCE = {
 }
 
 _REFUSAL = {
-    Fallback.HOLD: "holds until somebody resumes it",
+    Fallback.HOLD: "holds the rollout until somebody resumes it",
     Fallback.PASS: "changes nothing",
     Fallback.ABORT: "stops the release",
 }
@@ -81,18 +81,19 @@ def promised(policy: Policy, fleet_size: int | None = None) -> tuple[Promise, ..
 
 def _harm(policy: Policy, fleet_size: int | None) -> Iterator[Promise]:
     harm = policy.harm
-    counted = ", ".join(sorted(each.value for each in harm.statuses))
+    counted = listed(sorted(each.value for each in harm.statuses))
     yield Promise(
         "Harm",
         f"At most {_budget(policy, fleet_size)} devices are harmed beyond "
         f"{share(harm.acceptable_rate)} of those that start, with {share(harm.confidence)} "
-        f"confidence, for a release whose failure rate is constant; {counted} count as harm.",
+        "confidence, for a release whose failure rate is constant. What counts as harm: "
+        f"{counted}.",
     )
     yield Promise(
         "Tolerance",
         f"A release that fails at no more than {share(harm.tolerated_rate)} is stopped with a "
         f"probability of at most {share(harm.false_abort_risk)}, however often it is looked at; "
-        f"devices that start late may fail at {share(harm.tolerated_late)}.",
+        f"devices that start late may fail at up to {share(harm.tolerated_late)}.",
     )
     if harm.drift_budget is not None:
         yield Promise(
@@ -125,7 +126,7 @@ def _gate(gate: Gate, fleet_size: int | None) -> str:
         *([f"a system says yes ({asking(gate.answer)})"] if gate.answer else []),
         *([f"a person says yes ({asking(gate.approval)})"] if gate.approval else []),
     ]
-    return f"At {_place(gate, fleet_size)} exposed: {'; '.join(asked) or 'nothing is asked'}."
+    return f"With {_place(gate, fleet_size)} exposed: {'; '.join(asked) or 'nothing is asked'}."
 
 
 def _place(gate: Gate, fleet_size: int | None) -> str:
@@ -134,7 +135,7 @@ def _place(gate: Gate, fleet_size: int | None) -> str:
         number = f"{devices(gate.devices(fleet_size))} devices"
     except ValueError:
         return of_fleet
-    return f"{number}, {of_fleet}," if of_fleet else number
+    return f"{number} ({of_fleet})" if of_fleet else number
 
 
 def asking(asked: Asking) -> str:
@@ -197,9 +198,9 @@ def abort(policy: Policy) -> Promise:
     in_flight = "are stopped too" if force else "finish what they began"
     after = ""
     if rollback is not None:
-        statuses = ", ".join(sorted(each.value for each in rollback.statuses))
+        statuses = listed(sorted(each.value for each in rollback.statuses), "or")
         under = f" under policy {rollback.policy}" if rollback.policy else ""
-        after = f" Another job follows for devices that {statuses}{under}."
+        after = f" Another job follows for devices that ended {statuses}{under}."
     return Promise("Abort", f"When it is stopped, devices at work {in_flight}.{after}")
 
 

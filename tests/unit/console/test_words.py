@@ -72,13 +72,13 @@ def test_every_part_of_a_policy_is_promised_in_words() -> None:
     said = {each.about: each.text for each in promised(FULL, 10_000)}
 
     assert said["Harm"].startswith("At most 10 devices are harmed beyond 1.5%")
-    assert "FAILED, TIMED_OUT count as harm" in said["Harm"]
+    assert "What counts as harm: FAILED and TIMED_OUT." in said["Harm"]
     assert "no more than 2% is stopped with a probability of at most 1%" in said["Tolerance"]
     assert said["Gate canary"] == (
-        "At 100 devices, 1% of the fleet, exposed: watched for 90 min; alarms OK: errors; a system "
-        "says yes (after 60 min of silence it goes on all the same, and a no stops the release); a "
-        "person says yes (after 48 h of silence the release is stopped, and a no holds until "
-        "somebody resumes it)."
+        "With 100 devices (1% of the fleet) exposed: watched for 90 min; alarms OK: errors; a "
+        "system says yes (after 60 min of silence it goes on all the same, and a no stops the "
+        "release); a person says yes (after 48 h of silence the release is stopped, and a no holds "
+        "the rollout until somebody resumes it)."
     )
     assert said["Alarms"] == "It holds while one of these is in ALARM or has no data: latency."
     assert said["Calendars"] == "It holds while one of these is closed: holidays."
@@ -90,7 +90,7 @@ def test_every_part_of_a_policy_is_promised_in_words() -> None:
     assert said["Overlap"].startswith("It waits for rollouts that came first")
     assert said["Abort"] == (
         "When it is stopped, devices at work are stopped too. Another job follows for devices that "
-        "SUCCEEDED under policy undo."
+        "ended SUCCEEDED under policy undo."
     )
     assert {"Cohorts", "Soak", "Stuck", "Time-out", "Time-out from delays"} <= said.keys()
 
@@ -100,7 +100,7 @@ def test_a_share_stays_one_where_nobody_knows_of_what() -> None:
     said = {each.about: each.text for each in promised(FULL)}
 
     assert said["Harm"].startswith("At most 0.1% of all devices")
-    assert said["Gate canary"].startswith("At 1% of the fleet exposed")
+    assert said["Gate canary"].startswith("With 1% of the fleet exposed")
 
 
 def test_every_state_has_a_sign_and_words_of_its_own() -> None:
