@@ -25,7 +25,7 @@ from tidegate.domain.case import (
     unfinished,
     what_stands_before,
 )
-from tidegate.domain.cohorts import Remedy
+from tidegate.domain.cohorts import Remedy, is_told
 from tidegate.domain.decision import Attention, Awaits, Decision, Verdict
 from tidegate.domain.explain import (
     on_cohorts_apart,
@@ -586,7 +586,12 @@ def _steering(
 
 def _attention(case: Case) -> Attention | None:
     """Return what people should look at, the worst first."""
-    undecided = [each for each in case.weighed.suspects if each.remedy is Remedy.HOLD]
+    # Of devices that are yet to be joined, the next looks at them say more than people can.
+    undecided = [
+        each
+        for each in case.weighed.suspects
+        if each.remedy is Remedy.HOLD and (is_told(each.cohort) or not case.situation.unsettled)
+    ]
     if undecided:
         return Attention("suspect", on_suspect(undecided[0]).text, SUSPECT_REMEDY)
     stale_from = case.now - case.seconds(STALE_MINUTES)

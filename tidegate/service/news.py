@@ -21,6 +21,7 @@ from tidegate.documents.announcements import (
     rollout_resumed,
     rollout_steered,
 )
+from tidegate.domain.cohorts import is_told
 from tidegate.domain.course import About, Answer, Proposal, Question
 from tidegate.domain.decision import Decision, Verdict, Withheld
 from tidegate.domain.gates import answers_to
@@ -127,10 +128,14 @@ def _since(holds: Sequence[Hold]) -> Iterator[float]:
 
 
 def _suspects(rollout: Rollout, decision: Decision, before: Decision | None) -> Iterator[BusEvent]:
-    """Name cohorts that fail, each once; again if another remedy is called for."""
+    """
+    Name cohorts that fail, each once; again if another remedy is called for.
+
+    Devices of which nobody knows what they are, are none to be named.
+    """
     known = {(each.cohort, each.remedy) for each in before.suspects} if before else set()
     for suspect in decision.suspects:
-        if (suspect.cohort, suspect.remedy) not in known:
+        if is_told(suspect.cohort) and (suspect.cohort, suspect.remedy) not in known:
             yield cohort_suspect(rollout.key, suspect, decision.revision, decision.at)
 
 

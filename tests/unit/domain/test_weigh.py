@@ -252,6 +252,19 @@ def test_a_cohort_that_cannot_be_left_out_holds_the_rollout_for_people() -> None
     assert decision.memory.quarantined == ()
 
 
+def test_nobody_is_asked_about_devices_that_are_yet_to_be_joined() -> None:
+    """Failures of which nobody knows yet what they are hold; people are told if it stays so."""
+    cohorts = {"line=(unknown)": Tally(12, 9), "line=a": Tally(2000, 0)}
+    waiting = replace(with_cohorts((9, 12), (0, 2000)), tallies={"line": cohorts}, unsettled=True)
+    decision = review(POLICY, waiting, NOW)
+    settled = review(POLICY, replace(waiting, unsettled=False), NOW)
+
+    assert decision.verdict is settled.verdict is Verdict.HOLD
+    assert decision.attention is None
+    assert settled.attention is not None
+    assert settled.attention.subject == "suspect"
+
+
 @pytest.mark.parametrize("can_quarantine", [True, False])
 def test_a_release_that_is_bad_for_all_cohorts_is_stopped(*, can_quarantine: bool) -> None:
     """However many failures each of them has, if the others fail too there is nobody to spare."""

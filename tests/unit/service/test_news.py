@@ -347,7 +347,7 @@ def test_what_is_unchanged_is_not_sent_again() -> None:
 
 
 def test_a_suspect_cohort_is_named_once_per_remedy() -> None:
-    """People hear which devices the release is bad for, and again only if more is called for."""
+    """People hear which devices the release is bad for, if known; again if more is called for."""
     stage = Stage()
     decision = stage.review()
     suspect = Suspect("thing.type=pump", 20, 9, 12.0, 9.0, 0.1, 3.0, Remedy.HOLD)
@@ -361,3 +361,5 @@ def test_a_suspect_cohort_is_named_once_per_remedy() -> None:
     assert news(named, decision) == ["hold"]
     assert news(named, named) == []
     assert news(worse, named) == ["abort"]
+    unknown = replace(suspect, cohort="thing.type=(unknown)")
+    assert news(replace(decision, suspects=(unknown,)), decision) == []
