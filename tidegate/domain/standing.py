@@ -46,7 +46,7 @@ class Standing:
         unreadable: What could not be read at all, by what it is, with why.
         overlapping: Ids of jobs that came first, have some of the same things and go on.
         harmed_by_all: Devices harmed beyond what is acceptable by all active rollouts, this one
-            included as its last decision had it.
+            included as its last decision had it, and without the release that it undoes.
         account_budget: How many all may harm together; None if nothing limits them.
         outage: Why so many things are gone that it cannot be the release; None if they are not.
     """

@@ -50,7 +50,7 @@ class Watching:
             calendars=_read("calendars", self.calendars.read, policy.freeze.calendars, unreadable),
             unreadable=unreadable,
             overlapping=self._overlapping(rollout),
-            harmed_by_all=sum(each.harmed_beyond for each in active),
+            harmed_by_all=_harmed_by_all(rollout, active),
             account_budget=self.account_budget,
             outage=rollout.connected.outage,
         )
@@ -70,6 +70,11 @@ class Watching:
 def review_minutes(rollouts: int) -> float:
     """Return the minutes between two reviews of each of so many rollouts: the same for all."""
     return max(REVIEW_MINUTES, rollouts * CALLS_PER_REVIEW / CALLS_PER_SECOND / 60)
+
+
+def _harmed_by_all(rollout: Rollout, active: Sequence[Active]) -> float:
+    """Return what all rollouts harmed; the harm that this one undoes must not keep it from that."""
+    return sum(each.harmed_beyond for each in active if each.key.job_id != rollout.rolls_back)
 
 
 def _read(

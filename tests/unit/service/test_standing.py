@@ -136,6 +136,17 @@ def test_all_rollouts_share_the_accounts_budget(budget: float, verdict: Verdict)
     assert kinds(decision.holds) == ([("account", "all rollouts")] if budget < 10 else [])
 
 
+def test_what_a_release_harmed_does_not_hold_what_undoes_it() -> None:
+    """The stopped rollout stays active for devices at work: its devices must not wait so long."""
+    stage = Stage()
+    stage.account_budget = 9.0
+    (bad,) = others(stage, 1, harmed_beyond=10)
+    rollout = stage.ledger.rollout(stage.key)
+    stage.ledger.claim(replace(rollout, rolls_back=bad.job_id), previous=rollout)
+
+    assert stage.review().holds == ()
+
+
 def overlapping_stage(overlap: Overlap) -> Stage:
     """Return a stage whose rollout has things of another one that came first."""
     stage = Stage(policy=replace(POLICY, overlap=overlap))
