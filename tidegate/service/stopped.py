@@ -9,6 +9,7 @@ from tidegate.domain.decision import Attention
 from tidegate.domain.policy import Rollback
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.errors import TidegateError
+from tidegate.service.names import named_after
 
 JOB_ID_LENGTH_MAX = 64
 GROUP_PREFIX = "tidegate-"
@@ -20,7 +21,7 @@ EXAMPLES_MAX = 3
 def rollback_job_id(key: RolloutKey) -> str:
     """Return the id of the job that undoes a rollout: always the same, within AWS's 64."""
     suffix = f"-rollback-{key.created_at:08x}"
-    return key.job_id[: JOB_ID_LENGTH_MAX - len(suffix)] + suffix
+    return named_after(key.job_id, suffix, length_max=JOB_ID_LENGTH_MAX)
 
 
 @dataclass(frozen=True, slots=True)

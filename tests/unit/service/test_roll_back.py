@@ -796,3 +796,11 @@ def test_the_id_of_a_rollback_fits(stage: Stage) -> None:
 
     assert len(ids) == 2
     assert {len(each) for each in ids} == {64}
+
+
+def test_long_ids_that_differ_at_the_end_have_rollbacks_of_their_own() -> None:
+    """Created in the same second, by a script: neither job undoes the other's devices."""
+    ids = {rollback_job_id(RolloutKey("x" * 50 + end, int(START))) for end in "ab"}
+
+    assert len(ids) == 2
+    assert {len(each) for each in ids} == {64}
