@@ -36,6 +36,7 @@ class Question:
         subject: The gate's name, or the action that is proposed.
         asked_at: Epoch seconds.
         due_at: Epoch seconds after which no answer counts; None: there is no such time.
+        is_open: Whether an answer would still change something, as of the last review.
     """
 
     question_id: str
@@ -43,6 +44,7 @@ class Question:
     subject: str
     asked_at: float
     due_at: float | None = None
+    is_open: bool = True
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Question":
@@ -101,7 +103,7 @@ class Course:
         gates_passed: Names of the gates behind it.
         gate: Name of the gate that it stands at; None if at none.
         gate_reached_at: When it came there.
-        questions: Asked and not settled.
+        questions: Asked at that gate, be they answered or not.
         proposal: What waits for a yes; None if nothing does.
         agreement: What came of all proposals.
         held_since: When each hold that has no time of its own was first found.
@@ -139,13 +141,17 @@ class Course:
     @property
     def pending(self) -> tuple[Question, ...]:
         """All questions that can be answered."""
+        return tuple(each for each in self._asked if each.is_open)
+
+    def question(self, question_id: str) -> Question | None:
+        """Return the question of that id, be it answered or not; None if it is not asked."""
+        return next((each for each in self._asked if each.question_id == question_id), None)
+
+    @property
+    def _asked(self) -> tuple[Question, ...]:
         if self.proposal is None or self.proposal.is_refused:
             return self.questions
         return (*self.questions, self.proposal.question)
-
-    def question(self, question_id: str) -> Question | None:
-        """Return the pending question of that id; None if there is none."""
-        return next((each for each in self.pending if each.question_id == question_id), None)
 
     def to_document(self) -> dict[str, Any]:
         """Return the course as plain JSON; ``from_document`` reads it back unchanged."""

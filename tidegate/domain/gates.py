@@ -169,7 +169,9 @@ def _at(gate: Gate, after: int, situation: Situation, course: Course, now: float
     }
     waits_for = tuple(name for name, waiting in waits.items() if waiting)
     inquiries = (answer, approval)
-    questions = tuple(each.question for each in inquiries if each.question is not None)
+    questions = tuple(
+        replace(each.question, is_open=each.is_open) for each in inquiries if each.question
+    )
     course = replace(course, questions=questions)
     if not waits_for:
         return Passage(course=course)

@@ -82,7 +82,17 @@ def test_a_proposal_is_stored_in_awss_own_shape() -> None:
         "subject": "canary",
         "asked_at": NOW,
         "due_at": NOW + 60,
+        "is_open": True,
     }
+
+
+def test_what_is_answered_waits_no_more() -> None:
+    """It stays on record while its gate waits for something else; nobody is offered to answer."""
+    course = Course(questions=(replace(ASKED, is_open=False), APPROVAL))
+
+    assert course.pending == (APPROVAL,)
+    assert course.question("canary-answer") == course.questions[0]
+    assert Course.from_document(json.loads(json.dumps(course.to_document()))) == course
 
 
 def test_a_proposal_can_be_answered_like_a_question() -> None:

@@ -322,6 +322,7 @@ def test_a_yes_does_not_open_what_still_bakes() -> None:
     assert second.gate.waits_for == ("bake",)
     assert second.awaits is Awaits.BAKE
     assert second.asked == ()
+    assert second.course.pending == ()
     assert decide(gate, answered, NOW + 30 * MINUTE).gates_passed == ("canary",)
 
 
@@ -356,6 +357,7 @@ def test_a_no_may_keep_a_gate_closed() -> None:
     assert ReasonCode.GATE_ASKS not in codes(second)
     assert second.attention is not None
     assert second.attention.subject == "gate canary GATE_REFUSED"
+    assert second.course.pending == ()
     assert decide(gate, answered, NOW + 9 * HOUR).asked == ()
 
 
@@ -489,6 +491,7 @@ def test_a_person_is_asked_only_once_all_else_agrees() -> None:
         ("canary-approval", NOW + 2000 + HOUR)
     ]
     assert third.awaits is Awaits.APPROVAL
+    assert [each.question_id for each in third.course.pending] == ["canary-approval"]
     assert decide(gate, approved, NOW + 2010).gates_passed == ("canary",)
 
 
