@@ -142,6 +142,25 @@ def overrun(policy: Policy, situation: Situation, course: Course, exposed: int) 
     return {gate.name: after for after, gate in ahead if after < exposed}
 
 
+def passed_by_name(
+    policy: Policy, before: Policy, course: Course, *, exposed: int, fleet_size: int | None
+) -> tuple[str, ...]:
+    """
+    Return the names of gates ahead that count as passed, since others of these names were.
+
+    Args:
+        policy: The one to come.
+        before: The one in force; what it has at the same place is the same gate.
+        course: With what was passed.
+        exposed: Devices so far.
+        fleet_size: Things in all; None if no gate lies at a share.
+    """
+    known = {gate.name: gate.devices(fleet_size) for gate in before.gates}
+    places = {gate.name: gate.devices(fleet_size) for gate in policy.gates}
+    moved = {name for name, after in places.items() if after > exposed and after != known.get(name)}
+    return tuple(name for name in course.gates_passed if name in moved)
+
+
 def _left(course: Course) -> Course:
     return replace(course, gate=None, gate_reached_at=None, questions=())
 

@@ -1,6 +1,7 @@
 """Refusing: which commands are in vain as a rollout stands, and what to do instead."""
 
 import math
+from collections.abc import Sequence
 
 from tidegate.documents.commands import (
     AbortRollout,
@@ -111,6 +112,19 @@ def answered(command: GiveAnswer, standing: Answer) -> CommandError:
         f"{standing.comment}"
     )
     remedy = "The first answer stands. To stop the rollout all the same, hold or abort it."
+    return CommandError(problem, remedy)
+
+
+def gates_passed_before(command: AdjustPolicy, names: Sequence[str]) -> CommandError:
+    """Return the refusal of a policy whose gates would hold nothing."""
+    problem = (
+        f"{asked(command)}, but gates named {', '.join(names)} were passed before, so those that "
+        "lie ahead would hold nothing"
+    )
+    remedy = (
+        "Give each gate that lies ahead a name that no gate had before; without a name, gates are "
+        "called gate-1 and so on by their position. Nothing was changed."
+    )
     return CommandError(problem, remedy)
 
 

@@ -41,6 +41,7 @@ from tidegate.documents.outside import (
 )
 from tidegate.documents.shapes import EVENT_ID
 from tidegate.domain.course import Answer
+from tidegate.domain.gates import passed_by_name
 from tidegate.domain.policy import Harm, Policy
 from tidegate.domain.rollout import (
     AbortRequest,
@@ -73,6 +74,7 @@ from tidegate.service.refusing import (
     Request,
     answered,
     asked,
+    gates_passed_before,
     given_up_before,
     no_rollout,
     not_launched,
@@ -280,11 +282,13 @@ class Signaling:
         require_ongoing(command, rollout, at)
         refuse_while_stopping(command, rollout)
         policy = self._policy(command, rollout)
+        fleet_size = self._fleet_size(command, rollout, policy)
+        self._require_new_gates(command, rollout, policy, fleet_size)
         self.ledger.adjust(
             rollout.key,
             policy,
             keeps_bound=_keeps_bound(rollout.policy.harm, policy.harm),
-            fleet_size=self._fleet_size(command, rollout, policy),
+            fleet_size=fleet_size,
             at=at,
         )
         latest = self.ledger.rollout(rollout.key)
@@ -294,6 +298,22 @@ class Signaling:
         return policy_adjusted(
             rollout.key, policy.name, latest.policy_version, command.by, command.reason, at
         )
+
+    def _require_new_gates(
+        self, command: AdjustPolicy, rollout: Rollout, policy: Policy, fleet_size: int | None
+    ) -> None:
+        """Refuse gates that would hold nothing, as gates of their names were passed before."""
+        if not rollout.course.gates_passed:
+            return
+        names = passed_by_name(
+            policy,
+            rollout.policy,
+            rollout.course,
+            exposed=self.ledger.decision(rollout.key, rollout.revision).evidence.exposed,
+            fleet_size=fleet_size or rollout.fleet_size,
+        )
+        if names:
+            raise gates_passed_before(command, names)
 
     def _release(self, command: ReleaseCohort, rollout: Rollout, at: float) -> BusEvent:
         """Let a cohort be treated like all others; return what is told of it."""

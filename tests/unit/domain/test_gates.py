@@ -18,7 +18,7 @@ from tests.unit.domain.examples import (
 )
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import Awaits, Decision, Verdict
-from tidegate.domain.gates import Passage, passage
+from tidegate.domain.gates import Passage, passage, passed_by_name
 from tidegate.domain.policy import Asking, Fallback, Gate, Policy
 from tidegate.domain.reasons import ReasonCode
 from tidegate.domain.review import IDLE_REVIEW_MINUTES, first_settings, review
@@ -581,3 +581,28 @@ def test_late_joiners_reach_no_gate() -> None:
 
     assert decision.awaits is Awaits.JOINERS
     assert decision.course.pending == ()
+
+
+# Another policy midway
+
+
+@pytest.mark.parametrize(
+    ("gate", "is_lost"),
+    [
+        (Gate("canary", after_devices=200), True),
+        (Gate("canary", after_share=0.2), True),
+        (Gate("next", after_devices=200), False),
+        # Behind the devices that are exposed, it is passed by whatever name.
+        (Gate("canary", after_devices=60), False),
+        # The same gate: of cohorts that were set apart since, exposed devices count no more.
+        (BAKE, False),
+    ],
+)
+def test_a_gate_ahead_is_lost_under_the_name_of_one_that_was_passed(
+    gate: Gate, *, is_lost: bool
+) -> None:
+    """Gates are remembered by name, so such a one would be passed over."""
+    course, exposed = Course(gates_passed=("canary",)), 40 if gate is BAKE else 60
+    names = passed_by_name(gated(gate), gated(BAKE), course, exposed=exposed, fleet_size=1000)
+
+    assert names == (("canary",) if is_lost else ())

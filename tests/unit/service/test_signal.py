@@ -753,6 +753,32 @@ def test_a_job_stays_in_its_namespace(stage: Stage) -> None:
     assert stage.rollout.policy.job.namespace_id == "ota"
 
 
+def gates(*gates: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a policy with gates."""
+    return {**ADJUSTED, "gates": [*gates]}
+
+
+@pytest.mark.parametrize("named", [{}, {"name": "gate-1"}])
+def test_a_gate_ahead_that_would_count_as_passed_is_refused(
+    stage: Stage, named: Mapping[str, str]
+) -> None:
+    """Gates are remembered by name: one like a gate that was passed would hold nobody."""
+    passed = replace(POLICY, gates=(Gate("gate-1", after_devices=20, bake_minutes=5.0),))
+    course = Course(gates_passed=("gate-1",))
+    known = replace(stage.rollout, policy=passed, course=course)
+    stage.ledger.claim(known, previous=stage.rollout)
+    send(stage, adjust(gates({**named, "after": 500, "approval": "required"})))
+
+    assert "gates named gate-1 were passed before" in refusals(stage)[0]["problem"]
+    assert "a name that no gate had before" in refusals(stage)[0]["remedy"]
+    assert stage.rollout.policy == passed
+
+    send(stage, adjust(gates({"name": "next", "after": 500, "bake": "1h"}), "event-b", AFTER))
+
+    assert len(refusals(stage)) == 1
+    assert [each.name for each in stage.rollout.policy.gates] == ["next"]
+
+
 # workflows that do not run
 
 
