@@ -76,7 +76,7 @@ def command(
     if as_json:
         screen.document(_document(glance, explained))
     elif explained is None:
-        screen.line(f"{job_id} is enrolled and not reviewed yet: there is nothing to explain")
+        screen.line(f"{job_id} is not reviewed yet: there is nothing to explain")
     else:
         _show(screen, glance, explained)
 
@@ -108,17 +108,15 @@ def _cause(account: Account, glance: Glance, decision: Decision) -> Decision | N
 
 
 def _document(glance: Glance, explained: Explained | None) -> dict[str, Any]:
-    if explained is None:
-        return {"rollout": glance_document(glance), "decision": None}
-    decision, cause = explained.decision, explained.cause
+    decision, applied, cause = None, None, None
+    if explained is not None:
+        decision, applied, cause = explained.decision, explained.applied, explained.cause
     return {
         "rollout": glance_document(glance),
-        "decision": plain(_decision_document(decision)),
-        "applied": None if explained.applied is None else plain(explained.applied),
+        "decision": None if decision is None else plain(_decision_document(decision)),
+        "applied": None if applied is None else plain(applied),
         "stopped_by": None if cause is None else plain(_decision_document(cause)),
-        "choices": [
-            {"what": what, "command": typed} for what, typed in choices(glance.rollout, glance.last)
-        ],
+        "choices": [{"what": what, "command": typed} for what, typed in choices(glance)],
     }
 
 
@@ -230,7 +228,7 @@ def _wakes(glance: Glance, decision: Decision) -> Iterator[str]:
 
 
 def _choices_shown(screen: Screen, glance: Glance) -> None:
-    found = choices(glance.rollout, glance.last)
+    found = choices(glance)
     if not found:
         return
     screen.heading("What you can do")

@@ -80,7 +80,8 @@ def resume(
     """
     Lift all holds that operators placed on a rollout.
 
-    Those of alarms, calendars and other rollouts stay until their cause is gone.
+    Those of alarms, calendars and other rollouts stay until their cause is gone. What was answered
+    with no, where the policy holds for it, is asked again.
     """
     with opened(context, access) as account:
         said = f"operators' holds of {job_id} are lifted: its review begins now"

@@ -6,7 +6,7 @@ from tidegate.console.view import Glance
 from tidegate.console.worded import awaited, devices, figure, hold_worded, when
 from tidegate.domain.course import About, Question
 from tidegate.domain.decision import Awaits, Decision, Evidence
-from tidegate.domain.rollout import Hold, HoldKind, Rollout
+from tidegate.domain.rollout import Hold, HoldKind
 from tidegate.domain.settings import JobSettings
 
 #: Holds and questions that one line names, the others being counted; cohorts with a command.
@@ -23,14 +23,14 @@ def waits_for(glance: Glance) -> str:
     if glance.rollout.ending is not None:
         return ""
     if last is None:
-        return "its first review"
+        return awaited(glance)
     if last.awaits is Awaits.RELEASE and last.holds:
         return _named([held_by(each) for each in last.holds])
     if last.awaits in (Awaits.ANSWER, Awaits.APPROVAL) and glance.pending:
         return _named([asked(each) for each in glance.pending])
     if last.awaits is Awaits.BAKE and last.gate is not None:
         return _baking(last.gate.name, last)
-    return awaited(last.awaits)
+    return awaited(glance)
 
 
 def _baking(gate: str, last: Decision) -> str:
@@ -58,8 +58,9 @@ def _named(parts: list[str]) -> str:
     return f"{named}; and {len(parts) - NAMED_MAX} more" if len(parts) > NAMED_MAX else named
 
 
-def choices(rollout: Rollout, last: Decision | None) -> list[tuple[str, str]]:
+def choices(glance: Glance) -> list[tuple[str, str]]:
     """Return what a person can do now: what it is, and what to type for it."""
+    rollout, last = glance.rollout, glance.last
     if rollout.ending is not None:
         return []
     job_id = rollout.key.job_id
@@ -69,8 +70,10 @@ def choices(rollout: Rollout, last: Decision | None) -> list[tuple[str, str]]:
         ask = f"{job_id} {question.question_id} --comment TEXT"
         found.append((f"say yes to {what}", f"tidegate approve {ask}"))
         found.append((f"say no to {what}", f"tidegate reject {ask}"))
-    if rollout.aborting or rollout.abort_request is not None:
+    if glance.is_stopping:
         return found
+    if glance.is_refused:
+        found.append(("have it asked again", f"tidegate resume {job_id} --reason TEXT"))
     if last is not None and any(each.kind is HoldKind.OPERATOR for each in last.holds):
         found.append(("lift operators' holds", f"tidegate resume {job_id} --reason TEXT"))
     else:

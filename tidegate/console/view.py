@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tidegate.documents.shapes import EPOCH_SECONDS, shown
 from tidegate.domain.course import Answer, Question
-from tidegate.domain.decision import Decision
+from tidegate.domain.decision import Awaits, Decision
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
 from tidegate.domain.turn import Turn
@@ -84,6 +84,18 @@ class Glance:
     def pending(self) -> Sequence[Question]:
         """What it asks and has no answer to; nothing once it has ended."""
         return self.rollout.course.pending if self.rollout.ending is None else ()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it is stopped for good, decided or only asked for; nothing else can be asked."""
+        return self.rollout.aborting or self.rollout.abort_request is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it stands at a gate since somebody said no, until it is resumed."""
+        if self.last is None or self.rollout.ending is not None or self.pending:
+            return False
+        return self.last.gate is not None and self.last.awaits in (Awaits.ANSWER, Awaits.APPROVAL)
 
     @property
     def rate(self) -> int | None:

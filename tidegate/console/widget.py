@@ -349,7 +349,7 @@ def _figures(glance: Glance) -> str:
         "Rate": _rate(glance),
     }
     if last and rollout.ending is None:
-        figures["Waits for"] = awaited(last.awaits)
+        figures["Waits for"] = awaited(glance)
         figures["Next review by"] = _time(last.review_by)
     if rollout.ended_at is not None:
         figures["Ended"] = _time(rollout.ended_at)

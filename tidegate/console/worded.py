@@ -93,9 +93,13 @@ def standing(glance: Glance) -> State:
     return shown
 
 
-def awaited(awaits: Awaits) -> str:
-    """Return what a rollout waits for, in words."""
-    return _AWAITS[awaits]
+def awaited(glance: Glance) -> str:
+    """Return what a rollout that goes on waits for, in words."""
+    if glance.last is None:
+        return "its first review"
+    if glance.is_refused:
+        return "somebody to resume it, after a no"
+    return _AWAITS[glance.last.awaits]
 
 
 def hold_worded(kind: HoldKind) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.samples import NOW
 from tests.unit.cli.desk import JOB, SUSPECT, Desk, going, held
 from tidegate.domain.course import About, Answer, Course, Question
-from tidegate.domain.decision import Decision, Verdict, Withheld
+from tidegate.domain.decision import AtGate, Awaits, Decision, Verdict, Withheld
 from tidegate.domain.policy import Action, Authority
 from tidegate.domain.reasons import ReasonCode, reason
 from tidegate.domain.rollout import Ending, Rollout, RolloutKey, Step, Tripwires
@@ -140,6 +140,38 @@ def test_an_older_rollout_of_the_job_is_told_by_its_creation(desk: Desk, command
     assert "stopped by Tidegate" in told.stdout
     assert "stopped by Tidegate" not in newest.stdout
     assert unknown.exit_code == 3
+
+
+def test_before_the_first_review_the_document_has_the_same_members() -> None:
+    """Whoever reads it finds nothing decided, and what can be asked all the same."""
+    desk = Desk()
+    desk.enroll()
+    told = json.loads(desk.type_in("explain", JOB, "--json").stdout)
+
+    assert told.keys() == {"rollout", "decision", "applied", "stopped_by", "choices"}
+    assert told["decision"] is told["applied"] is told["stopped_by"] is None
+    assert [each["what"] for each in told["choices"]] == [
+        "hold it",
+        "adjust it",
+        "stop it for good",
+    ]
+    assert "not reviewed yet" in desk.type_in("explain", JOB).stdout
+
+
+def test_a_gate_that_was_refused_can_be_asked_again() -> None:
+    """Resuming is all that opens it; holding it more would be no way on."""
+    desk = Desk()
+    gate = AtGate("canary", is_new=False, waits_for=("approval",), bake_until=NOW)
+    refused = Course(questions=(replace(GATE, is_open=False),))
+    at_gate = going(verdict=Verdict.GATE, gate=gate, awaits=Awaits.APPROVAL, course=refused)
+    desk.decide(desk.enroll(), at_gate)
+    told = json.loads(desk.type_in("explain", JOB, "--json").stdout)
+
+    assert told["choices"][0] == {
+        "what": "have it asked again",
+        "command": f"tidegate resume {JOB} --reason TEXT",
+    }
+    assert not any("approve" in each["command"] for each in told["choices"])
 
 
 def test_the_document_has_the_decision_whole(desk: Desk) -> None:

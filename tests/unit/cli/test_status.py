@@ -165,6 +165,12 @@ QUESTION = Question("canary-approval", About.GATE_APPROVAL, "canary", NOW, NOW +
             "approval of canary-approval by 2023-11-14 23:13:20 UTC",
         ),
         (
+            going(verdict=Verdict.GATE, gate=GATE, awaits=Awaits.APPROVAL),
+            Course(questions=(replace(QUESTION, is_open=False),)),
+            "◆ at gate canary",
+            "somebody to resume it, after a no",
+        ),
+        (
             going(awaits=Awaits.JOINERS),
             Course(is_guarding=True),
             "▶ guarding",

@@ -15,8 +15,8 @@ from tidegate.adapters.memory.clock import ManualClock
 from tidegate.adapters.memory.ledger import MemoryLedger
 from tidegate.console.view import ENDED_MAX
 from tidegate.domain.course import About, Course, Question
-from tidegate.domain.decision import Decision, Verdict
-from tidegate.domain.rollout import Ending, Hold, HoldKind, Rollout, RolloutKey
+from tidegate.domain.decision import AtGate, Awaits, Decision, Verdict
+from tidegate.domain.rollout import AbortRequest, Ending, Hold, HoldKind, Rollout, RolloutKey
 from tidegate.domain.turn import Turn
 from tidegate.errors import Refused, RetryLater
 from tidegate.ports import CommandResult
@@ -231,6 +231,37 @@ def test_a_page_shows_all_there_is_of_a_rollout(stage: Stage) -> None:
         "Policy firmware, version 1", "At most 1,000 devices are harmed",
     ):  # fmt: skip
         assert part in text, part
+
+
+def test_a_gate_that_was_refused_can_be_resumed(stage: Stage) -> None:
+    """Nobody is asked any more; the button that has it asked again is there."""
+    refused = replace(Course(), questions=(replace(QUESTION, is_open=False),))
+    gate = AtGate("canary", is_new=False, waits_for=("approval",), bake_until=NOW)
+    stage.decide(
+        stage.rollout(course=refused),
+        course=refused,
+        verdict=Verdict.GATE,
+        gate=gate,
+        awaits=Awaits.APPROVAL,
+    )
+
+    text = stage.browser.get(PAGE).text
+
+    assert 'value="approve"' not in text
+    assert 'value="resume"' in text
+    assert "somebody to resume it, after a no" in text
+
+
+def test_a_rollout_that_is_being_stopped_takes_no_more_commands(stage: Stage) -> None:
+    """Once an abort is asked for, no button is there whose command would be refused."""
+    rollout = stage.rollout()
+    stage.decide(rollout)
+    stage.ledger.request_abort(rollout.key, AbortRequest("plant-7", "smoke", NOW))
+
+    text = stage.browser.get(PAGE).text
+
+    assert "stopping" in text
+    assert "<button" not in text
 
 
 def test_a_rollout_that_is_over_has_nothing_to_press(stage: Stage) -> None:

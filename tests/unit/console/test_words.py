@@ -112,7 +112,7 @@ def test_every_state_has_a_sign_and_words_of_its_own() -> None:
     assert len({each.words for each in shown}) == len(states)
     assert "_" not in "".join(each.words for each in shown)
     assert state_of("unheard-of").words == "unheard-of"
-    assert all(awaited(each) for each in Awaits)
+    assert all(awaited(seen([replace(decided(1), awaits=each)]).glance) for each in Awaits)
     assert all(hold_worded(each) for each in HoldKind)
 
 
