@@ -80,11 +80,12 @@ def glance_of(account: Account, job_id: str, created_at: datetime | None = None)
     try:
         rollout = found(job_id, account.ledger, created_at=epoch_seconds(created_at))
     except NotFound as error:
-        which = "no rollout" if created_at is None else f"no rollout of {created_at.isoformat()}Z"
-        message = (
-            f"job {job_id} has {which} in this account and region: `tidegate status` lists all, "
-            "and `tidegate enroll` begins one"
-        )
+        message = str(error)
+        if created_at is not None:
+            message = (
+                f"job {job_id} has no rollout of {created_at.isoformat()}Z in this account and "
+                "region: without --created-at, it is the newest that is meant"
+            )
         raise Failed(message, ExitStatus.NOT_FOUND) from error
     return Glance(rollout, account.ledger.last_decisions([rollout]).get(rollout.key))
 

@@ -163,9 +163,22 @@ def found(job_id: str, ledger: Ledger, *, created_at: int | None = None) -> Roll
         return ledger.rollout(RolloutKey(job_id, created_at))
     rollout = ledger.current([job_id]).get(job_id)
     if rollout is None:
-        message = f"job {job_id} has no rollout in this account and region: check its id"
-        raise NotFound(message)
+        raise NotFound(_why_none(job_id, ledger))
     return rollout
+
+
+def _why_none(job_id: str, ledger: Ledger) -> str:
+    turns = [each for each in ledger.turns() if each.is_waiting and each.job_id == job_id]
+    if turns:
+        return (
+            f"job {job_id} has no rollout yet: its launch waits for the end of "
+            f"{', '.join(turns[0].behind)} and begins by itself; `tidegate abort {job_id}` gives "
+            "it up"
+        )
+    return (
+        f"job {job_id} has no rollout in this account and region: `tidegate status` lists all, "
+        "and `tidegate enroll` begins one"
+    )
 
 
 def created_of(written: str) -> int:

@@ -331,5 +331,18 @@ def test_a_launch_that_waits_is_shown_by_its_job(desk: Desk) -> None:
     assert shown.exit_code == 20
     assert "the end of firmware-7, other" in shown.stdout
     assert "tidegate abort firmware-9" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["watch", "explain", "history", "report", "export"])
+def test_of_a_launch_that_waits_there_is_nothing_else_to_see(desk: Desk, command: str) -> None:
+    """It is not mistaken for a job that nobody has enrolled: it is told what it waits for."""
+    desk.ledger.write_turn(TURN, previous=None)
+    refused = desk.type_in(command, "firmware-9")
+
+    assert refused.exit_code == 3
+    assert (
+        "its launch waits for the end of firmware-7, other and begins by itself" in refused.stderr
+    )
+    assert "enroll" not in refused.stderr
     document = json.loads(desk.type_in("status", "firmware-9", "--json").stdout)
     assert (document["state"], document["since"]) == ("waiting", stamped(NOW))
