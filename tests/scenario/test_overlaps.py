@@ -142,6 +142,30 @@ def test_an_abort_lets_the_next_in(make_world: MakeWorld) -> None:
     assert world.is_enrolled(NEXT)
 
 
+def test_the_next_waits_until_a_release_is_undone(make_world: MakeWorld) -> None:
+    """Else the rollback would wait for it in its turn, and undo it on devices that have it."""
+    undone = {**overlapping("wait"), "on_abort": {"rollback": {"document": {"operation": "undo"}}}}
+    world = make_world(things=600, policy=undone)
+    world.launch()
+    world.run_until(lambda: world.is_enrolled() and world.exposed() > 150)
+    world.existing_job(NEXT, rate=1)
+    world.enroll(NEXT)
+    world.run(0.2)
+    world.abort()
+    world.run_until(lambda: world.rollout.ending is not None)
+    undoing = world.rollout.rolled_back_by
+    assert undoing is not None
+    assert world.run_until(lambda: world.is_enrolled(undoing), 1)
+    assert world.run_until(lambda: world.rollout_of(undoing).ending is not None, 60)
+    assert world.exposed(NEXT) <= 60
+    (hold,) = world.decisions_of(NEXT)[-1].holds
+    assert (hold.kind, hold.by) == (HoldKind.OVERLAP, undoing)
+
+    world.run_to_the_end()
+    assert world.end_states == ["RolloutAborted", "RolloutCompleted", "RolloutCompleted"]
+    assert world.problems() == []
+
+
 def test_a_launch_that_waits_is_told_and_given_up(make_world: MakeWorld) -> None:
     """Its job is never created, its execution ends by that name, and the other one goes on."""
     world = under_way(make_world, "wait", things=600)

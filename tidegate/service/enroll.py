@@ -33,7 +33,13 @@ from tidegate.ports import (
     Workflow,
 )
 from tidegate.service.named_policy import read_policy
-from tidegate.service.overlap import Overlapping, Overlaps, came_first, overlap_warnings
+from tidegate.service.overlap import (
+    Overlapping,
+    Overlaps,
+    came_after,
+    came_first,
+    overlap_warnings,
+)
 from tidegate.service.telling import tell
 from tidegate.service.turns import GivenUp, Turns
 
@@ -161,6 +167,18 @@ class Enrolling:
             self.jobs, self.ledger, enrolment.job_id, tuple(targets), frozenset(undone)
         )
 
+    def _first(
+        self, found: tuple[RolloutKey, ...], policy: Policy, rolls_back: str | None
+    ) -> tuple[RolloutKey, ...]:
+        """Return whom to wait for: a rollback takes the place of the release that it undoes."""
+        if rolls_back is None or policy.overlap is not Overlap.WAIT:
+            return found
+        known = self.ledger.current([rolls_back, *(key.job_id for key in found)])
+        undone = known.get(rolls_back)
+        if undone is None:
+            return found
+        return tuple(key for key in found if not came_after(known.get(key.job_id), undone))
+
     @property
     def _turns(self) -> Turns:
         return Turns(self.ledger, self.bus, self.clock)
@@ -194,7 +212,8 @@ class Enrolling:
         """Return the ids of jobs that come before this launch."""
         if policy.overlap is not Overlap.WAIT or enrolment.launch is None:
             return ()
-        found = self._overlapping(enrolment, enrolment.launch.targets).find().found
+        overlapping = self._overlapping(enrolment, enrolment.launch.targets)
+        found = self._first(overlapping.find().found, policy, enrolment.rolls_back)
         # Created by a call that died, the job runs already: steered, it holds where it is.
         if not found or self._exists(enrolment.job_id):
             return ()
@@ -218,7 +237,8 @@ class Enrolling:
         if rollout.generation > 1 or rollout.policy.overlap is Overlap.GO:
             return rollout, Overlaps()
         seen = overlapping.find()
-        late = [key for key in seen.found if key not in rollout.overlaps]
+        first = self._first(seen.found, rollout.policy, rollout.rolls_back)
+        late = [key for key in first if key not in rollout.overlaps]
         current = self.ledger.current(key.job_id for key in late).values()
         at, others = self.clock.now(), {each.key: each for each in current}
         noted = [key for key in late if came_first(others.get(key), rollout, at)]
@@ -303,7 +323,7 @@ class Enrolling:
             )
             raise Refused(message)
         goes = policy.overlap is Overlap.GO
-        first = () if goes else overlapping.find().found
+        found = () if goes else overlapping.find().found
         rollout = Rollout(
             key=key,
             job_arn=job.arn,
@@ -312,7 +332,7 @@ class Enrolling:
             execution_arn=execution_arn,
             enrolled_at=self.clock.now(),
             fleet_size=self._fleet_size(job.job_id, job.targets, policy),
-            overlaps=first,
+            overlaps=self._first(found, policy, enrolment.rolls_back),
             rolls_back=enrolment.rolls_back,
         )
         self.ledger.claim(rollout, previous=None)

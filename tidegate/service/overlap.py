@@ -153,6 +153,13 @@ def came_first(other: Rollout | None, rollout: Rollout, at: float) -> bool:
     raise RetryLater(message)
 
 
+def came_after(other: Rollout | None, rollout: Rollout) -> bool:
+    """Whether another rollout with some of the same things stands behind this one."""
+    if other is None or rollout.key in other.overlaps:
+        return True
+    return other.key not in rollout.overlaps and other.enrolled_at > rollout.enrolled_at
+
+
 def overlap_warnings(rollout: Rollout, overlaps: Overlaps, at: float) -> list[BusEvent]:
     """Return what people should know of others that have some of a new rollout's things."""
     if rollout.generation > 1:
@@ -220,8 +227,16 @@ def _may_be_news(rollout: Rollout, other: Rollout) -> bool:
     # A rollback and what it undoes have all things in common.
     if rollout.key.job_id == other.rolls_back or other.key.job_id == rollout.rolls_back:
         return False
+    # Whoever waits for a release waits for what undoes it.
+    if _waits_for(rollout.rolls_back, other) or _waits_for(other.rolls_back, rollout):
+        return False
     _, second = _in_order(rollout, other)
     return second.policy.overlap is not Overlap.GO
+
+
+def _waits_for(job_id: str | None, rollout: Rollout) -> bool:
+    waits = rollout.policy.overlap is Overlap.WAIT
+    return waits and any(key.job_id == job_id for key in rollout.overlaps)
 
 
 def _in_order(rollout: Rollout, other: Rollout) -> tuple[Rollout, Rollout]:

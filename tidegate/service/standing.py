@@ -58,13 +58,14 @@ class Watching:
     def _overlapping(self, rollout: Rollout) -> tuple[str, ...]:
         if rollout.policy.overlap is not Overlap.WAIT or not rollout.overlaps:
             return ()
+        current = self.ledger.current(key.job_id for key in rollout.overlaps)
         # A job of the same id that was created since is another one.
-        going = {
-            each.key
-            for each in self.ledger.current(key.job_id for key in rollout.overlaps).values()
-            if each.ending is None
-        }
-        return tuple(key.job_id for key in rollout.overlaps if key in going)
+        first = [each for each in current.values() if each.key in rollout.overlaps]
+        # What undoes one of them takes its place.
+        undoing = [each.rolled_back_by for each in first if each.rolled_back_by is not None]
+        if undoing:
+            first += self.ledger.current(undoing).values()
+        return tuple(sorted(each.key.job_id for each in first if each.ending is None))
 
 
 def review_minutes(rollouts: int) -> float:

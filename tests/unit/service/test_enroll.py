@@ -547,6 +547,31 @@ def test_a_rollback_does_not_wait_for_what_it_undoes(stage: Stage) -> None:
     assert rollout.overlaps == ()
 
 
+def test_a_rollback_waits_only_for_whom_the_release_waited_for(stage: Stage) -> None:
+    """It takes the release's place: who waits for that would else go first, and be undone."""
+    stage.policy(overlap="wait")
+    first = stage.other("first", TARGET)
+    bad = stage.other("bad", TARGET, overlaps=(first.key,))
+    stage.other("next", TARGET, overlaps=(first.key, bad.key))
+    stage.clock.advance(60)
+    stage.other("later", TARGET)
+    undo = {**LAUNCH, "jobId": "undo", "rollsBack": "bad"}
+    with pytest.raises(NotYet, match=r"go on: first$"):
+        stage.enroll(given=undo)
+    stage.ledger.conclude(first.key, generation=1, ending=Ending.COMPLETED, at=START)
+
+    assert stage.enroll(given=undo).overlaps == ()
+
+
+def test_a_rollback_warns_of_all_others(stage: Stage) -> None:
+    """Whoever does not wait wants to know whom the rollback meets on a device."""
+    stage.policy(overlap="warn")
+    bad = stage.other("bad", TARGET)
+    stage.other("next", TARGET, overlaps=(bad.key,))
+
+    assert ids(stage.enroll(given={**LAUNCH, "jobId": "undo", "rollsBack": "bad"})) == ("next",)
+
+
 # others that have some of the same things
 
 

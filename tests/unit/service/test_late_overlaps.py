@@ -122,6 +122,18 @@ def test_a_rollback_is_no_overlap(account: Account, undone: str) -> None:
     assert account.problems == []
 
 
+def test_a_rollback_is_no_news_to_what_waits_for_it() -> None:
+    """Held until the release it waited for is undone, it meets neither on a device."""
+    account, bad = Account(Overlap.WAIT), RolloutKey("bad", 1)
+    own = account.rollout
+    account.ledger.claim(replace(own, overlaps=(bad,)), previous=own)
+    undoes = account.other("second", "thing-1")
+    account.ledger.claim(replace(undoes, rolls_back="bad"), previous=undoes)
+    account.look()
+
+    assert account.problems == []
+
+
 @pytest.mark.parametrize(
     ("first", "second", "is_told"),
     [

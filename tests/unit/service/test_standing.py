@@ -166,6 +166,19 @@ def test_an_overlapping_rollout_waits_until_the_other_is_over() -> None:
     assert stage.review().holds == ()
 
 
+def test_what_undoes_the_other_one_holds_too() -> None:
+    """A release must not come to devices first and be undone there by what is late."""
+    stage, undoing = overlapping_stage(Overlap.WAIT), RolloutKey("undoing", int(START) + 60)
+    stage.ledger.link_rollback(EARLIER, "undoing")
+    stage.claim(undoing)
+    stage.ledger.conclude(EARLIER, generation=1, ending=Ending.ABORTED, at=START)
+    assert kinds(stage.review().holds) == [("overlap", "undoing")]
+
+    stage.ledger.conclude(undoing, generation=1, ending=Ending.COMPLETED, at=START)
+
+    assert stage.review().holds == ()
+
+
 def test_a_new_job_of_the_other_one_s_id_holds_nothing() -> None:
     """Deleted, the other one is over; what was created under its id since is none of these."""
     stage = overlapping_stage(Overlap.WAIT)
