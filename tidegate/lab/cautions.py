@@ -59,6 +59,7 @@ def cautions(policy: Policy, devices: int) -> list[Caution]:
         _of_soak,
         _of_authority,
         _of_drift,
+        _of_rollback,
     )
     return [each for check in checks for each in check(policy, devices)]
 
@@ -384,4 +385,24 @@ def _of_drift(policy: Policy, _: int) -> Iterator[Caution]:
             f"{devices_worded(round(least))} devices until it times out, but the drift budget is "
             f"{harm.drift_budget}.",
             "Raise harm.drift_budget, or shorten job.timeout.",
+        )
+
+
+def _of_rollback(policy: Policy, _: int) -> Iterator[Caution]:
+    rollback = policy.on_abort.rollback
+    if rollback is None or rollback.policy not in (None, policy.name):
+        return
+    held_by = {
+        "alarms": policy.watched_alarms,
+        "calendars": policy.freeze.calendars,
+        "questions": tuple(_questions(policy)),
+    }
+    words = " and ".join(word for word, held in held_by.items() if held)
+    if words:
+        yield Caution(
+            "rollback-held",
+            "on_abort.rollback.policy",
+            f"The rollback is under this policy too: its {words} hold what undoes a release as "
+            "they hold the release, also where it was the release that set them off.",
+            "Write the name of a policy without them.",
         )

@@ -14,6 +14,8 @@ from tidegate.lab.cautions import (
 
 DEVICES = 10_000
 
+ROLLBACK = "on_abort: {rollback: {document: {operation: restore}}}"
+
 
 def policy(text: str) -> Policy:
     """Return a policy that says this besides its name, with a time-out unless it says otherwise."""
@@ -55,6 +57,9 @@ def test_the_usual_policy_gets_no_warning() -> None:
         ("authority: {abort: approve}", "budget-not-kept"),
         ("authority: {slow_down: recommend}", "budget-not-kept"),
         ("harm: {drift_budget: 2}", "drift-budget-too-small"),
+        (f"{ROLLBACK}\nfreeze: {{alarms: [crashes]}}", "rollback-held"),
+        (f"{ROLLBACK}\nfreeze: {{calendars: [ops]}}", "rollback-held"),
+        (f"{ROLLBACK}\ngates: [{{after: 100, approval: required}}]", "rollback-held"),
     ],
 )
 def test_what_cannot_work_is_told(text: str, code: str) -> None:
@@ -73,6 +78,8 @@ def test_what_cannot_work_is_told(text: str, code: str) -> None:
         "adaptive_timeout: {at_least: 30m, at_most: 3h}",
         "authority: {speed_up: approve}",
         "harm: {drift_budget: 200}",
+        ROLLBACK,
+        "freeze: {alarms: [a]}\non_abort: {rollback: {document: {undo: all}, policy: quick}}",
     ],
 )
 def test_what_works_is_not_warned_of(text: str) -> None:
