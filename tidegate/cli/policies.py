@@ -7,7 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.reading import read_text, source_of
-from tidegate.documents.policy import PolicyDocument, parse_policy_json, parse_policy_yaml
+from tidegate.documents.policy import (
+    PolicyDocument,
+    PolicyError,
+    parse_policy_json,
+    parse_policy_yaml,
+)
 from tidegate.documents.shapes import POLICY_NAME, shown
 from tidegate.errors import Refused
 
@@ -28,8 +33,21 @@ def read_policy(path: str) -> PolicyDocument:
         Refused: It cannot be read, or is no valid policy.
     """
     text = read_text(path, what="the policy")
-    parse = parse_policy_json if path.endswith(".json") else parse_policy_yaml
+    parse = _parse_json if path.endswith(".json") else parse_policy_yaml
     return parse(text, source=source_of(path))
+
+
+def _parse_json(text: str, *, source: str) -> PolicyDocument:
+    try:
+        return parse_policy_json(text, source=source)
+    except PolicyError as error:
+        # Only faulty policies pay for YAML.
+        from tidegate.documents.yaml_text import read_yaml  # noqa: PLC0415
+
+        if error.faults[0].line is None and read_yaml(text).is_readable:
+            # JSON is YAML too, whose reader tells lines and columns of the same faults.
+            parse_policy_yaml(text, source=source)
+        raise
 
 
 def policy_of(named: str) -> str | Mapping[str, Any]:

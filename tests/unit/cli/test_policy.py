@@ -50,6 +50,18 @@ def test_faults_have_line_column_and_what_is_right(wrong: str) -> None:
     assert "policy firmware is right" in result.stdout
 
 
+def test_faults_in_json_have_their_places_too(tmp_path: Path) -> None:
+    """Parameter Store has policies as JSON; what is no JSON is not read as if it were YAML."""
+    path, other = tmp_path / "wrong.json", tmp_path / "other.json"
+    path.write_text('{\n\t"name": "wrong",\n\t"harm": {"budget": -5},\n\t"name": "again"\n}\n')
+    other.write_text('{"name": "other",}')
+    first, second = type_in("validate", str(path)).stderr.splitlines()
+
+    assert first.startswith(f"{path}:3:21: harm.budget: -5, but ")
+    assert second.startswith(f"{path}:4:2: name: ")
+    assert type_in("validate", str(other)).stderr.startswith(f"{other}:1:18: not readable as JSON")
+
+
 def test_scripts_get_faults_as_json(wrong: str, tmp_path: Path) -> None:
     """--json has each file with its faults, files that cannot be read among them."""
     missing = str(tmp_path / "missing.yaml")
