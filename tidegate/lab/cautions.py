@@ -5,7 +5,7 @@ None of it is a fault: such a policy is kept as it is written. But its owner sho
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tidegate.domain.evidence import BOUND_SHIFTS, log_e_above, upper_bound
@@ -256,6 +256,17 @@ def _of_gates(policy: Policy, devices: int) -> Iterator[Caution]:
                 f"{devices_worded(devices)}: all have the release before anybody is asked.",
                 "Write a share, like 10%, or fewer devices.",
             )
+        elif after + _stands_minutes(gate) * RATE_PER_MINUTE_MIN >= devices:
+            left_minutes = (devices - after) / RATE_PER_MINUTE_MIN
+            yield Caution(
+                "gate-leaks-out",
+                key,
+                f"Gate {gate.name} may stand for {time_worded(_stands_minutes(gate))}, but a gate "
+                f"leaks: after {time_worded(left_minutes)} at AWS's lowest rate all "
+                f"{devices_worded(devices)} are notified, and it is passed over.",
+                f"Let it end within {time_worded(left_minutes)}, or try the release in a job for a "
+                "few devices first.",
+            )
         if after <= before and not first:
             yield Caution(
                 "gates-together",
@@ -273,6 +284,23 @@ def _of_gates(policy: Policy, devices: int) -> Iterator[Caution]:
                 f"Bake for {time_worded(timeout)} or longer, or shorten job.timeout.",
             )
         first, before = False, after
+
+
+def _stands_minutes(gate: Gate) -> float:
+    """Return how long a gate may stand if all that is asked is answered in time; alarms aside."""
+    answer, approval = (each.within_minutes if each else 0 for each in (gate.answer, gate.approval))
+    # A person is asked once all else agrees.
+    return max(gate.bake_minutes, answer) + approval
+
+
+def watched_minutes(gates: Sequence[Gate], devices: int) -> float:
+    """Return how long gates are watched in all: each minute leaks, until no device is left."""
+    exposed, watched = 0.0, 0.0
+    for after, bake_minutes in sorted((each.devices(devices), each.bake_minutes) for each in gates):
+        exposed = max(exposed, after)
+        minutes = min(bake_minutes, max(0.0, devices - exposed) / RATE_PER_MINUTE_MIN)
+        exposed, watched = exposed + minutes * RATE_PER_MINUTE_MIN, watched + minutes
+    return watched
 
 
 def _of_silence(policy: Policy, devices: int) -> Iterator[Caution]:

@@ -32,6 +32,7 @@ from tidegate.lab.cautions import (
     devices_to_show,
     good_rate,
     smallest_shown,
+    watched_minutes,
 )
 from tidegate.lab.delays import QuantileTable
 from tidegate.lab.fleet import Fleet
@@ -362,7 +363,7 @@ def _of_worst(policy: Policy, devices: int, rows: Iterable[Tried]) -> Iterator[S
 
 def _of_time(policy: Policy, devices: int, good: Tried) -> Iterator[Statement]:
     summary, rate = good.summary, share_worded(good.rate)
-    bakes = sum(gate.bake_minutes for gate in policy.gates)
+    bakes = watched_minutes(policy.gates, devices)
     asked = sum(len([each for each in (g.answer, g.approval) if each]) for g in policy.gates)
     figures = {
         "failure_rate": good.rate,

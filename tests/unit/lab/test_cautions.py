@@ -10,6 +10,7 @@ from tidegate.lab.cautions import (
     devices_to_show,
     good_rate,
     smallest_shown,
+    watched_minutes,
 )
 
 DEVICES = 10_000
@@ -45,6 +46,8 @@ def test_the_usual_policy_gets_no_warning() -> None:
         ("adaptive_timeout: {at_least: 2h, at_most: 3h}", "timeout-out-of-range"),
         ("gates: [{after: 20000, bake: 2h}]", "gate-beyond-fleet"),
         ("gates: [{after: 100, bake: 2h}, {after: 1%, bake: 2h}]", "gates-together"),
+        ("gates: [{after: 100, bake: 7d}]", "gate-leaks-out"),
+        ("gates: [{after: 8000, bake: 1d, approval: {within: 1d}}]", "gate-leaks-out"),
         ("gates: [{after: 100, bake: 10m}]", "bake-shorter-than-timeout"),
         (
             "gates: [{after: 100, approval: {within: 1h, unanswered: pass}}]",
@@ -72,6 +75,7 @@ def test_what_cannot_work_is_told(text: str, code: str) -> None:
     [
         "harm: {budget: 30}",
         "gates: [{after: 100, bake: 2h}, {after: 10%, approval: required}]",
+        "gates: [{after: 8000, bake: 1d, answer: {within: 1d}}]",
         "complete: {at: 98%, grace: 1d}\ngates: [{after: 50%, bake: 2h}]\nsoak: 1h",
         "stuck: {after: 30m}",
         "stuck: {after: auto}\nsoak: 1h",
@@ -85,6 +89,16 @@ def test_what_cannot_work_is_told(text: str, code: str) -> None:
 def test_what_works_is_not_warned_of(text: str) -> None:
     """Warnings are for what is amiss: a policy that can be kept gets none."""
     assert codes(text) == []
+
+
+def test_gates_are_watched_until_all_devices_are_notified() -> None:
+    """Each minute at a gate notifies one more; where none is left, there is nothing to watch."""
+    gates = policy("gates: [{after: 1%, bake: 2h}, {after: 20%, bake: 12h}]").gates
+
+    assert watched_minutes(gates, 10_000) == 14 * 60
+    assert watched_minutes(gates, 500) == 495
+    assert watched_minutes(gates, 30) == 29
+    assert watched_minutes((), 30) == 0
 
 
 def test_every_warning_has_a_remedy_and_its_key() -> None:
