@@ -31,8 +31,8 @@ KINDS = {
 }
 OUTCOMES = ("SUCCEEDED", "FAILED", "REJECTED")
 CLIENT_SECONDS = 60.0
-ROLLOUT_SECONDS = 120.0
-FLEET_SIZE = 600
+ROLLOUT_SECONDS = 300.0
+FLEET_SIZE = 2_000
 DOCUMENT = {"operation": "install", "version": "2.0.0", "hardware": ["A"]}
 
 #: Forgiving: of the clients, every third fails.
@@ -44,7 +44,10 @@ MIXED = {
         "acceptable_rate": "20%",
         "budget": 100,
     },
-    "pace": {"mode": "throttle", "start_per_minute": 60, "max_per_minute": 1000},
+    # As many as the embedded cloud serves in two seconds.
+    "pace": {"mode": "throttle", "start_per_minute": 60, "max_per_minute": 150},
+    # No device is to be too late because this machine has much else to do.
+    "job": {"timeout": "3h"},
 }
 
 
