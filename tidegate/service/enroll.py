@@ -32,7 +32,7 @@ from tidegate.ports import (
     Policies,
     Workflow,
 )
-from tidegate.service.named_policy import read_policy
+from tidegate.service.named_policy import read_policy, require_rollback_policy
 from tidegate.service.overlap import (
     Overlapping,
     Overlaps,
@@ -143,7 +143,11 @@ class Enrolling:
             raise Refused(message)
         if (own := self._of_the_aborted(enrolment)) is not None:
             return own
-        return read_policy(enrolment.policy, job_id=enrolment.job_id, policies=self.policies)
+        job_id = enrolment.job_id
+        policy = read_policy(enrolment.policy, job_id=job_id, policies=self.policies)
+        if enrolment.rolls_back is None:
+            require_rollback_policy(policy, job_id=job_id, policies=self.policies)
+        return policy
 
     def _of_the_aborted(self, enrolment: Enrolment) -> Policy | None:
         """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.domain.policy import Policy
+from tidegate.errors import Refused
 from tidegate.ports import Policies
 
 
@@ -26,3 +27,21 @@ def read_policy(given: str | Mapping[str, Any], *, job_id: str, policies: Polici
     if isinstance(given, Mapping):
         return parse_policy_json(given, source=f"the policy given for job {job_id}").compile()
     return parse_policy_json(policies.document(given), source=f"policy {given}").compile()
+
+
+def require_rollback_policy(policy: Policy, *, job_id: str, policies: Policies) -> None:
+    """
+    Make sure that a rollback could be launched: an abort is no time to learn of a wrong name.
+
+    Raises:
+        Refused: There is no policy of the name that it is to be launched under, or it is faulty.
+        RetryLater: AWS throttles.
+    """
+    rollback = policy.on_abort.rollback
+    if rollback is None or rollback.policy is None or rollback.policy == policy.name:
+        return
+    try:
+        read_policy(rollback.policy, job_id=job_id, policies=policies)
+    except Refused as error:
+        message = f"on_abort.rollback.policy of policy {policy.name}: {error}"
+        raise Refused(message) from error

@@ -67,7 +67,7 @@ from tidegate.ports import (
 )
 from tidegate.service.finding import NEW_JOB_GRACE_SECONDS, enroll_by_tag
 from tidegate.service.healing import HEALS_MAX, Heal, heal
-from tidegate.service.named_policy import read_policy
+from tidegate.service.named_policy import read_policy, require_rollback_policy
 from tidegate.service.names import execution_name
 from tidegate.service.observe import described
 from tidegate.service.refusing import (
@@ -340,6 +340,8 @@ class Signaling:
     def _policy(self, command: AdjustPolicy, rollout: Rollout) -> Policy:
         try:
             policy = read_policy(command.policy, job_id=command.job_id, policies=self.policies)
+            if rollout.rolls_back is None:
+                require_rollback_policy(policy, job_id=command.job_id, policies=self.policies)
         except Refused as error:
             problem = f"{asked(command)}: {error}"
             raise CommandError(problem) from error

@@ -538,6 +538,28 @@ def test_a_rollback_goes_by_the_snapshot_of_what_it_undoes(stage: Stage) -> None
     assert rollout.policy == replace(OTHERS_POLICY, on_abort=OnAbort(force=True))
 
 
+@pytest.mark.parametrize("other", [None, {"name": "quick", "speed": 7}])
+def test_a_policy_for_the_rollback_that_is_none_is_refused(stage: Stage, other: object) -> None:
+    """Found out in an emergency, nobody could launch what undoes the release."""
+    stage.policy(on_abort={"rollback": {"document": {"operation": "undo"}, "policy": "quick"}})
+    if other:
+        stage.policies.documents["quick"] = json.dumps(other)
+    with pytest.raises(Refused, match=r"on_abort\.rollback\.policy of policy firmware: .*quick"):
+        stage.enroll(given={**LAUNCH, "jobId": "new"})
+
+    assert stage.operations() == []
+    stage.policies.documents["quick"] = json.dumps({"name": "quick"})
+    assert stage.enroll(given={**LAUNCH, "jobId": "new"}).key.job_id == "new"
+
+
+def test_a_rollback_needs_no_policy_for_another(stage: Stage) -> None:
+    """It is not undone itself, so what its policy says of that must not keep it from beginning."""
+    stage.policy(on_abort={"rollback": {"document": {"operation": "undo"}, "policy": "missing"}})
+    stage.other("bad", TARGET)
+
+    assert stage.enroll(given={**LAUNCH, "jobId": "undo", "rollsBack": "bad"}).rolls_back == "bad"
+
+
 def test_a_rollback_does_not_wait_for_what_it_undoes(stage: Stage) -> None:
     """Both have all their things in common, and the stopped rollout ends only after it."""
     stage.policy(overlap="wait")

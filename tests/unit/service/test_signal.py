@@ -622,6 +622,10 @@ def test_an_adjusted_policy_is_in_force_told_and_wakes(stage: Stage, given: obje
         ("missing", "no policy 'missing'"),
         ({**ADJUSTED, "pace": {"start_per_minute": -1}}, "start_per_minute"),
         ({**ADJUSTED, "speed": 7}, "speed"),
+        (
+            {**ADJUSTED, "on_abort": {"rollback": {"document": {"undo": 1}, "policy": "missing"}}},
+            "on_abort.rollback.policy of policy cautious: there is no policy 'missing'",
+        ),
     ],
 )
 def test_a_policy_that_is_none_is_refused(stage: Stage, given: object, problem: str) -> None:
