@@ -127,7 +127,7 @@ mutate: setup ## Change the decision engine a little, many times, to see whether
 	@$(python) benchmarks/mutation.py
 
 .PHONY: bench
-bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: half an hour
+bench: setup ## Compare with other rules and measure speed, into docs/benchmarks.md: an hour
 	@$(python) benchmarks/import_cost.py
 	@$(python) -m benchmarks.first_paint
 	@$(python) -m benchmarks.compare $(if $(QUICK),--quick --into build/bench)
