@@ -17,6 +17,7 @@ from numpy.random import SeedSequence, default_rng
 
 from tidegate.domain.jobs import HARMFUL, REPORTED
 from tidegate.domain.policy import Policy
+from tidegate.domain.rollout import Ending
 from tidegate.errors import Refused
 from tidegate.lab.charts import Chart, Series, picture
 from tidegate.lab.delays import Fixed
@@ -191,7 +192,8 @@ def notes(found: Replay) -> Iterator[str]:
             "estimated: from the counts and rates that Tidegate told of, and from when outcomes "
             "came in. How they ended, and when, is as it was."
         )
-    if recording.stopped and recording.fleet_size is None and found.fleet_size == recording.exposed:
+    is_whole = recording.ending is Ending.COMPLETED or recording.fleet_size is not None
+    if not is_whole and found.fleet_size == recording.exposed:
         yield (
             "How large the fleet is was not told: nobody beyond those notified is taken to be "
             "there; --fleet says otherwise."
@@ -247,7 +249,7 @@ def lines(found: Replay) -> list[Line]:
     """Return what happened and what the replay says, side by side in words."""
     recording, summary = found.recording, found.summary
     stop = time_worded(recording.minutes) if recording.stopped else NONE
-    ended = recording.ending.value.replace("_", " ") if recording.ending else "it went on"
+    ended = recording.ending.value.replace("_", " ") if recording.ending else "no end yet"
     return [
         ("policy", recording.policy_name, found.policy.name),
         ("came to", ended, _end_worded(found)),
@@ -300,7 +302,8 @@ def render(found: Replay, *, command: str = "") -> str:
 def headline(found: Replay) -> str:
     """Return what came out, in a sentence."""
     recording, summary = found.recording, found.summary
-    end = "was stopped" if recording.stopped else "went on to its end or still goes on"
+    end = "had come to no end" if recording.ending is None else "went on to its end"
+    end = "was stopped" if recording.stopped else end
     return (
         f"{recording.job_id} {end}, with {devices_worded(recording.harmed)} of "
         f"{devices_worded(recording.exposed)} exposed devices harmed; under {found.policy.name} "

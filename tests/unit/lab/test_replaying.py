@@ -19,7 +19,7 @@ from tidegate.lab.devices import JOB, START, _Tidegate, _World
 from tidegate.lab.fates import FAILED, SUCCEEDED, TIMED_OUT
 from tidegate.lab.recorded import RecordedJob, doings_of
 from tidegate.lab.recording import Recorded, Recording, read_recording, record_of, to_lines
-from tidegate.lab.replaying import lines, notes, render, replay
+from tidegate.lab.replaying import headline, lines, notes, render, replay
 from tidegate.lab.scenarios import SCENARIOS
 from tidegate.lab.trial import Trial
 
@@ -241,6 +241,17 @@ def test_a_cohort_set_apart_gets_the_release_no_more() -> None:
 
     assert found.first.quarantined == ("old",)
     assert found.first.harmed < sum(each.status in HARMFUL for each in devices)
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_told"), [(None, True), (Ending.ABORTED, True), (Ending.COMPLETED, False)]
+)
+def test_devices_that_may_be_missing_are_told_of(ending: Ending | None, is_told: bool) -> None:
+    """Of what was recorded on its way, as of what was stopped, nobody knows who was yet to come."""
+    found = replay(recording(*[succeeded(n // 40) for n in range(200)], ending=ending), policy())
+
+    assert any("How large the fleet is was not told" in each for each in notes(found)) is is_told
+    assert ("had come to no end" in headline(found)) is (ending is None)
 
 
 def test_nothing_to_go_by_is_refused() -> None:
