@@ -108,6 +108,22 @@ def test_many_devices_are_rolled_back_as_a_group_that_late_ones_join(
     assert world.problems() == []
 
 
+def test_an_abort_and_a_cancelation_by_hand_at_once_are_undone(make_world: MakeWorld) -> None:
+    """Somebody asks for an abort, and somebody else is faster to cancel the job."""
+    world = make_world(things=1000, policy=undoing(), devices=fleet(minutes=0.4))
+    world.launch()
+    world.run(4.9)
+    world.between_jobs_calls.during("cancel", lambda: world.jobs.end_by_hand(JOB, comment="stop"))
+    world.abort()
+    assert world.run_until(lambda: is_over(world, JOB), 10)
+    job_id = undone_by(world)
+    assert world.run_until(lambda: is_over(world, job_id), 120)
+
+    assert world.rollout.ending is Ending.CANCELED_OUTSIDE
+    took = things_of(world, JOB, ExecutionStatus.SUCCEEDED)
+    assert things_of(world, job_id, ExecutionStatus.SUCCEEDED) == took
+
+
 def test_a_rollback_has_a_policy_of_its_own(make_world: MakeWorld) -> None:
     """Named by the policy, a quicker one steers the way back."""
     world = make_world(policy=undoing(policy="quick"), devices=turning_bad(20))

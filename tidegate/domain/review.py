@@ -119,6 +119,10 @@ TOO_LATE_REMEDY = (
     "AWS had finished the job before this showed. Look at the devices; to undo the release, launch "
     "a job that does, or ask for a rollback in the policy's on_abort."
 )
+CANCELED_REMEDY = (
+    "To undo the release, launch a job that does. Where a rollback is wanted, send Abort Rollout "
+    "instead of canceling the job."
+)
 DRIFT_REMEDY = (
     "Nothing to do: the settings are put back. To steer the job by hand, adjust the policy's "
     "authority to observe."
@@ -283,10 +287,11 @@ def _over(case: Case) -> Decision:
     ending, ended = _ending(case)
     rollback, situation = case.policy.on_abort.rollback, case.situation
     is_bad_too_late = ending is Ending.COMPLETED and _is_stopped(case)
-    is_bad = ending in (Ending.ABORTED, Ending.FENCED) or is_bad_too_late
+    is_overtaken = ending is Ending.CANCELED_OUTSIDE and _is_abort_decided(situation)
+    is_bad = ending in (Ending.ABORTED, Ending.FENCED) or is_bad_too_late or is_overtaken
     if rollback is None or not is_bad or situation.rolls_back:
         end = _ended(case, ending, (ended,))
-        return _with_warning(case, end) if is_bad_too_late else end
+        return _with_warning(case, end) if is_bad_too_late else _with_devices_left(case, end)
     counts = situation.job.counts if situation.job else JobCounts()
     devices, at_work = situation.counts.of(*rollback.statuses), counts.in_progress
     course = case.passage.course
@@ -353,6 +358,16 @@ def _with_warning(case: Case, end: Decision) -> Decision:
     return replace(end, reasons=(*end.reasons, *why), attention=attention)
 
 
+def _with_devices_left(case: Case, end: Decision) -> Decision:
+    """Return the end, with a word to who canceled a job and may expect the rollback of an abort."""
+    took, rollback = case.evidence.succeeded, case.policy.on_abort.rollback
+    is_expected = rollback is not None and not case.situation.rolls_back
+    if end.ending is not Ending.CANCELED_OUTSIDE or not is_expected or not took:
+        return end
+    problem = f"{end.summary}; that rolls nothing back, and {took} devices have the release"
+    return replace(end, attention=Attention("not rolled back", problem, CANCELED_REMEDY))
+
+
 #: While devices finish what they began, so many passes of rolling back for each halving or so.
 _PASSES_PER_ROUND = 4
 
@@ -385,8 +400,12 @@ def _must_stop(case: Case) -> bool:
 
 def _is_stopped(case: Case) -> bool:
     """Whether the release was stopped, whatever it does since, or must be by its evidence."""
-    situation = case.situation
-    return situation.aborting or situation.abort_request is not None or _is_bad(case)
+    return _is_abort_decided(case.situation) or _is_bad(case)
+
+
+def _is_abort_decided(situation: Situation) -> bool:
+    """Whether somebody asked for an abort, or a review called for it."""
+    return situation.aborting or situation.abort_request is not None
 
 
 def _is_bad(case: Case) -> bool:

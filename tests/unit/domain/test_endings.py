@@ -1,6 +1,8 @@
 """Beyond pace: jobs that have not begun, rollouts that are complete, and releases undone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -364,6 +366,44 @@ def test_only_what_evidence_or_people_stopped_is_undone(
 ) -> None:
     """Whoever canceled or deleted the job by hand did not ask for it."""
     assert decide(situation, UNDOING).ending is ending
+
+
+CANCELED_BY_HAND = stopped({SUCCEEDED: 20}, reason_code="WRONG_IMAGE")
+
+
+def test_whoever_canceled_the_job_is_told_that_nothing_is_undone() -> None:
+    """The policy has a rollback, so people may wait for it."""
+    told = decide(CANCELED_BY_HAND, UNDOING).attention
+
+    assert told is not None
+    assert "20 devices have the release" in told.problem
+    assert "Abort Rollout" in told.remedy
+
+
+@pytest.mark.parametrize(
+    ("situation", "policy"),
+    [
+        (CANCELED_BY_HAND, POLICY),
+        (replace(CANCELED_BY_HAND, rolls_back=True), UNDOING),
+        (stopped({IN_PROGRESS: 20}, reason_code="WRONG_IMAGE"), UNDOING),
+    ],
+)
+def test_nothing_is_said_where_nobody_can_expect_a_rollback(
+    situation: Situation, policy: Policy
+) -> None:
+    """None is asked for, or none could be, or no device has the release."""
+    assert decide(situation, policy).attention is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"aborting": True}, {"abort_request": AbortRequest("on-call", "wrong image", NOW)}],
+)
+def test_an_abort_that_somebody_overtook_by_hand_is_undone(changes: Mapping[str, Any]) -> None:
+    """Decided or asked for, it is an abort, whoever was the first to cancel the job."""
+    decision = decide(replace(CANCELED_BY_HAND, **changes), UNDOING)
+
+    assert decision.verdict is Verdict.ROLL_BACK
 
 
 def test_an_abort_stops_devices_at_work_where_the_policy_says_so() -> None:
