@@ -246,7 +246,7 @@ def test_a_cohort_set_apart_gets_the_release_no_more() -> None:
 @pytest.mark.parametrize(
     ("ending", "is_told"), [(None, True), (Ending.ABORTED, True), (Ending.COMPLETED, False)]
 )
-def test_devices_that_may_be_missing_are_told_of(ending: Ending | None, is_told: bool) -> None:
+def test_devices_that_may_be_missing_are_told_of(ending: Ending | None, *, is_told: bool) -> None:
     """Of what was recorded on its way, as of what was stopped, nobody knows who was yet to come."""
     found = replay(recording(*[succeeded(n // 40) for n in range(200)], ending=ending), policy())
 
