@@ -118,6 +118,7 @@ def test_an_ended_rollout_takes_no_command(make_world: MakeWorld) -> None:
     assert state(world) == before
     assert len(world.refusals()) == 5
     assert all("completed" in each["problem"] for each in world.refusals())
+    assert all("launch another job" in each["remedy"] for each in world.refusals())
 
 
 @pytest.mark.parametrize("command", ["Hold Rollout", "Abort Rollout", "Adjust Policy"])

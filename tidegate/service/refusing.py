@@ -24,6 +24,10 @@ _UNDO_IT = (
     "To undo the release, abort the rollout under a policy whose on_abort has a rollback: Adjust "
     "Policy gives it one; or launch a job that does."
 )
+_LAUNCH_ANEW = (
+    "What has ended is not begun again: to undo the release, or to go on with it, launch another "
+    "job. If a new job has this id, send Enroll Job first."
+)
 _ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
 
 
@@ -32,7 +36,7 @@ def require_ongoing(
 ) -> None:
     """Refuse what is about a rollout that is over, or about another one before this."""
     if rollout.ending is not None:
-        raise no_rollout(command, f"ended: {rollout.ending}")
+        raise has_ended(command, f"ended: {rollout.ending}")
     # Delivered late, or replayed from an archive; a hold errs on the safe side, nothing else does.
     if at < rollout.key.created_at:
         raise no_rollout(command, "asked before the job that has this id now was created")
@@ -130,8 +134,16 @@ def gates_passed_before(command: AdjustPolicy, names: Sequence[str]) -> CommandE
 
 def no_rollout(command: Request, state: str) -> CommandError:
     """Return the refusal of what is asked of no rollout that goes on; ``state`` says why not."""
-    problem = f"{asked(command)}, but no rollout of it is running ({state})"
-    return CommandError(problem, _ENROLL_FIRST)
+    return CommandError(_not_running(command, state), _ENROLL_FIRST)
+
+
+def has_ended(command: Request, state: str) -> CommandError:
+    """Return the refusal of what is asked of a rollout that is over; ``state`` says how."""
+    return CommandError(_not_running(command, state), _LAUNCH_ANEW)
+
+
+def _not_running(command: Request, state: str) -> str:
+    return f"{asked(command)}, but no rollout of it is running ({state})"
 
 
 def not_launched(command: Request, turn: Turn) -> CommandError:

@@ -76,6 +76,7 @@ from tidegate.service.refusing import (
     asked,
     gates_passed_before,
     given_up_before,
+    has_ended,
     no_rollout,
     not_launched,
     refuse_in_vain,
@@ -236,13 +237,13 @@ class Signaling:
         if latest.ending is None:
             return
         if latest.signals > self.ledger.decision(key, latest.revision).signals:
-            raise no_rollout(command, f"it ended before: {latest.ending}")
+            raise has_ended(command, f"it ended before: {latest.ending}")
 
     def _hold_or_resume(
         self, command: HoldRollout | ResumeRollout, rollout: Rollout, at: float
     ) -> None:
         if rollout.ending is not None:
-            raise no_rollout(command, f"ended: {rollout.ending}")
+            raise has_ended(command, f"ended: {rollout.ending}")
         refuse_while_stopping(command, rollout)
         if isinstance(command, HoldRollout):
             refuse_in_vain(command, rollout)
