@@ -224,7 +224,8 @@ def _wakes(glance: Glance, decision: Decision) -> Iterator[str]:
         yield f"success: {trips.succeeded:,} succeeded devices, {by_now:,} by now"
     if waiting := waits_for(glance):
         yield f"what it waits for: {waiting}"
-    yield "people: any command below"
+    if choices(glance):
+        yield "people: any command below"
 
 
 def _choices_shown(screen: Screen, glance: Glance) -> None:

@@ -19,6 +19,9 @@ from tidegate.console.worded import State
 #: Below, a table would break every word: each row becomes a few lines.
 WIDTH_MIN = 80
 
+#: What names a row stays whole up to this share of the terminal's width.
+_UNBROKEN_SHARE = 0.4
+
 #: What stands for a character that would steer the terminal.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -134,6 +137,9 @@ class Screen:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
             table.add_column(column, overflow="fold")
+        # An id that stands on one line can be copied; a very long one leaves others no room.
+        longest = max((len(_text(row[0])) for row in rows), default=0)
+        table.columns[0].no_wrap = longest <= self.console.width * _UNBROKEN_SHARE
         for row in rows:
             table.add_row(*(_text(cell) for cell in row))
         self.console.print(table)

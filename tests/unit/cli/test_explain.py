@@ -123,6 +123,8 @@ def test_what_stopped_it_is_found_however_long_ago_it_was(desk: Desk) -> None:
     told = json.loads(desk.type_in("explain", JOB, "--json").stdout)
 
     assert told["stopped_by"]["revision"] == 3
+    assert told["choices"] == []
+    assert "any command below" not in desk.type_in("explain", JOB).stdout
 
 
 @pytest.mark.parametrize("command", ["explain", "history", "report"])

@@ -52,6 +52,13 @@ def test_people_get_a_table(desk: Desk) -> None:
     ]
 
 
+def test_a_job_id_stays_whole(desk: Desk) -> None:
+    """It is there to be copied; other columns break their words before it does."""
+    desk.decide(desk.enroll("firmware-7-rollback-6ab13b81"), going(awaits=Awaits.STRAGGLERS))
+
+    assert "firmware-7-rollback-6ab13b81" in desk.type_in("status", width=80).stdout
+
+
 def test_a_narrow_terminal_gets_a_few_lines_for_each(desk: Desk) -> None:
     """No line is longer than the terminal, and no word is broken to fit a column."""
     result = desk.type_in("status", width=44)
