@@ -89,6 +89,14 @@ def test_a_bad_revision_is_set_apart_and_the_others_get_the_release(
     assert [
         each["values"] for each in completed["reasons"] if each["code"] == "COHORT_FAILURE_REASONS"
     ] == [{"cohort": BAD, "reasons": f"boot-loop ({bad[ExecutionStatus.FAILED]})"}]
+    failed = bad[ExecutionStatus.FAILED]
+    assert completed["record"]["failureReasons"] == [
+        {
+            "reason": "boot-loop",
+            "devices": failed,
+            "cohorts": [{"cohort": BAD, "devices": failed}],
+        }
+    ]
     assert world.recorded() == outcomes
     assert world.rollout.memory.quarantined == (BAD,)
     assert set(world.last_execution.states) >= {"Attend"}

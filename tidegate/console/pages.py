@@ -226,6 +226,7 @@ def _environment() -> Environment:
     made = templates(ASSETS)
     made.filters |= {
         "devices": worded.devices,
+        "failure": worded.failure,
         "share": worded.share,
         "figure": worded.figure,
         "when": worded.when,

@@ -29,7 +29,7 @@ from tidegate.console.pages import (
 from tidegate.console.plain import plain
 from tidegate.console.promised import Promise, promised
 from tidegate.console.view import POINTS_MAX, Detail, detail
-from tidegate.documents.record import moment
+from tidegate.documents.record import failure, moment
 from tidegate.domain.decision import Decision
 from tidegate.domain.rollout import Step
 from tidegate.domain.settings import JobSettings
@@ -185,7 +185,7 @@ def to_json(report: Report) -> dict[str, Any]:
             }
             for each in seen.answers
         ],
-        "failureReasons": [{"reason": why, "devices": number} for why, number in seen.reasons],
+        "failureReasons": [failure(each) for each in seen.reasons],
         "timeline": [
             {"at": moment(each.at), "what": each.what, "text": each.text, "revision": each.revision}
             for each in seen.steps
@@ -235,7 +235,8 @@ def _markdown(report: Report) -> Iterator[str]:
     if seen.reasons:
         yield from _section("Why devices say that they failed")
         yield from _rows(
-            ("Devices", "Reason"), ((worded.devices(number), why) for why, number in seen.reasons)
+            ("Devices", "Reason"),
+            ((worded.devices(each.devices), worded.failure(each)) for each in seen.reasons),
         )
     yield from _section("Timeline")
     yield from _rows(

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.documents.shapes import EPOCH_SECONDS, shown
+from tidegate.domain.cells import Cells
 from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Awaits, Decision
+from tidegate.domain.failures import FailureReason, failure_reasons
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
 from tidegate.domain.turn import Turn
@@ -118,7 +120,7 @@ class Detail:
         applied: What applying each of them came to, by revision.
         steps: Its timeline, oldest first.
         answers: To its questions.
-        reasons: How many devices gave each reason for failing, most frequent first.
+        reasons: Why devices failed, the most frequent reason first.
     """
 
     glance: Glance
@@ -127,7 +129,7 @@ class Detail:
     applied: Mapping[int, Mapping[str, object]]
     steps: Sequence[Step]
     answers: Sequence[Answer]
-    reasons: Sequence[tuple[str, int]]
+    reasons: Sequence[FailureReason]
 
 
 def glances(records: Records) -> list[Glance]:
@@ -189,12 +191,10 @@ def created_of(written: str) -> int:
     return int(written)
 
 
-def failure_reasons(key: RolloutKey, ledger: Ledger) -> list[tuple[str, int]]:
-    """Return how many devices gave each reason for failing, most frequent first."""
-    counted: dict[str, int] = {}
-    for (why, _), number in ledger.reasons(key).items():
-        counted[why] = counted.get(why, 0) + number
-    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
+def reasons_of(rollout: Rollout, ledger: Ledger) -> Sequence[FailureReason]:
+    """Return why devices failed, the most frequent reason first."""
+    key, keys = rollout.key, rollout.policy.cohorts.keys
+    return failure_reasons(ledger.reasons(key), Cells(keys, ledger.cells(key)) if keys else Cells())
 
 
 def notes_of(entries: Sequence[Entry]) -> dict[int, Mapping[str, object]]:
@@ -236,5 +236,5 @@ def detail(
         applied=notes_of(entries),
         steps=ledger.steps(key, limit=steps_max),
         answers=ledger.answers(key),
-        reasons=failure_reasons(key, ledger),
+        reasons=reasons_of(rollout, ledger),
     )

@@ -16,10 +16,10 @@ from tidegate.console.view import (
     STEPS_MAX,
     Detail,
     Glance,
-    failure_reasons,
     found,
     glances,
     notes_of,
+    reasons_of,
     waiting,
 )
 from tidegate.domain.points import Point, point_of
@@ -107,7 +107,7 @@ class Watching:
             applied=notes_of(entries),
             steps=self._ledger.steps(key, limit=STEPS_MAX),
             answers=self._ledger.answers(key),
-            reasons=failure_reasons(key, self._ledger),
+            reasons=reasons_of(rollout, self._ledger),
         )
 
     def _caught_up(self, rollout: Rollout) -> _Kept:

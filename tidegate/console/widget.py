@@ -22,6 +22,7 @@ from tidegate.console.worded import (
     State,
     awaited,
     devices,
+    failure,
     share,
     standing,
     state_of,
@@ -424,8 +425,8 @@ def _failures(seen: Detail) -> str:
     if not seen.reasons:
         return ""
     lines = "".join(
-        f"<li>{devices(number)}: {_cut(why) or 'no reason given'}</li>"
-        for why, number in seen.reasons[:FAILURES_SHOWN]
+        f"<li>{devices(each.devices)}: {_cut(failure(each))}</li>"
+        for each in seen.reasons[:FAILURES_SHOWN]
     )
     return f"<h3>Why devices failed</h3><ul>{lines}</ul>"
 

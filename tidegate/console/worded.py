@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from tidegate.console import figures
 from tidegate.console.view import Glance
 from tidegate.domain.decision import Awaits, Verdict
+from tidegate.domain.failures import FailureReason
 from tidegate.domain.rollout import HoldKind
 
 #: Where there is nothing to tell.
@@ -114,6 +115,13 @@ def devices(number: float | None) -> str:
     if math.isinf(number):
         return "not known"
     return figures.counted(number)
+
+
+def failure(given: FailureReason) -> str:
+    """Return a reason for failing, and of which cohorts the devices are that gave it."""
+    text = given.text or "no reason given"
+    cohorts = ", ".join(f"{name} {devices(number)}" for name, number in given.cohorts)
+    return f"{text} ({cohorts})" if cohorts else text
 
 
 def share(rate: float | None) -> str:

@@ -6,13 +6,14 @@ what the event has room for, and what is left out is counted.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from tidegate.documents.shapes import COHORT_LENGTH_MAX
 from tidegate.domain.decision import Evidence
-from tidegate.domain.failures import most_frequent
+from tidegate.domain.failures import FailureReason
 from tidegate.domain.rollout import Ending, Rollout, Step
 
 #: Lines of the timeline, and entries of the settings' history, that are told.
@@ -34,7 +35,7 @@ def final_record(
     steps: Sequence[Step],
     at: float,
     *,
-    reasons: Iterable[tuple[str, int]] = (),
+    reasons: Sequence[FailureReason] = (),
 ) -> dict[str, Any]:
     """
     Return a rollout's final record as plain JSON.
@@ -45,9 +46,9 @@ def final_record(
         evidence: Of its last decision.
         steps: Its timeline, oldest first.
         at: Epoch seconds of its end.
-        reasons: Why devices failed, and how many said so; one may come more than once.
+        reasons: Why devices failed, the most frequent first.
     """
-    failures = _failures(reasons)
+    failures = [failure(each) for each in reasons if each.text][:REASONS_TOLD_MAX]
     links = {"rollsBack": rollout.rolls_back, "rolledBackBy": rollout.rolled_back_by}
     return {
         "outcome": ending.value,
@@ -91,10 +92,15 @@ def moment(at: float) -> str:
     return stamp.replace("+00:00", "Z")
 
 
-def _failures(reasons: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
-    given = ((reason[:FAILURE_LENGTH_MAX], number) for reason, number in reasons if number > 0)
-    told = most_frequent(given, REASONS_TOLD_MAX)
-    return [{"reason": reason, "devices": number} for reason, number in told]
+def failure(given: FailureReason) -> dict[str, Any]:
+    """Return a reason for failing as plain JSON."""
+    told: dict[str, Any] = {"reason": given.text[:FAILURE_LENGTH_MAX], "devices": given.devices}
+    if given.cohorts:
+        told["cohorts"] = [
+            {"cohort": name[:COHORT_LENGTH_MAX], "devices": number}
+            for name, number in given.cohorts
+        ]
+    return told
 
 
 def _newest(entries: Sequence[Mapping[str, Any]], room: int) -> list[Mapping[str, Any]]:

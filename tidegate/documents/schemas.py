@@ -31,6 +31,7 @@ from tidegate.domain.executions import (
     STATUS_DETAILS_MAX,
     STEP_TIMEOUT_MINUTES_MAX,
 )
+from tidegate.domain.failures import COHORTS_NAMED_MAX
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Action, Authority, Rescue
 from tidegate.domain.rollout import Ending, HoldKind
@@ -557,7 +558,18 @@ _RECORD = _object(
         )
         | {"description": "What came of all that was proposed."},
         "failureReasons": _list(
-            _object({"reason": _text(record.FAILURE_LENGTH_MAX), "devices": _whole(1)}),
+            _object(
+                {
+                    "reason": _text(record.FAILURE_LENGTH_MAX),
+                    "devices": _whole(1),
+                    "cohorts": _list(
+                        _object({"cohort": _text(COHORT_LENGTH_MAX), "devices": _whole(1)}),
+                        COHORTS_NAMED_MAX,
+                    )
+                    | {"description": "Of what cohorts these are, where they are told apart."},
+                },
+                optional=("cohorts",),
+            ),
             record.REASONS_TOLD_MAX,
         )
         | {"description": "What most devices gave as the reason; left out if none gave one."},

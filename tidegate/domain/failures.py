@@ -3,8 +3,10 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+from tidegate.domain.cells import Cells
 from tidegate.domain.outcomes import ReasonKey
 from tidegate.domain.policy import Failures
 from tidegate.domain.stuck import REASON_DETAIL, SILENT
@@ -14,9 +16,28 @@ REASON_LENGTH_MAX = 80
 #: Different reasons that a rollout tells apart; all others are the one below.
 REASONS_MAX = 50
 OTHER = "(other)"
+#: Cohorts that are named with a reason: those that most of its devices are of.
+COHORTS_NAMED_MAX = 5
 
 #: Serial numbers, addresses and times make each device's reason its own, and tell of the device.
 _LONG_NUMBER = re.compile(r"\d{4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReason:
+    """
+    A reason for failing, and who gave it.
+
+    Attributes:
+        text: What they said; empty for those that did not say.
+        devices: How many gave it.
+        cohorts: Of what cohorts these are, and how many of each, most of them first; none where
+            devices are not told apart.
+    """
+
+    text: str
+    devices: int
+    cohorts: tuple[tuple[str, int], ...] = ()
 
 
 def reason_of(details: Mapping[str, str], failures: Failures) -> str:
@@ -47,16 +68,34 @@ def bounded(reason: str, known: Collection[str]) -> str:
 
 def top(reasons: Mapping[ReasonKey, int], limit: int) -> tuple[tuple[str, int], ...]:
     """Return the most frequent reasons with their devices, whatever cells these are of."""
-    return most_frequent(((reason, number) for (reason, _), number in reasons.items()), limit)
+    said = [(each.text, each.devices) for each in failure_reasons(reasons, Cells()) if each.text]
+    return tuple(said[:limit])
 
 
-def most_frequent(reasons: Iterable[tuple[str, int]], limit: int) -> tuple[tuple[str, int], ...]:
-    """Return the most frequent reasons with their devices; a reason may come more than once."""
+def failure_reasons(reasons: Mapping[ReasonKey, int], cells: Cells) -> tuple[FailureReason, ...]:
+    """
+    Return all reasons, the most frequent first.
+
+    Args:
+        reasons: How many failed devices gave each reason, per cell.
+        cells: What these cells stand for.
+    """
     devices: Counter[str] = Counter()
-    for reason, number in reasons:
-        devices[reason] += number
-    told = [(reason, number) for reason, number in devices.items() if reason and number > 0]
-    return tuple(sorted(told, key=lambda each: (-each[1], each[0]))[:limit])
+    cohorts: dict[str, Counter[str]] = {}
+    for (text, cell), number in reasons.items():
+        devices[text] += number
+        of_text = cohorts.setdefault(text, Counter())
+        for cohort in cells.cohorts_of(cell):
+            of_text[cohort] += number
+    return tuple(
+        FailureReason(text, number, _most(cohorts[text])[:COHORTS_NAMED_MAX])
+        for text, number in _most(devices)
+    )
+
+
+def _most(counted: Counter[str]) -> tuple[tuple[str, int], ...]:
+    named = [(name, number) for name, number in counted.items() if number > 0]
+    return tuple(sorted(named, key=lambda each: (-each[1], each[0])))
 
 
 def _cleaned(text: str) -> str:

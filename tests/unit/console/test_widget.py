@@ -17,6 +17,7 @@ from tidegate.console.view import Detail
 from tidegate.documents.links import Consoles
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.decision import AtGate, Attention, Awaits, Verdict
+from tidegate.domain.failures import FailureReason
 from tidegate.domain.reasons import Reason, ReasonCode
 from tidegate.domain.rollout import AbortRequest, Ending, RolloutKey
 from tidegate.domain.turn import Phase, Turn
@@ -309,7 +310,11 @@ def test_nothing_from_outside_is_markup(monkeypatch: pytest.MonkeyPatch) -> None
     )
     question = Question(HOSTILE, About.GATE_APPROVAL, HOSTILE, NOW)
     detail = seen([*history(PROCEED), last], course=Course(questions=(question,)))
-    detail = replace(detail, reasons=((HOSTILE, 3),), applied={2: {"outcome": HOSTILE}})
+    detail = replace(
+        detail,
+        reasons=(FailureReason(HOSTILE, 3, ((HOSTILE, 3),)),),
+        applied={2: {"outcome": HOSTILE}},
+    )
     page = shown(monkeypatch, detail)
     reader = Reader(page)
 

@@ -50,10 +50,12 @@ from tidegate.documents.record import LINES_MAX, REASONS_TOLD_MAX, final_record
 from tidegate.documents.reports import DeviceReport
 from tidegate.documents.schemas import EVENT_SCHEMAS
 from tidegate.documents.shapes import COHORT_LENGTH_MAX
+from tidegate.domain.cells import Cells
 from tidegate.domain.cohorts import Remedy, Suspect
 from tidegate.domain.course import About, Agreement, Answer, Course, Proposal, Question
 from tidegate.domain.decision import AtGate, Decision, Evidence, Verdict
 from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
+from tidegate.domain.failures import COHORTS_NAMED_MAX, FailureReason, failure_reasons
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.policy import Action, Authority, Harm, Pace, PaceMode, Policy, Rescue
 from tidegate.domain.reasons import Reason, ReasonCode, reason
@@ -561,21 +563,30 @@ def test_an_end_tells_the_whole_story() -> None:
 
 
 def test_an_end_tells_why_most_devices_failed() -> None:
-    """The commonest reasons come first, each counted over all who gave it; rare ones are left."""
-    reasons = [("disk full", 2), ("bad signature", 5), ("disk full", 4), ("", 9), ("gone", 0)]
-    rare = [(f"odd {n}", 1) for n in range(REASONS_TOLD_MAX)]
+    """The commonest come first, with the cohorts of who gave them; rare ones are left out."""
+    old, new = ("hardware=A", "hardware=B")
+    cells = Cells(("hardware",), {2: ("A",), 3: ("B",)})
+    counted = {("disk full", 2): 1, ("bad signature", 2): 5, ("disk full", 3): 5, ("", 2): 9}
+    rare = {(f"odd {n}", 2): 1 for n in range(REASONS_TOLD_MAX)}
     decision = decided((ASKED,), Verdict.ABORT)
-    record = final_record(
-        ROLLOUT, Ending.ABORTED, decision.evidence, STEPS, AT, reasons=[*reasons, *rare]
-    )
+    reasons = failure_reasons({**counted, ("gone", 2): 0, **rare}, cells)
+    record = final_record(ROLLOUT, Ending.ABORTED, decision.evidence, STEPS, AT, reasons=reasons)
 
     event = rollout_aborted(KEY, decision, AT, record=record)
 
     told = event.detail["record"]["failureReasons"]
     assert told[:3] == [
-        {"reason": "disk full", "devices": 6},
-        {"reason": "bad signature", "devices": 5},
-        {"reason": "odd 0", "devices": 1},
+        {
+            "reason": "disk full",
+            "devices": 6,
+            "cohorts": [{"cohort": new, "devices": 5}, {"cohort": old, "devices": 1}],
+        },
+        {
+            "reason": "bad signature",
+            "devices": 5,
+            "cohorts": [{"cohort": old, "devices": 5}],
+        },
+        {"reason": "odd 0", "devices": 1, "cohorts": [{"cohort": old, "devices": 1}]},
     ]
     assert len(told) == REASONS_TOLD_MAX
     assert_valid(event)
@@ -618,7 +629,8 @@ def test_the_worst_end_fits_into_one_entry() -> None:
     worst = (reason(ReasonCode.ABORT_REQUESTED, by=long, why=long),) * REASONS_MAX
     steps = [Step(AT, "Rollout Steered", long, 7, EVERY_SETTING.to_request())] * (LINES_MAX + 1)
     decision = decided(worst, Verdict.ABORT, suspects=(suspect(long),) * SUSPECTS_MAX)
-    reasons = [(f"{n}{long}", n) for n in range(1, 12)]
+    cohorts = tuple((f"{n}{long}", n) for n in range(1, 1 + COHORTS_NAMED_MAX))
+    reasons = [FailureReason(f"{n}{long}", n, cohorts) for n in range(1, 12)]
     record = final_record(ROLLOUT, Ending.ABORTED, decision.evidence, steps, AT, reasons=reasons)
 
     event = rollout_aborted(KEY, decision, AT, record=record)

@@ -2,7 +2,17 @@
 
 import pytest
 
-from tidegate.domain.failures import OTHER, REASONS_MAX, bounded, reason_of, top
+from tidegate.domain.cells import Cells
+from tidegate.domain.failures import (
+    OTHER,
+    REASONS_MAX,
+    FailureReason,
+    bounded,
+    failure_reasons,
+    reason_of,
+    top,
+)
+from tidegate.domain.outcomes import UNJOINED
 from tidegate.domain.policy import Failures
 
 FAILURES = Failures(keys=("reason", "error", "message"), never_stored=("error",))
@@ -65,3 +75,15 @@ def test_the_most_frequent_reasons_come_first() -> None:
     assert top(reasons, 3) == (("full", 5), ("cold", 4), ("hot", 4))
     assert top(reasons, 9)[-1] == ("hot", 4)
     assert top({}, 3) == ()
+
+
+def test_reasons_name_the_cohorts_of_those_who_gave_them() -> None:
+    """One cohort for each key, most devices first; devices not yet joined are a cohort too."""
+    cells = Cells(("revision", "site"), {2: ("A", "x"), 3: ("B", "x")})
+
+    (full, hot) = failure_reasons({("full", 2): 3, ("full", 3): 4, ("hot", UNJOINED): 1}, cells)
+
+    assert (full.text, full.devices) == ("full", 7)
+    assert full.cohorts == (("site=x", 7), ("revision=B", 4), ("revision=A", 3))
+    assert hot.cohorts == (("revision=(unknown)", 1), ("site=(unknown)", 1))
+    assert failure_reasons({("full", 0): 3}, Cells()) == (FailureReason("full", 3),)
