@@ -115,8 +115,12 @@ def answered(command: GiveAnswer, standing: Answer) -> CommandError:
         f"{asked(command)}, but {standing.by} answered {said} at {moment(standing.at)} already: "
         f"{standing.comment}"
     )
-    remedy = "The first answer stands. To stop the rollout all the same, hold or abort it."
-    return CommandError(problem, remedy)
+    otherwise = (
+        "To stop the rollout all the same, hold or abort it."
+        if standing.yes
+        else "If the rollout goes on, resume it to have the question asked anew."
+    )
+    return CommandError(problem, f"The first answer stands. {otherwise}")
 
 
 def gates_passed_before(command: AdjustPolicy, names: Sequence[str]) -> CommandError:

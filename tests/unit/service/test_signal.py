@@ -497,13 +497,25 @@ def test_the_first_answer_stands(stage: Stage, kind: str) -> None:
     assert [each.by for each in stage.ledger.answers(stage.key)] == ["release-desk"]
 
 
-def test_who_thinks_better_of_an_answer_is_refused(stage: Stage) -> None:
-    """A yes may have been acted on: it is not turned into a no."""
+@pytest.mark.parametrize(
+    ("kinds", "said", "remedy"),
+    [
+        (("Approve Gate", "Reject Gate"), "yes", "hold or abort it"),
+        (("Reject Gate", "Approve Gate"), "no", "resume it to have the question asked anew"),
+    ],
+)
+def test_who_thinks_better_of_an_answer_is_refused(
+    stage: Stage, kinds: tuple[str, str], said: str, remedy: str
+) -> None:
+    """A yes may have been acted on: it is not turned into a no, and after a no others must know."""
     ask(stage)
-    send(stage, answer("Approve Gate", "canary-approval"))
-    send(stage, answer("Reject Gate", "canary-approval", "event-b", AFTER))
+    first, second = kinds
+    send(stage, answer(first, "canary-approval"))
+    send(stage, answer(second, "canary-approval", "event-b", AFTER))
 
-    assert "night-shift answered yes" in refusals(stage)[0]["problem"]
+    (refusal,) = refusals(stage)
+    assert f"night-shift answered {said}" in refusal["problem"]
+    assert remedy in refusal["remedy"]
 
 
 def test_who_says_the_same_in_another_command_is_not_refused(stage: Stage) -> None:
