@@ -28,7 +28,10 @@ _LAUNCH_ANEW = (
     "What has ended is not begun again: to undo the release, or to go on with it, launch another "
     "job. If a new job has this id, send Enroll Job first."
 )
-_ENROLL_FIRST = "Check the job id; to have a running job steered, send Enroll Job first."
+_ENROLL_FIRST = (
+    "Check the job id; if its launch was asked for just now, send this again in a minute. To have "
+    "a running job steered, send Enroll Job first."
+)
 
 
 def require_ongoing(

@@ -8,11 +8,10 @@ import pytest
 
 from tests.contract.samples import NOW
 from tests.unit.cli.desk import HOSTILE, JOB, Desk
-from tidegate.adapters.aws.errors import Denied
 from tidegate.cli.account import Access
 from tidegate.domain.course import About, Course, Question
 from tidegate.domain.rollout import Ending
-from tidegate.errors import NotFound, Refused, RetryLater
+from tidegate.errors import Denied, NotFound, Refused, RetryLater
 from tidegate.ports import CommandResult
 
 REASON = ("--reason", "support is short")
@@ -108,8 +107,9 @@ def test_a_refusal_is_one_line_with_its_remedy(desk: Desk) -> None:
     assert result.stdout == ""
     assert result.stderr == (
         "Abort Rollout of job firmware-9 is refused: night-shift asked to abort job firmware-9, "
-        "but no rollout of it is running (never enrolled). Check the job id; to have a running "
-        "job steered, send Enroll Job first.\n"
+        "but no rollout of it is running (never enrolled). Check the job id; if its launch was "
+        "asked for just now, send this again in a minute. To have a running job steered, send "
+        "Enroll Job first.\n"
     )
 
 
