@@ -7,8 +7,9 @@ message goes to stderr, without a traceback.
 """
 
 import sys
+from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -61,8 +62,25 @@ app = typer.Typer(
 )
 
 
+def _tell_version(*, is_asked: bool) -> None:
+    if is_asked:
+        print(f"tidegate {version('tidegate')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _tidegate() -> None:
+def _tidegate(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Tell the version and exit.",
+            is_eager=True,
+            callback=lambda asked: _tell_version(is_asked=asked),
+        ),
+    ] = False,
+) -> None:
     """Steer AWS IoT Jobs rollouts by the evidence that devices report."""
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def test_help_names_the_subcommands_and_the_exit_status() -> None:
     assert "fit-fleet" in result.stdout
     assert "...\n" not in result.stdout.partition("Commands:")[2], "a summary is cut off"
     assert "Exit status: 0 when done, 1 when what was asked for is refused" in result.stdout
+
+
+def test_the_version_is_told() -> None:
+    """Whoever reports a fault, or upgrades, learns which one is installed, without an account."""
+    result = CliRunner().invoke(app, ["--version"])
+
+    assert (result.exit_code, result.stdout) == (0, f"tidegate {version('tidegate')}\n")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,9 @@ def test_the_documentation_has_every_subcommand_and_no_other_option() -> None:
     written = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page))
 
     assert [name for name in commands if not re.search(rf"`{name}\b", page)] == []
-    assert written - options == {"--help", "--install-completion", "--show-completion"}
+    assert written - options == {
+        *("--help", "--install-completion", "--show-completion", "--version")
+    }
 
 
 def subcommands(group: TyperGroup) -> Iterator[tuple[str, set[str]]]:
