@@ -12,6 +12,8 @@ What can go wrong, split by what the caller must do about it.
     * ``NotFound``: the object is gone or never was.
     * ``Superseded``: a newer owner or decision exists; stop without doing anything.
     * ``Conflict``: the object is in another state or version than was expected; look at it anew.
+    * ``Denied``: Tidegate itself may not; the request may be right, so keep it until people see to
+      that.
 
 Every error carries its message whole. Nothing raises one after a partial effect:
 either the effect is complete, or running the same work again completes it.
@@ -20,6 +22,7 @@ either the effect is complete, or running the same work again completes it.
 __all__ = [
     "Conflict",
     "Contention",
+    "Denied",
     "NotFound",
     "Refused",
     "RetryLater",
@@ -61,3 +64,7 @@ class Superseded(Refused):
 
 class Conflict(Refused):
     """The object has another state or version than the request relied on; nothing was changed."""
+
+
+class Denied(Refused):
+    """Whoever asks lacks the right, or its certificate is not valid; nothing was changed."""

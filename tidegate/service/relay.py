@@ -15,7 +15,7 @@ from tidegate.documents.record import moment
 from tidegate.documents.reports import REPORTER, DeviceReport, ReportError, parse_report
 from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import TERMINAL
-from tidegate.errors import Conflict, NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import Conflict, Denied, NotFound, Refused, RetryLater, TidegateError
 from tidegate.ports import Bus, Clock, Executions, Ledger, Reporters, Things
 from tidegate.service.telling import tell
 
@@ -133,7 +133,8 @@ class Relaying:
         for position, (_, report) in enumerate(group):
             try:
                 self._relay(report, batch)
-            except RetryLater as error:
+            except (RetryLater, Denied) as error:
+                # What Tidegate itself may not do is no fault of the report: it waits for people.
                 batch.fail([index for index, _ in group[position:]], error)
                 return
 
@@ -175,7 +176,7 @@ class Relaying:
                     return updated
         except NotFound as error:
             raise Unreportable(report, error, _NAME_ANOTHER) from error
-        except Unreportable:
+        except (Unreportable, Denied):
             raise
         except Refused as error:
             raise Unreportable(
@@ -225,6 +226,8 @@ class Relaying:
         """Let a source speak for things of its groups only."""
         try:
             may_report = self._may_report(report.source, report.update.thing_name)
+        except Denied:
+            raise
         except Refused as error:
             raise Unreportable(report, error, _MEND_PARAMETER) from error
         if not may_report:

@@ -14,7 +14,7 @@ from tidegate.adapters.aws import session
 from tidegate.adapters.aws.executions import IotExecutions
 from tidegate.domain.executions import Execution, ExecutionUpdate, Updated
 from tidegate.domain.jobs import ExecutionStatus
-from tidegate.errors import Conflict, NotFound, Refused, RetryLater
+from tidegate.errors import Conflict, Denied, NotFound, Refused, RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,9 +237,9 @@ def test_the_document_of_an_update_whose_answer_was_lost_is_fetched(
         ("ResourceNotFoundException", NotFound),
         ("ThrottlingException", RetryLater),
         ("ServiceUnavailableException", RetryLater),
-        ("CertificateValidationException", Refused),
-        ("AccessDeniedException", Refused),
-        ("ForbiddenException", Refused),
+        ("CertificateValidationException", Denied),
+        ("AccessDeniedException", Denied),
+        ("ForbiddenException", Denied),
     ],
 )
 def test_other_refusals_say_nothing_of_the_execution(

@@ -7,11 +7,18 @@ from botocore.exceptions import ClientError
 from tidegate.adapters.aws.errors import (
     AlreadyExists,
     ConditionFailed,
-    Denied,
     WriteConflict,
     translated,
 )
-from tidegate.errors import Conflict, Contention, NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import (
+    Conflict,
+    Contention,
+    Denied,
+    NotFound,
+    Refused,
+    RetryLater,
+    TidegateError,
+)
 
 
 def refusal(code: str, *, status: int = 400, reasons: list[str] | None = None) -> ClientError:
@@ -57,6 +64,7 @@ def raised(error: Exception) -> TidegateError:
         ("ValidationException", 400, Refused),
         ("AccessDeniedException", 403, Denied),
         ("UnauthorizedException", 401, Denied),
+        ("CertificateValidationException", 400, Denied),
         ("SomethingNew", 400, Refused),
     ],
 )

@@ -9,11 +9,10 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from tidegate.adapters.aws.errors import Denied
 from tidegate.adapters.aws.installation import StepFunctionsLaunches, caller_name
 from tidegate.adapters.aws.session import Clients
 from tidegate.cli.account import Access, connect
-from tidegate.errors import NotFound, Refused
+from tidegate.errors import Denied, NotFound, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

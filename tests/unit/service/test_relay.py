@@ -10,7 +10,7 @@ from tests.unit.service.stage import JOB, Stage
 from tidegate.domain.executions import Execution
 from tidegate.domain.jobs import ExecutionStatus
 from tidegate.domain.things import Traits
-from tidegate.errors import Conflict, Refused, RetryLater
+from tidegate.errors import Conflict, Denied, Refused, RetryLater
 from tidegate.service.relay import TRIES_MAX, Relayed, Relaying
 
 IN_PROGRESS = ExecutionStatus.IN_PROGRESS
@@ -296,6 +296,29 @@ def test_what_cannot_be_done_now_comes_again(
     assert (relayed.applied, relayed.failed, relayed.faults) == (1, (0,), ("throttled",))
     assert stage.relay(first, second).applied == 1
     assert stage.execution(1).status is stage.execution(2).status is SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("port", "operation"),
+    [
+        ("reporters", "groups"),
+        ("things", "traits"),
+        ("executions", "describe"),
+        ("executions", "update"),
+    ],
+)
+def test_what_tidegate_itself_may_not_do_is_kept(
+    stage: RelayingStage, port: str, operation: str
+) -> None:
+    """A right that is taken from its role is no fault of the report: it waits for people."""
+    getattr(stage, port).faults.before(operation, Denied("AccessDenied"))
+    progress = report("a", status=IN_PROGRESS)
+    relayed = stage.relay(progress)
+
+    assert (relayed.applied, relayed.refused, relayed.failed) == (0, 0, (0,))
+    assert stage.bus.details("Device Report Refused") == []
+    assert stage.relay(progress).applied == 1
+    assert stage.execution(1).status is IN_PROGRESS
 
 
 def test_later_reports_of_a_device_wait_for_the_one_that_comes_again(

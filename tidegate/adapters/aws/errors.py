@@ -19,7 +19,15 @@ from botocore.exceptions import (
     MetadataRetrievalError,
 )
 
-from tidegate.errors import Conflict, Contention, NotFound, Refused, RetryLater, TidegateError
+from tidegate.errors import (
+    Conflict,
+    Contention,
+    Denied,
+    NotFound,
+    Refused,
+    RetryLater,
+    TidegateError,
+)
 
 #: Busy or away. LimitExceededException belongs here since the limits meant go down by themselves:
 #: on calls per second, on jobs being deleted, on jobs rolling out at once.
@@ -68,8 +76,15 @@ _MISSING = frozenset(
     }
 )
 
+#: Of whoever asks, and not of what is asked.
 _DENIED = frozenset(
-    {"AccessDenied", "AccessDeniedException", "ForbiddenException", "UnauthorizedException"}
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "CertificateValidationException",
+        "ForbiddenException",
+        "UnauthorizedException",
+    }
 )
 
 #: Of one device's execution.
@@ -103,10 +118,6 @@ _TRANSPORT = (
 
 class AlreadyExists(Refused):
     """An object of that name is there already; the adapter finds out whether it is the same."""
-
-
-class Denied(Refused):
-    """IAM does not allow it; the adapter finds out whether that says something of the object."""
 
 
 class ConditionFailed(Contention):

@@ -6,7 +6,7 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.aws.errors import AlreadyExists, Denied, translated
+from tidegate.adapters.aws.errors import AlreadyExists, translated
 from tidegate.adapters.aws.variables import Variables
 from tidegate.adapters.job_requests import (
     GROUP_TAGS,
@@ -32,7 +32,7 @@ from tidegate.domain.jobs import (
     LaunchRequest,
 )
 from tidegate.domain.settings import JobSettings
-from tidegate.errors import Refused, RetryLater, TidegateError
+from tidegate.errors import Denied, Refused, RetryLater, TidegateError
 from tidegate.ports import ExecutionPage
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidegate.adapters.aws.errors import Denied, translated
+from tidegate.adapters.aws.errors import translated
 from tidegate.adapters.job_requests import THING_NAME
 from tidegate.domain.things import Presence
-from tidegate.errors import NotFound, Refused
+from tidegate.errors import Denied, NotFound, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
