@@ -16,9 +16,13 @@ from tidegate.cli.options import spread
 from tidegate.cli.policies import PolicyNamed, policy_of
 from tidegate.cli.reading import read_text
 from tidegate.cli.sending import Waiting, begun, send, taken, tell
+from tidegate.console.worded import stamped
 from tidegate.documents.detail_types import ENROLL_JOB, LAUNCH_ROLLOUT
 from tidegate.documents.shapes import shown
 from tidegate.errors import Refused
+
+#: Members of a launch of which one has the job document, or leads to it.
+_DOCUMENTS = ("document", "documentSource", "jobTemplateArn")
 
 
 @spread
@@ -85,6 +89,7 @@ def launch(
             tags=_tags(tag),
         ),
     }
+    _require_whole(asked, has_targets=bool(target or group or thing or asked.get("targets")))
     with opened(context, access) as account:
         if targets := _targets(account, target or (), group or (), thing or ()):
             asked["targets"] = targets
@@ -113,10 +118,23 @@ def _begin(
     command = send(account, detail_type, job_id, **members)
     if not taken(account, waiting, command):
         return
-    rollout = begun(account, command, waiting.timeout_seconds)
+    rollout = begun(account, waiting, command)
     devices = "" if rollout.fleet_size is None else f" for {rollout.fleet_size:,} devices"
     said = f"{job_id} is rolling out{devices} under policy {rollout.policy.name}"
-    tell(waiting, command, "done", said, created_at=rollout.key.created_at)
+    tell(waiting, command, "done", said, created_at=stamped(rollout.key.created_at))
+
+
+def _require_whole(asked: Mapping[str, Any], *, has_targets: bool) -> None:
+    """Refuse a launch that lacks what it is of or for, in the words of the command line."""
+    lacks = [] if has_targets else ["nobody is named to get it: give --group, --thing or --target"]
+    documents = sum(asked.get(name) is not None for name in _DOCUMENTS)
+    if documents != 1:
+        lacks.append(
+            "one of --document, --document-source and --job-template is needed, but "
+            f"{documents} are given"
+        )
+    if lacks:
+        raise Refused("\n".join(lacks))
 
 
 def _targets(

@@ -143,11 +143,16 @@ def taken(account: Account, waiting: Waiting, command: Command) -> bool:
     result = _result_of(account, command, waiting.timeout_seconds)
     if result.problem is None:
         return True
+    raise _refused(waiting, command, result)
+
+
+def _refused(waiting: Waiting, command: Command, result: CommandResult) -> Failed:
+    """Return the refusal of a command, which is printed too if a document is wanted."""
     if waiting.as_json:
         refusal = {"problem": result.problem, "remedy": result.remedy}
         Screen(as_json=True).document(command.to_document("refused", **refusal))
-    message = f"{command} is refused: {result.problem}. {result.remedy}"
-    raise Failed(message)
+    what_to_do = f". {result.remedy}" if result.remedy else ""
+    return Failed(f"{command} is refused: {result.problem}{what_to_do}")
 
 
 def tell(waiting: Waiting, command: Command, outcome: str, said: str, **members: object) -> None:
@@ -171,13 +176,15 @@ def _result_of(account: Account, command: Command, seconds: float) -> CommandRes
     )
 
 
-def begun(account: Account, command: Command, seconds: float) -> Rollout:
+def begun(account: Account, waiting: Waiting, command: Command) -> Rollout:
     """
     Wait until a launch or enrolment that was taken has become a rollout.
 
     Raises:
-        Failed: It was refused, or waits for others; or it is not there after so many seconds.
+        Failed: It is refused, which is printed too if a document is wanted; or it waits for others,
+            or is not there in time.
     """
+    seconds = waiting.timeout_seconds
     name = execution_name(command.job_id, command.event_id)
 
     def rollout() -> Rollout | None:
@@ -185,8 +192,7 @@ def begun(account: Account, command: Command, seconds: float) -> Rollout:
         if known is not None and known.execution_arn.endswith(f":{name}"):
             return known
         if (why := account.launches.failure(name)) is not None:
-            message = f"{command} is refused: {why}"
-            raise Failed(message)
+            raise _refused(waiting, command, CommandResult(why))
         for turn in account.ledger.turns():
             if turn.is_waiting and turn.execution_arn.endswith(f":{name}"):
                 message = (

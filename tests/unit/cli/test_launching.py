@@ -65,13 +65,14 @@ def test_a_launch_is_done_when_its_rollout_is_there(desk: Desk, document: str) -
 
 
 def test_an_enrolment_is_done_when_its_rollout_is_there(desk: Desk) -> None:
-    """--json tells the creation second too, by which rollouts of one id are told apart."""
+    """--json tells the job's creation too, as --created-at takes it to tell rollouts apart."""
     desk.later = [begins(desk)]
     result = desk.type_in("enroll", JOB, "--policy", "firmware", "--json")
 
     told = json.loads(result.stdout)
     assert (told["command"], told["outcome"]) == ("Enroll Job", "done")
-    assert told["created_at"] == desk.ledger.current([JOB])[JOB].key.created_at
+    explained = desk.type_in("explain", JOB, "--created-at", told["created_at"], "--json")
+    assert json.loads(explained.stdout)["rollout"]["created_at"] == told["created_at"]
 
 
 def test_a_refused_enrolment_tells_the_workflows_reason(desk: Desk) -> None:
@@ -83,6 +84,17 @@ def test_a_refused_enrolment_tells_the_workflows_reason(desk: Desk) -> None:
     assert result.stderr == (
         "Enroll Job of job firmware-8 is refused: there is no policy 'nope': create the parameter\n"
     )
+
+
+def test_scripts_get_the_workflows_reason_as_a_document(desk: Desk) -> None:
+    """As of any other refused command: the outcome and the problem, and the exit status."""
+    desk.failures[EXECUTION] = "there is no policy 'nope': create the parameter"
+    result = desk.type_in("enroll", JOB, "--policy", "nope", "--json")
+    told = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert (told["outcome"], told["remedy"]) == ("refused", None)
+    assert told["problem"] == "there is no policy 'nope': create the parameter"
 
 
 def test_an_older_rollout_of_the_job_is_not_the_one_waited_for(desk: Desk) -> None:
@@ -99,8 +111,8 @@ def test_a_launch_without_what_it_needs_is_told_before_it_is_sent(desk: Desk) ->
     result = desk.type_in("launch", JOB, "--policy", "firmware")
 
     assert result.exit_code == 2
-    assert "targets is missing" in result.stderr
-    assert "one of document, documentSource, jobTemplateArn is needed" in result.stderr
+    assert "give --group, --thing or --target" in result.stderr
+    assert "one of --document, --document-source and --job-template is needed" in result.stderr
     assert desk.sent == []
 
 
