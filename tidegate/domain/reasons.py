@@ -65,6 +65,7 @@ class ReasonCode(StrEnum):
     ROLLING_BACK = "ROLLING_BACK"
     ROLLED_BACK = "ROLLED_BACK"
     NOT_ROLLED_BACK = "NOT_ROLLED_BACK"
+    ROLLBACK_DECLINED = "ROLLBACK_DECLINED"
     JOB_COMPLETED = "JOB_COMPLETED"
     JOB_FENCED = "JOB_FENCED"
     JOB_ABORTED = "JOB_ABORTED"
@@ -205,6 +206,9 @@ _SENTENCES: Mapping[ReasonCode, str] = {
     ReasonCode.ROLLED_BACK: "{devices} devices that took the release are rolled back",
     ReasonCode.NOT_ROLLED_BACK: (
         "not all devices could be rolled back: {in_flight} still at work, as far as AWS tells"
+    ),
+    ReasonCode.ROLLBACK_DECLINED: (
+        "{devices} devices that took the release are not rolled back: {why}"
     ),
     ReasonCode.JOB_COMPLETED: "the job is COMPLETED: {succeeded} succeeded, {harmed} harmed",
     ReasonCode.JOB_FENCED: "AWS stopped the job by its abort criteria: {comment}",

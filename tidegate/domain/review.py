@@ -303,8 +303,11 @@ def _over(case: Case) -> Decision:
     nobody_took_it = devices == counts.of(rollback.statuses) == 0
     if is_known and not at_work and (has_all or nobody_took_it):
         return _ended(case, ending, (ended, reason(ReasonCode.ROLLED_BACK, devices=devices)))
-    if case.now >= until or _is_given_up(case):
+    declined = _why_declined(case)
+    if case.now >= until or declined is not None:
         left = reason(ReasonCode.NOT_ROLLED_BACK, in_flight=at_work)
+        if declined is not None:
+            left = reason(ReasonCode.ROLLBACK_DECLINED, devices=devices, why=declined)
         attention = Attention(
             "rollback", left.text, "Look at the devices, and update them yourself."
         )
@@ -372,21 +375,21 @@ def _with_devices_left(case: Case, end: Decision) -> Decision:
 _PASSES_PER_ROUND = 4
 
 
-def _is_given_up(case: Case) -> bool:
-    """Whether people do not want it rolled back, or nobody said so in time."""
+def _why_declined(case: Case) -> str | None:
+    """Return why it is not rolled back: people do not want it, or nobody said so in time."""
     course = case.passage.course
     proposal = course.proposal
     if proposal is None or proposal.action is not Action.ROLL_BACK:
-        return False
+        return None
     answer = case.situation.answer_to(proposal.question)
     if answer is not None:
-        return not answer.yes
+        return None if answer.yes else f"{answer.by} said no: {answer.comment}"
     policy, due_at = case.policy, proposal.question.due_at
     is_late = due_at is not None and case.now >= due_at
     passes = policy.authority.roll_back is Authority.APPROVE and (
         policy.approval.unanswered is Fallback.PASS
     )
-    return is_late and not passes
+    return "nobody said yes in time" if is_late and not passes else None
 
 
 def _ended(case: Case, ending: Ending, reasons: tuple[Reason, ...]) -> Decision:

@@ -677,7 +677,9 @@ def test_a_rollback_that_people_do_not_want_ends_the_rollout() -> None:
     second = decide(policy, answered, NOW + 60)
 
     assert (second.verdict, second.ending) == (Verdict.ENDED, Ending.ABORTED)
-    assert ReasonCode.NOT_ROLLED_BACK in codes(second)
+    assert "20 devices that took the release are not rolled back: release-desk said no" in {
+        each.text.rpartition(":")[0] for each in second.reasons
+    }
     assert second.attention is not None
     assert agreement(second) == Agreement(proposed=1, refused=1)
 
@@ -692,6 +694,8 @@ def test_a_rollback_that_nobody_answers_is_given_up(authority: Authority) -> Non
 
     assert decide(policy, waiting, NOW + HOUR - 1).verdict is Verdict.HOLD
     assert second.verdict is Verdict.ENDED
+    assert second.attention is not None
+    assert second.attention.problem.endswith("are not rolled back: nobody said yes in time")
     assert agreement(second) == Agreement(proposed=1, unanswered=1)
 
 

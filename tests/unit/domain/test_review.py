@@ -717,6 +717,9 @@ def outlived() -> Iterable[tuple[Policy, Situation]]:
     over = with_job(out, status=JobStatus.CANCELED, reason_code=ABORT_REASON_CODE)
     yield undoing, over
     yield undoing, replace(over, course=Course(rollback_until=NOW))
+    asking = replace(undoing, authority=Authorities(roll_back=Authority.APPROVE))
+    asked = next_situation(decide(over, asking), over)
+    yield asking, replace(asked, answers=(no("decision-1"),))
     nobody = with_job(situation_of(BAD), status=JobStatus.CANCELED, reason_code=ABORT_REASON_CODE)
     yield (
         undoing,
