@@ -51,6 +51,7 @@ from tidegate.domain.rollout import (
     Lift,
     Rollout,
     RolloutKey,
+    Step,
 )
 from tidegate.domain.turn import Phase, Turn
 from tidegate.errors import Refused
@@ -296,9 +297,10 @@ class Signaling:
         if latest.policy != policy:
             problem = f"{asked(command)}, but it was adjusted by a later command meanwhile"
             raise CommandError(problem, "Send it again if it shall have the last word.")
-        return policy_adjusted(
-            rollout.key, policy.name, latest.policy_version, command.by, command.reason, at
-        )
+        version = latest.policy_version
+        event = policy_adjusted(rollout.key, policy.name, version, command.by, command.reason, at)
+        self._note_step(rollout.key, event, f"policy {policy.name}, version {version}", command, at)
+        return event
 
     def _require_new_gates(
         self, command: AdjustPolicy, rollout: Rollout, policy: Policy, fleet_size: int | None
@@ -324,7 +326,21 @@ class Signaling:
         if cohort not in self.ledger.released(key):
             self._require_suspect(command, rollout)
             self.ledger.release(key, cohort, by=command.by, reason=command.reason, at=at)
-        return cohort_released(key, cohort, command.by, command.reason, at)
+        event = cohort_released(key, cohort, command.by, command.reason, at)
+        self._note_step(key, event, f"cohort {cohort}", command, at)
+        return event
+
+    def _note_step(
+        self,
+        key: RolloutKey,
+        event: BusEvent,
+        what: str,
+        command: AdjustPolicy | ReleaseCohort,
+        at: float,
+    ) -> None:
+        """Put into the timeline what no decision tells of: who asked for it, and why."""
+        text = f"{what}, asked for by {command.by}: {command.reason}"
+        self.ledger.note_steps(key, [Step(at, event.detail_type, text)])
 
     def _require_suspect(self, command: ReleaseCohort, rollout: Rollout) -> None:
         """Refuse a name that is none of what is held against devices now: it may be mistyped."""

@@ -614,7 +614,7 @@ def adjust(policy: object, event_id: str = "event-a", at: str = AT) -> dict[str,
 
 @pytest.mark.parametrize("given", [ADJUSTED, "cautious"])
 def test_an_adjusted_policy_is_in_force_told_and_wakes(stage: Stage, given: object) -> None:
-    """By name or whole; the bus hears of it once."""
+    """By name or whole; the bus hears of it once, and the timeline keeps who asked and why."""
     stage.policies.documents["cautious"] = json.dumps(ADJUSTED)
     for _ in range(2):
         send(stage, adjust(given))
@@ -625,6 +625,9 @@ def test_an_adjusted_policy_is_in_force_told_and_wakes(stage: Stage, given: obje
     (adjusted,) = stage.bus.details("Policy Adjusted")
     told = [adjusted[each] for each in ("policy", "policyVersion", "by", "reason")]  # type: ignore[index]
     assert told == ["cautious", 2, "night-shift", "slower"]
+    assert [(each.what, each.text) for each in stage.ledger.steps(stage.key, limit=9)] == [
+        ("Policy Adjusted", "policy cautious, version 2, asked for by night-shift: slower")
+    ]
     assert [token for token, _ in stage.workflow.woken] == ["token"]
 
 
@@ -830,6 +833,9 @@ def test_the_same_release_again_is_one_release(stage: Stage) -> None:
     send(stage, release())
 
     assert len(stage.bus.details("Cohort Released")) == 1
+    (step,) = stage.ledger.steps(stage.key, limit=9)
+    assert step.what == "Cohort Released"
+    assert step.text == f"cohort {COHORT}, asked for by night-shift: the probe was at fault"
     assert refusals(stage) == []
 
 
