@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.documents.announcements import (
+    ROLLOUT_RESUMED,
     approval_requested,
     cohort_suspect,
     decision_proposed,
@@ -102,6 +103,8 @@ def milestones(
 def step_of(event: BusEvent, decision: Decision, sent: JobSettings, text: str) -> Step:
     """Return the line of the timeline that an event makes."""
     moved = event.detail.get("sent")
+    if event.detail_type == ROLLOUT_RESUMED:
+        text = f"{_lifting(event.detail)}; {text}"
     return Step(
         at=decision.at,
         what=event.detail_type,
@@ -109,6 +112,13 @@ def step_of(event: BusEvent, decision: Decision, sent: JobSettings, text: str) -
         revision=decision.revision,
         sent=sent.to_request() if moved else {},
     )
+
+
+def _lifting(resumed: Mapping[str, Any]) -> str:
+    """Return what is over, and who lifted it and why, where somebody had to."""
+    holds = ", ".join(f"{each['kind']} hold by {each['by']}" for each in resumed["lifted"])
+    by = resumed.get("by")
+    return f"{holds} over" if by is None else f"{holds} lifted by {by}: {resumed['reason']}"
 
 
 def _lifted(

@@ -59,6 +59,11 @@ def at_gate(policy: Policy = GATED) -> Stage:
     return stage
 
 
+def lines(stage: Stage, what: str) -> list[str]:
+    """Return the timeline's lines of one kind."""
+    return [each.text for each in stage.ledger.steps(stage.key, limit=50) if each.what == what]
+
+
 def answered(stage: Stage, question_id: str, *, yes: bool = True) -> None:
     """Let somebody answer."""
     answer = Answer(question_id, yes, "release-desk", "looks well", stage.clock.now())
@@ -85,6 +90,8 @@ def test_a_hold_is_told_once_and_its_end_too() -> None:
     (resumed,) = details(stage, "Rollout Resumed")
     assert (resumed["by"], resumed["reason"]) == ("plant-7", "fine")
     assert [each["by"] for each in resumed["lifted"]] == ["night-shift"]
+    (line,) = lines(stage, "Rollout Resumed")
+    assert line.startswith("operator hold by night-shift lifted by plant-7: fine; ")
 
 
 def test_another_hold_is_told_while_one_stands() -> None:
@@ -122,6 +129,8 @@ def test_an_alarm_that_is_over_was_lifted_by_nobody() -> None:
 
     (resumed,) = details(stage, "Rollout Resumed")
     assert "by" not in resumed
+    (line,) = lines(stage, "Rollout Resumed")
+    assert line.startswith("alarm hold by crashes over; ")
 
 
 def test_a_gate_is_told_when_it_is_reached_asked_and_passed() -> None:
