@@ -142,6 +142,24 @@ def test_an_abort_lets_the_next_in(make_world: MakeWorld) -> None:
     assert world.is_enrolled(NEXT)
 
 
+def test_the_next_begins_once_a_growing_group_has_the_release(make_world: MakeWorld) -> None:
+    """A CONTINUOUS job goes on for ever, to give the release to who joins: that holds nobody."""
+    world = make_world(things=300, policy=overlapping("wait"))
+    world.launch(targetSelection="CONTINUOUS")
+    world.run_until(lambda: world.is_enrolled() and world.exposed() > 0)
+    world.launch(NEXT)
+    world.run(6)
+    assert not world.is_enrolled(NEXT)
+
+    world.run_until(lambda: world.is_enrolled(NEXT))
+
+    assert world.rollout.course.is_guarding
+    assert world.rollout.ending is None
+    world.run_until(lambda: world.rollout_of(NEXT).ending is not None)
+    assert world.rollout_of(NEXT).ending is Ending.COMPLETED
+    assert world.problems() == []
+
+
 def test_the_next_waits_until_a_release_is_undone(make_world: MakeWorld) -> None:
     """Else the rollback would wait for it in its turn, and undo it on devices that have it."""
     undone = {**overlapping("wait"), "on_abort": {"rollback": {"document": {"operation": "undo"}}}}

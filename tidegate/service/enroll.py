@@ -38,6 +38,7 @@ from tidegate.service.overlap import (
     Overlaps,
     came_after,
     came_first,
+    is_ahead,
     overlap_warnings,
 )
 from tidegate.service.telling import tell
@@ -218,10 +219,11 @@ class Enrolling:
             return ()
         overlapping = self._overlapping(enrolment, enrolment.launch.targets)
         found = self._first(overlapping.find().found, policy, enrolment.rolls_back)
+        known = self.ledger.current(key.job_id for key in found)
+        going = {job_id for job_id, each in known.items() if is_ahead(each)}
+        ahead = tuple(key.job_id for key in found if key.job_id in going)
         # Created by a call that died, the job runs already: steered, it holds where it is.
-        if not found or self._exists(enrolment.job_id):
-            return ()
-        return tuple(key.job_id for key in found)
+        return () if not ahead or self._exists(enrolment.job_id) else ahead
 
     def _exists(self, job_id: str) -> bool:
         """Whether a launch has created the job before; of others nothing but tags is read."""

@@ -124,6 +124,16 @@ class Overlapping:
         return self._own
 
 
+def is_ahead(other: Rollout) -> bool:
+    """
+    Whether those that wait for a rollout wait still.
+
+    One of a CONTINUOUS job has no end: once its release is out, it guards who joins later, and
+    holds nobody.
+    """
+    return other.ending is None and not other.course.is_guarding
+
+
 def came_first(other: Rollout | None, rollout: Rollout, at: float) -> bool:
     """
     Whether another rollout with some of the same things goes first, though it was seen late.

@@ -10,6 +10,7 @@ from tidegate.domain.situation import REVIEW_MINUTES
 from tidegate.domain.standing import Standing
 from tidegate.errors import Refused, RetryLater
 from tidegate.ports import Alarms, Calendars, Ledger
+from tidegate.service.overlap import is_ahead
 
 #: DescribeJob calls of one review and of what follows it.
 CALLS_PER_REVIEW = 3
@@ -65,7 +66,7 @@ class Watching:
         undoing = [each.rolled_back_by for each in first if each.rolled_back_by is not None]
         if undoing:
             first += self.ledger.current(undoing).values()
-        return tuple(sorted(each.key.job_id for each in first if each.ending is None))
+        return tuple(sorted(each.key.job_id for each in first if is_ahead(each)))
 
 
 def review_minutes(rollouts: int) -> float:

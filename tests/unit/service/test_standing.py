@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.service.stage import JOB, POLICY, START, Stage
+from tidegate.domain.course import Course
 from tidegate.domain.decision import Verdict
 from tidegate.domain.jobs import ExecutionStatus, JobStatus
 from tidegate.domain.policy import Freeze, Gate, Overlap, Policy
@@ -162,6 +163,15 @@ def test_an_overlapping_rollout_waits_until_the_other_is_over() -> None:
     assert kinds(stage.review().holds) == [("overlap", "earlier")]
 
     stage.ledger.conclude(EARLIER, generation=1, ending=Ending.COMPLETED, at=START)
+
+    assert stage.review().holds == ()
+
+
+def test_a_release_that_is_out_holds_nobody() -> None:
+    """A CONTINUOUS job has no end; while it only guards who joins later, others go on."""
+    stage = overlapping_stage(Overlap.WAIT)
+    earlier = stage.ledger.rollout(EARLIER)
+    stage.ledger.claim(replace(earlier, course=Course(is_guarding=True)), previous=earlier)
 
     assert stage.review().holds == ()
 
