@@ -225,11 +225,13 @@ def test_a_hidden_page_does_not_ask(open_page: Open, served: Served) -> None:
     hide = "(is) => { Object.defineProperty(document, 'hidden', {value: is, configurable: true}); "
     hide += "document.dispatchEvent(new Event('visibilitychange')); }"
     page.evaluate(hide, True)  # noqa: FBT003 - an argument of the script
+    # What it asked just before may be on its way, and the browser fetches an icon when it likes.
+    page.wait_for_timeout(500)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     served.desk.decide(rollout, held(5))
     page.wait_for_timeout(3000)
-    assert asked == []
+    assert [each for each in asked if "/assets/" not in each] == []
 
     page.evaluate(hide, False)  # noqa: FBT003 - an argument of the script
 
