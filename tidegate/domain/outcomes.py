@@ -11,7 +11,7 @@ same sightings then gives the same counts.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -190,12 +190,24 @@ def fold(record: ThingRecord | None, sighting: Sighting) -> ThingRecord:
     )
     if record is None:
         return seen
-    later = seen if seen.order > record.order else record
+    order, known = seen.order, record.order
+    later = seen if order > known else record
     # What it is outlasts every status; why it failed and what came after belong to one of them.
     # A list tells of an outcome without its reason, an event of the same outcome with it.
-    reason = max(seen.reason, record.reason) if seen.order == record.order else later.reason
+    reason = max(seen.reason, record.reason) if order == known else later.reason
     bucket = _bucket_of_both(record, seen)
-    return replace(later, bucket=bucket, cell=max(record.cell, seen.cell), reason=reason)
+    if (bucket, record.cell, reason) == (later.bucket, later.cell, later.reason):
+        return later
+    # Each event passes here, and `replace` would take as long again.
+    return ThingRecord(
+        status=later.status,
+        at=later.at,
+        execution_number=later.execution_number,
+        bucket=bucket,
+        cell=record.cell,
+        reason=reason,
+        vouched=later.vouched,
+    )
 
 
 def _bucket_of_both(one: ThingRecord, other: ThingRecord) -> int:
