@@ -89,8 +89,8 @@ def candidates(
     found.sort(key=lambda each: each.updated_at)
     if len(found) <= LOOKS_PER_PASS_MAX:
         return found
-    # No two passes are in the same second, so that no place needs to be remembered.
-    first = int(now) * LOOKS_PER_PASS_MAX % len(found)
+    # Scattered, no place needs to be remembered, and none comes back with the passes' rhythm.
+    first = hash((int(now),)) % len(found)
     return [*found[first:], *found[:first]][:LOOKS_PER_PASS_MAX]
 
 

@@ -96,10 +96,12 @@ def test_only_silent_executions_are_looked_at_the_longest_silent_first() -> None
     assert row(5) in candidates([row(5)], fast, NOW)
 
 
-def test_however_many_stay_stuck_each_is_looked_at() -> None:
-    """Those that nothing can be done for do not keep a pass from the others for ever."""
-    rows = [row(100 + number) for number in range(LOOKS_PER_PASS_MAX + 150)]
-    looked = [candidates(rows, ENDING, NOW + 121 * number) for number in range(20)]
+@pytest.mark.parametrize("seconds", [120, 121, 144])
+@pytest.mark.parametrize("others", [40, 150, 200])
+def test_however_many_stay_stuck_each_is_looked_at(others: int, seconds: int) -> None:
+    """Those nothing can be done for keep no pass from the others, at whatever times it comes."""
+    rows = [row(100 + number) for number in range(LOOKS_PER_PASS_MAX + others)]
+    looked = [candidates(rows, ENDING, NOW + seconds * number) for number in range(20)]
 
     assert {len(each) for each in looked} == {LOOKS_PER_PASS_MAX}
     assert {each.thing_name for some in looked for each in some} == {
