@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.documents.shapes import EPOCH_SECONDS, shown
-from tidegate.domain.cells import Cells
 from tidegate.domain.course import Answer, Question
 from tidegate.domain.decision import Awaits, Decision
-from tidegate.domain.failures import FailureReason, failure_reasons
+from tidegate.domain.failures import FailureReason
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey, Step
 from tidegate.domain.turn import Turn
 from tidegate.errors import NotFound
 from tidegate.ports import Entry, Ledger, Records
+from tidegate.service.seen import reasons_of
 
 #: Rollouts of one list, the ended ones among them.
 ACTIVE_MAX = 1000
@@ -189,12 +189,6 @@ def created_of(written: str) -> int:
         message = f"{shown(written)} is no time at which a job was created: give epoch seconds"
         raise NotFound(message)
     return int(written)
-
-
-def reasons_of(rollout: Rollout, ledger: Ledger) -> Sequence[FailureReason]:
-    """Return why devices failed, the most frequent reason first."""
-    key, keys = rollout.key, rollout.policy.cohorts.keys
-    return failure_reasons(ledger.reasons(key), Cells(keys, ledger.cells(key)) if keys else Cells())
 
 
 def notes_of(entries: Sequence[Entry]) -> dict[int, Mapping[str, object]]:

@@ -19,13 +19,13 @@ from tidegate.console.view import (
     found,
     glances,
     notes_of,
-    reasons_of,
     waiting,
 )
 from tidegate.domain.points import Point, point_of
 from tidegate.domain.rollout import Rollout, RolloutKey
 from tidegate.domain.turn import Turn
 from tidegate.ports import Clock, CommandResult, Entry, Ledger, Records
+from tidegate.service.seen import reasons_of
 
 #: How long a list of all rollouts is good for: as many pages as are open share it.
 GLANCES_SECONDS = 1.0

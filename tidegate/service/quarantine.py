@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.domain.cells import STATUS_DETAILS, Cells, values_of
+from tidegate.domain.cells import STATUS_DETAILS, values_of
 from tidegate.domain.cohorts import cohort_name
 from tidegate.domain.jobs import ExecutionStatus, ExecutionSummary, Job
 from tidegate.domain.outcomes import UNJOINED, sighting_of
@@ -16,6 +16,7 @@ from tidegate.service.folding import fold_sightings
 from tidegate.service.join import Joining
 from tidegate.service.names import digest
 from tidegate.service.pages import pages_from
+from tidegate.service.seen import cells_of
 
 #: Pages of 250 in one pass: of those notified since the last one, and where that one ended.
 QUEUED_PAGES_MAX = 20
@@ -83,7 +84,7 @@ class Quarantine:
         """Return the things of these cohorts, those not looked up, and why not, if AWS is busy."""
         policy, rows = rollout.policy, waiting.rows
         records = self.ledger.things(rollout.key, rows)
-        cells = Cells(policy.cohorts.keys, self.ledger.cells(rollout.key)).covering(apart)
+        cells = cells_of(rollout, self.ledger).covering(apart)
         known = {name: each.cell for name, each in records.items() if each.cell != UNJOINED}
         found = [name for name in rows if known.get(name) in cells]
         reading = self.joining.read(policy, waiting.in_turn(known), budget=QUEUED_JOINS_MAX)

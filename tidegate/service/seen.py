@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tidegate.domain.cells import Cells, counts_apart, needs_traits, tallies
 from tidegate.domain.cohorts import Tally
+from tidegate.domain.failures import FailureReason, failure_reasons
 from tidegate.domain.outcomes import CellKey, ReasonKey
 from tidegate.domain.policy import Policy
 from tidegate.domain.rollout import Counted, Counts, Rollout
@@ -43,7 +44,7 @@ def seen_of(rollout: Rollout, counted: Counted, *, ledger: Ledger, now: float) -
     told: Mapping[str, Mapping[str, Tally]] = {}
     cells, apart, released = Cells(), Counts(), frozenset[str]()
     if policy.cohorts.keys:
-        cells = Cells(policy.cohorts.keys, ledger.cells(key))
+        cells = cells_of(rollout, ledger)
         counters = _as_soaked(counted, policy)
         released = ledger.released(key)
         set_apart = [each for each in rollout.memory.quarantined if each not in released]
@@ -60,6 +61,17 @@ def seen_of(rollout: Rollout, counted: Counted, *, ledger: Ledger, now: float) -
         unsettled=_is_unsettled(rollout, ledger, now),
         can_quarantine=policy.cohorts.quarantines and needs_traits(policy.cohorts.keys),
     )
+
+
+def cells_of(rollout: Rollout, ledger: Ledger) -> Cells:
+    """Return what a rollout's cells stand for; nothing is read where it tells no devices apart."""
+    keys = rollout.policy.cohorts.keys
+    return Cells(keys, ledger.cells(rollout.key)) if keys else Cells()
+
+
+def reasons_of(rollout: Rollout, ledger: Ledger) -> tuple[FailureReason, ...]:
+    """Return why devices failed and of which cohorts they are, the most frequent reason first."""
+    return failure_reasons(ledger.reasons(rollout.key), cells_of(rollout, ledger))
 
 
 def totals_seen(rollout: Rollout, *, ledger: Ledger) -> Counts:

@@ -14,9 +14,7 @@ from typing import Any
 
 from tidegate.documents.announcements import needs_attention
 from tidegate.documents.record import final_record
-from tidegate.domain.cells import Cells
 from tidegate.domain.decision import Decision, Verdict
-from tidegate.domain.failures import failure_reasons
 from tidegate.domain.jobs import Job, JobStatus
 from tidegate.domain.review import ABORT_REASON_CODE, COMPLETE_REASON_CODE
 from tidegate.domain.rollout import Ending, HoldKind, Lift, Rollout, RolloutKey
@@ -25,6 +23,7 @@ from tidegate.errors import NotFound, Refused, RetryLater, Superseded
 from tidegate.ports import Bus, BusEvent, Clock, Entry, Jobs, Ledger
 from tidegate.service.news import Told, milestones, news_of, step_of
 from tidegate.service.observe import described
+from tidegate.service.seen import reasons_of
 from tidegate.service.waiting import owned
 
 #: Lines of a timeline that go into the final record.
@@ -351,9 +350,7 @@ class Steering:
     def _record(self, rollout: Rollout, decision: Decision) -> Mapping[str, Any]:
         """Return the final record of a rollout that is through by this decision."""
         steps = self.ledger.steps(rollout.key, limit=TIMELINE_LENGTH_MAX)
-        keys = rollout.policy.cohorts.keys
-        cells = Cells(keys, self.ledger.cells(rollout.key)) if keys else Cells()
-        reasons = failure_reasons(self.ledger.reasons(rollout.key), cells)
+        reasons = reasons_of(rollout, self.ledger)
         ending = decision.ending or Ending.COMPLETED
         return final_record(rollout, ending, decision.evidence, steps, decision.at, reasons=reasons)
 
