@@ -111,13 +111,9 @@ def test_the_demo_is_started_as_make_starts_it(monkeypatch: pytest.MonkeyPatch) 
     assert given == [["--port", "20100", "--keep"]]
 
 
-def test_the_installed_command_is_this_one() -> None:
-    """The console script calls the function that is there, in a process of its own too."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    module, _, function = project["project"]["scripts"]["tidegate"].partition(":")
-    code = f"import sys; from {module} import {function}; sys.argv[1:] = ['simulate']; {function}()"
-
-    done = subprocess.run(
+def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
+    """Run some Python in a process of its own."""
+    return subprocess.run(
         [sys.executable, "-c", code],
         cwd=REPOSITORY,
         capture_output=True,
@@ -125,6 +121,15 @@ def test_the_installed_command_is_this_one() -> None:
         timeout=60,
         check=False,
     )
+
+
+def test_the_installed_command_is_this_one() -> None:
+    """The console script calls the function that is there, in a process of its own too."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    module, _, function = project["project"]["scripts"]["tidegate"].partition(":")
+    code = f"import sys; from {module} import {function}; sys.argv[1:] = ['simulate']; {function}()"
+
+    done = in_a_process(code)
 
     assert done.returncode == 2
     assert done.stderr.startswith("no policy is named: ")
@@ -146,14 +151,7 @@ sys.meta_path.insert(0, Interrupted())
 main()
 """
 
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = in_a_process(code)
 
     assert (done.returncode, done.stdout, done.stderr) == (ExitStatus.INTERRUPTED, "", "")
 
